@@ -1,0 +1,204 @@
+# make             build/ngx_http_milvus_cdc_module.so, build/milvus-cdc-helper
+# make helper      the helper alone
+# make module      the module alone
+# make check       C unit tests (t/unit/test_*.c), TAP under prove
+# make fuzz        fuzz targets (t/fuzz/*.c), FUZZ_SECONDS each
+# make install     into nginx's modules folder and HELPER_PATH
+# make SANITIZE=1  the same with ASan and UBSan, in build-asan/
+#
+# BUILD=<folder> builds elsewhere, so that several builds can go side by side.
+
+NGINX         ?= nginx
+NGINX_SRC     ?= /usr/share/nginx/src
+HELPER_PATH   ?= /usr/lib/nginx/milvus-cdc-helper
+DESTDIR       ?=
+FUZZ_SECONDS  ?= 10
+
+CC            ?= cc
+PKG_CONFIG    ?= pkg-config
+PROTOC_C      ?= protoc-c
+PROVE         ?= prove
+
+TOP           := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+
+OPT           := -O2 -g
+HARDEN        := -fstack-protector-strong -Wformat -Werror=format-security
+
+ifeq ($(SANITIZE),1)
+BUILD         ?= $(TOP)/build-asan
+SAN           := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+                 -fno-omit-frame-pointer
+OPT           := -O1 -g
+else
+BUILD         ?= $(TOP)/build
+SAN           :=
+HARDEN        += -D_FORTIFY_SOURCE=2
+endif
+
+# set by the "fuzz" target for its own build
+ifeq ($(FUZZ_BUILD),1)
+SAN           := -fsanitize=address,undefined,fuzzer-no-link \
+                 -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT           := -O1 -g
+HARDEN        :=
+endif
+
+B             := $(abspath $(BUILD))
+MODULE        := $(B)/ngx_http_milvus_cdc_module.so
+HELPER        := $(B)/milvus-cdc-helper
+
+.PHONY: all module helper objects check fuzz fuzz-bins install clean
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+
+all: module helper
+
+
+# ---- helper ----------------------------------------------------------
+
+PKGS          := grpc libprotobuf-c rdkafka jansson
+
+ifneq ($(filter-out clean module,$(or $(MAKECMDGOALS),all)),)
+PKG_CFLAGS    := $(shell $(PKG_CONFIG) --cflags $(PKGS))
+PKG_LIBS      := $(shell $(PKG_CONFIG) --libs $(PKGS))
+ifeq ($(PKG_LIBS),)
+$(error a library is missing ($(PKGS)): run "sh t/run build")
+endif
+endif
+
+PROTOS        := $(wildcard $(TOP)/proto/*.proto)
+PROTO_C       := $(PROTOS:$(TOP)/proto/%.proto=$(B)/proto/%.pb-c.c)
+PROTO_H       := $(PROTO_C:.c=.h)
+PROTO_O       := $(PROTO_C:.c=.o)
+
+ROLES         := helper store replicator source target wire
+HELPER_C      := $(sort $(foreach r,$(ROLES),$(wildcard $(TOP)/src/$(r)/*.c))) \
+                 $(TOP)/src/http/cdc_error.c
+HELPER_O      := $(HELPER_C:$(TOP)/%.c=$(B)/obj/%.o)
+MAIN_O        := $(B)/obj/src/helper/cdc_main.o
+LIB_O         := $(filter-out $(MAIN_O),$(HELPER_O)) $(PROTO_O)
+LIB           := $(B)/libcdc.a
+
+INCS          := -I$(TOP)/include -I$(B)/proto $(PKG_CFLAGS)
+DEFS          := -D_GNU_SOURCE $(EXTRA_DEFS)
+CFLAGS_ALL    := -std=gnu11 $(OPT) $(HARDEN) $(SAN) -pthread $(CFLAGS)
+WARN          := -Wall -Wextra -Werror -Wno-unused-parameter
+LIBS          := $(PKG_LIBS) -lleveldb -lpthread
+
+helper: $(HELPER)
+
+objects: $(LIB) $(MAIN_O)
+
+$(HELPER): $(MAIN_O) $(LIB)
+	$(CC) $(SAN) -pthread -Wl,-z,relro,-z,now $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(LIB): $(LIB_O)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# all generated headers come first: sources include them by bare name
+$(B)/obj/%.o: $(TOP)/%.c $(TOP)/Makefile | $(PROTO_H)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -MMD -MP -c -o $@ $<
+
+# the proto files import each other by bare name: one change makes all anew
+$(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h &: $(TOP)/proto/%.proto $(PROTOS)
+	@mkdir -p $(@D)
+	$(PROTOC_C) --proto_path=$(TOP)/proto --c_out=$(B)/proto $<
+
+$(B)/proto/%.pb-c.o: $(B)/proto/%.pb-c.c | $(PROTO_H)
+	$(CC) $(CFLAGS_ALL) -Wall -Werror $(INCS) -c -o $@ $<
+
+-include $(HELPER_O:.o=.d)
+
+
+# ---- module ----------------------------------------------------------
+
+# nginx's own build does it (config, config.make), in a folder of its own so
+# that the installed sources stay as they are
+
+NGX_OBJS      := $(B)/nginx
+NGX_MAKE      := $(NGX_OBJS)/Makefile
+NGX_CC_OPT    := $(OPT) $(HARDEN) $(SAN) -fPIC
+NGX_LD_OPT    := $(SAN) -Wl,-z,relro -Wl,-z,now -fPIC
+
+module: $(NGX_MAKE)
+	+$(MAKE) -C $(NGINX_SRC) -f $(NGX_MAKE) modules MILVUS_CDC_HELPER=no
+	cp -f $(NGX_OBJS)/ngx_http_milvus_cdc_module.so $(MODULE).tmp
+	mv -f $(MODULE).tmp $(MODULE)
+
+$(NGX_MAKE): $(TOP)/config $(TOP)/config.make $(TOP)/Makefile
+	@test -f $(NGINX_SRC)/configure || \
+	    { echo 'nginx-dev is missing: run "sh t/run build"' >&2; exit 1; }
+	@mkdir -p $(B)
+	cd $(NGINX_SRC) && \
+	    MILVUS_CDC_HELPER_PATH=$(HELPER_PATH) bash ./configure \
+	        --with-compat --with-debug --builddir=$(NGX_OBJS) \
+	        --with-cc-opt='$(NGX_CC_OPT)' --with-ld-opt='$(NGX_LD_OPT)' \
+	        --add-dynamic-module=$(TOP) > $(B)/configure.log 2>&1 || \
+	    { tail -n 20 $(B)/configure.log >&2; rm -f $@; exit 1; }
+
+
+# ---- tests -----------------------------------------------------------
+
+UNIT_C        := $(wildcard $(TOP)/t/unit/test_*.c)
+UNIT          := $(UNIT_C:$(TOP)/t/unit/%.c=$(B)/unit/%)
+TESTS         ?= $(UNIT)
+
+check: $(UNIT)
+	$(if $(UNIT),$(PROVE) -e '' $(TESTS),@echo 'no unit tests')
+
+$(B)/unit/%: $(TOP)/t/unit/%.c $(LIB) $(wildcard $(TOP)/t/unit/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -I$(TOP)/t/unit \
+	    -I$(TOP)/src -o $@ $< $(LIB) $(LIBS)
+
+FUZZ_C        := $(wildcard $(TOP)/t/fuzz/*.c)
+FUZZ_BINS     := $(FUZZ_C:$(TOP)/t/fuzz/%.c=$(B)/fuzz/%)
+
+ifeq ($(FUZZ_BUILD),1)
+
+# new inputs go to the build folder, the kept ones are only read
+fuzz: fuzz-bins
+	@for f in $(FUZZ_BINS); do \
+	    n=$$(basename $$f); mkdir -p $(B)/fuzz/corpus/$$n || exit 1; \
+	    seed=; test -d $(TOP)/t/fuzz/corpus/$$n && \
+	        seed=$(TOP)/t/fuzz/corpus/$$n; \
+	    echo "fuzz $$n"; \
+	    $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+	        -artifact_prefix=$(B)/fuzz/ $(B)/fuzz/corpus/$$n $$seed \
+	        2> $(B)/fuzz/$$n.log || { tail -n 40 $(B)/fuzz/$$n.log; exit 1; }; \
+	    grep -E 'number_of_executed|Done' $(B)/fuzz/$$n.log; \
+	done
+
+fuzz-bins: $(FUZZ_BINS)
+
+$(B)/fuzz/%: $(TOP)/t/fuzz/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -I$(TOP)/src \
+	    -fsanitize=address,undefined,fuzzer -o $@ $< $(LIB) $(LIBS)
+
+else
+
+fuzz:
+	+$(MAKE) -f $(TOP)/Makefile FUZZ_BUILD=1 CC=clang \
+	    BUILD=$(TOP)/build-fuzz fuzz
+
+endif
+
+
+# ---- install ---------------------------------------------------------
+
+MODULES_DIR   ?= $(shell $(NGINX) -V 2>&1 | \
+                     sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
+
+install: all
+	@test -n "$(MODULES_DIR)" || \
+	    { echo "no modules path in nginx -V: set MODULES_DIR" >&2; exit 1; }
+	install -d $(DESTDIR)$(MODULES_DIR) $(DESTDIR)$(dir $(HELPER_PATH))
+	install -m 0644 $(MODULE) $(DESTDIR)$(MODULES_DIR)/
+	install -m 0755 $(HELPER) $(DESTDIR)$(HELPER_PATH)
+
+clean:
+	rm -rf $(TOP)/build $(TOP)/build-asan $(TOP)/build-fuzz
