@@ -1,0 +1,75 @@
+/*
+ * A reader of the source's operation log: Kafka now, RocksMQ and Pulsar
+ * later, each one file and one cdc_log_reader_ops_t.
+ *
+ * A stream is one channel (topic) read in order from a position.  All on the
+ * main thread except the two functions marked [blocks].  A reader keeps a
+ * bounded amount of bytes ahead (conf: prefetch, per stream); it stops
+ * fetching by itself while next() is not called: that is the back-pressure.
+ */
+
+#ifndef CDC_LOG_READER_H_INCLUDED
+#define CDC_LOG_READER_H_INCLUDED
+
+#include "cdc_base.h"
+#include "cdc_runtime.h"
+
+
+typedef struct cdc_log_reader_s  cdc_log_reader_t;
+typedef struct cdc_log_stream_s  cdc_log_stream_t;
+
+typedef struct {
+    cdc_span_t         body;             /* bare protobuf message */
+    cdc_pos_t          pos;
+    void              *owner;            /* for release() */
+} cdc_log_msg_t;
+
+typedef struct {
+    /* main thread: messages or an error are waiting after CDC_AGAIN */
+    void (*readable)(void *arg, cdc_log_stream_t *s);
+    /* the log is out of reach (text) or back (NULL); next() goes on */
+    void (*degraded)(void *arg, const char *text);
+    void  *arg;
+} cdc_log_handler_t;
+
+typedef struct {
+    const char  *name;                   /* "kafka" */
+
+    /* conf: the source's object of INIT (cdc_frame.h), already parsed by
+     * jansson (json_t *) and borrowed until close */
+    cdc_log_reader_t *(*open)(cdc_loop_t *loop, const void *conf,
+        const cdc_log_handler_t *h, char *err);
+    void (*close)(cdc_log_reader_t *r);
+
+    /* [blocks] any thread: first position kept, and the position behind the
+     * newest message, of a channel; {0,0} both for a channel that does not
+     * exist yet */
+    int  (*ends)(cdc_log_reader_t *r, const char *channel, unsigned ms,
+        cdc_pos_t *first, cdc_pos_t *end, char *err);
+
+    /* MsgPosition.msgID / KeyDataPair.data <-> position (proto-facts 9) */
+    int  (*parse_id)(cdc_span_t id, cdc_pos_t *pos);
+
+    /* reads from the first message at or behind "from" */
+    cdc_log_stream_t *(*start)(cdc_log_reader_t *r, const char *channel,
+        cdc_pos_t from, void *data, char *err);
+    void (*stop)(cdc_log_stream_t *s);   /* messages already taken stay valid */
+    void *(*data)(cdc_log_stream_t *s);
+
+    /*
+     * CDC_OK: *msg is the caller's until release().  CDC_AGAIN: none now,
+     * readable() will be called.  CDC_DECLINED: the log no longer holds
+     * "from" (err names topic, wanted and first position): a gap, fatal.
+     * CDC_ERROR: other, final error of this stream (err).
+     */
+    int  (*next)(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err);
+    void (*release)(cdc_log_msg_t *msg);         /* any thread */
+
+    /* 1 when the newest message known to the broker has been taken */
+    int  (*at_end)(cdc_log_stream_t *s);
+} cdc_log_reader_ops_t;
+
+extern const cdc_log_reader_ops_t  cdc_kafka_reader;
+
+
+#endif /* CDC_LOG_READER_H_INCLUDED */

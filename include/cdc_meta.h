@@ -1,0 +1,117 @@
+/*
+ * The source's catalogue: databases, collections, partitions, indexes and
+ * load state as the source's etcd has them (src/source/cdc_meta.c), kept by
+ * range at one revision and watch from the next (cdc_etcd.h).
+ *
+ * The etcd thread hands over raw keys, a whole revision at a time; parsing
+ * and all functions here run on the main thread and do not block.  Keys,
+ * messages, tombstones: proto-facts 6; milvus-cdc-behaviour 3.1.
+ * A collection is known by its id.  It becomes visible (handler) when it is
+ * in state Created with all its fields and its partitions.
+ */
+
+#ifndef CDC_META_H_INCLUDED
+#define CDC_META_H_INCLUDED
+
+#include "cdc_base.h"
+#include "cdc_runtime.h"
+
+
+typedef struct cdc_meta_s  cdc_meta_t;
+
+typedef struct {
+    int64_t      id;
+    char        *name;
+    uint64_t     created_ts;
+    cdc_span_t   properties;             /* serialized KeyValuePair fields
+                                          * of number 3 (CreateDatabase) */
+    unsigned     gone:1;
+} cdc_meta_db_t;
+
+typedef struct {
+    int64_t      id;
+    char        *name;
+    uint64_t     created_ts;
+    unsigned     gone:1;
+} cdc_meta_partition_t;
+
+typedef struct {
+    char        *vchannel, *pchannel;
+    cdc_span_t   start_id;               /* KeyDataPair.data of pchannel */
+} cdc_meta_shard_t;
+
+typedef struct {
+    int64_t      id, db_id;
+    char        *db, *name;
+    uint64_t     create_ts;
+    int32_t      consistency_level;
+    unsigned     nshards;
+    cdc_meta_shard_t *shards;            /* in shard order */
+    unsigned     npartitions;
+    cdc_meta_partition_t *partitions;    /* "_default" included */
+    cdc_span_t   schema;                 /* CollectionSchema for a create:
+                                          * fields and functions in, system
+                                          * fields and $meta out */
+    cdc_span_t   properties;             /* KeyValuePair fields, number 7 */
+    int64_t      num_partitions;         /* of a partition-key collection */
+    int64_t      pk_field_id;
+    unsigned     gone:1;                 /* tombstone or DELETE seen */
+} cdc_meta_collection_t;
+
+/* objects stay valid until the handler returns or the catalogue changes:
+ * copy what must stay */
+
+typedef struct {
+    /* a full list has been applied (first one, or after a compaction):
+     * everything below has been called for what it changed */
+    void (*listed)(void *arg);
+    void (*database)(void *arg, const cdc_meta_db_t *db);
+    void (*collection)(void *arg, const cdc_meta_collection_t *c);
+    void (*partition)(void *arg, const cdc_meta_collection_t *c,
+        const cdc_meta_partition_t *p);
+    /* the DELETE of a load info: partition_id 0 = the whole collection */
+    void (*released)(void *arg, int64_t collection_id, int64_t partition_id);
+    /* etcd is out of reach (text) or back (NULL) */
+    void (*degraded)(void *arg, const char *text);
+    void  *arg;
+} cdc_meta_handler_t;
+
+/* conf: the source's object of INIT (json_t *), borrowed until close */
+cdc_meta_t *cdc_meta_open(cdc_loop_t *loop, const void *conf,
+    const cdc_meta_handler_t *h, char *err);
+void cdc_meta_close(cdc_meta_t *m);
+
+/*
+ * done() runs once the catalogue holds every change that etcd had when sync
+ * was called (a linearizable read, then the watch up to that revision; never
+ * early).  Retries by itself while etcd is away.
+ */
+int  cdc_meta_sync(cdc_meta_t *m, void (*done)(void *arg), void *arg);
+
+const cdc_meta_collection_t *cdc_meta_by_id(cdc_meta_t *m, int64_t id);
+
+/* the collection that had this name at ts (0: now), aliases too; NULL: none
+ * known.  Ended names are kept until the process ends. */
+const cdc_meta_collection_t *cdc_meta_by_name(cdc_meta_t *m, cdc_span_t db,
+    cdc_span_t name, uint64_t ts);
+const cdc_meta_db_t *cdc_meta_db_by_name(cdc_meta_t *m, cdc_span_t db);
+
+int  cdc_meta_each_database(cdc_meta_t *m,
+    int (*fn)(void *arg, const cdc_meta_db_t *db), void *arg);
+int  cdc_meta_each_collection(cdc_meta_t *m,
+    int (*fn)(void *arg, const cdc_meta_collection_t *c), void *arg);
+
+/*
+ * What exists as indexes and load state, as the requests that would make it:
+ * serialized CreateIndexRequest and LoadCollection/LoadPartitionsRequest
+ * with base.msg_type set, ready for cdc_wire_op_envelope().  Indexes first.
+ */
+int  cdc_meta_each_operation(cdc_meta_t *m, int64_t collection_id,
+    int (*fn)(void *arg, cdc_span_t request), void *arg);
+
+/* 1 while the source holds the collection (or partition) loaded */
+int  cdc_meta_loaded(cdc_meta_t *m, int64_t collection_id,
+    int64_t partition_id);
+
+
+#endif /* CDC_META_H_INCLUDED */

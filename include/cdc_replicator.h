@@ -1,0 +1,446 @@
+/*
+ * The replicator's own types: shared by the files of src/replicator/ only.
+ * Everything runs on the main thread unless a function says otherwise.
+ *
+ *   cdc_replicator.c   life of the process: start, stop, status, failure
+ *   cdc_selection.c    which collections a task follows
+ *   cdc_track.c        positions that are done, in order or not
+ *   cdc_channel.c      source channel: read, order by tick, hand over
+ *   cdc_lane.c         target channel: batch, stamp, send, acknowledge
+ *   cdc_object.c       collections and partitions: source id -> target id
+ *   cdc_op.c           operations: when one may run
+ *   cdc_op_run.c       operations: what each does on the target [ops thread]
+ *   cdc_rchannel.c     the replicate channel, where operations come from
+ *   cdc_checkpoint.c   LevelDB: what is durable, and what was reserved
+ */
+
+#ifndef CDC_REPLICATOR_H_INCLUDED
+#define CDC_REPLICATOR_H_INCLUDED
+
+#include <jansson.h>
+
+#include "cdc_base.h"
+#include "cdc_runtime.h"
+#include "cdc_task.h"
+#include "cdc_wire.h"
+#include "cdc_target.h"
+#include "cdc_log_reader.h"
+#include "cdc_meta.h"
+
+
+#define CDC_BUDGET          (64 * 1024 * 1024)  /* unacknowledged bytes */
+#define CDC_REQUEST_BYTES   (8 * 1024 * 1024)   /* one ReplicateMessage */
+#define CDC_CHECKPOINT_MS   200
+#define CDC_IDLE_TICK_MS    1000
+#define CDC_RESERVE_MSGS    256                 /* positions, at least */
+#define CDC_RESERVE_MS      10000               /* stamps */
+#define CDC_REFUSED_MS      5000      /* then the source's metadata decides */
+#define CDC_REFUSED_MAX_MS  60000     /* then the task pauses */
+#define CDC_BACKOFF_MIN     100
+#define CDC_BACKOFF_MAX     10000
+
+
+typedef struct cdc_repl_s       cdc_repl_t;
+typedef struct cdc_channel_s    cdc_channel_t;
+typedef struct cdc_lane_s       cdc_lane_t;
+typedef struct cdc_coll_s       cdc_coll_t;
+typedef struct cdc_op_s         cdc_op_t;
+typedef struct cdc_item_s       cdc_item_t;
+typedef struct cdc_epoch_s      cdc_epoch_t;
+typedef struct cdc_body_s       cdc_body_t;
+
+
+/* ---- positions (cdc_track.c) -------------------------------------- */
+
+/*
+ * Which messages of one channel are done.  A message gets a number when it
+ * is read (add) and is done once its effect is on the target for good.
+ * "after" is the position up to which everything is done.
+ */
+
+typedef struct {
+    cdc_pos_t      pos;
+    unsigned       done:1;
+} cdc_mark_t;
+
+typedef struct {
+    cdc_pos_t      first, last;
+} cdc_interval_t;
+
+typedef struct {
+    cdc_pos_t      after;
+    cdc_mark_t    *ring;
+    size_t         cap;                  /* a power of two */
+    uint64_t       head, tail;           /* numbers; head is the oldest */
+    cdc_interval_t *known;               /* done before, from a checkpoint */
+    size_t         nknown;
+} cdc_track_t;
+
+int  cdc_track_add(cdc_track_t *t, cdc_pos_t pos, uint64_t *number);
+void cdc_track_done(cdc_track_t *t, uint64_t number);
+int  cdc_track_known(const cdc_track_t *t, cdc_pos_t pos);
+cdc_pos_t cdc_track_last(const cdc_track_t *t);  /* newest that was read */
+void cdc_track_free(cdc_track_t *t);
+
+/* {"after": [hi, lo], "done": [[hi, lo, hi, lo], ..]} */
+json_t *cdc_track_save(const cdc_track_t *t);
+int  cdc_track_load(cdc_track_t *t, const json_t *json);
+void cdc_track_rewind(cdc_track_t *t);   /* what is done becomes "known" */
+
+json_t *cdc_pos_json(cdc_pos_t pos);
+int  cdc_pos_from_json(const json_t *json, cdc_pos_t *pos);
+cdc_pos_t cdc_pos_next(cdc_pos_t pos, uint64_t n);
+
+
+/* ---- messages on their way ---------------------------------------- */
+
+/* the bytes of one log message; gRPC may hold them a little longer than we
+ * do, hence the count (atomic, any thread) */
+
+struct cdc_body_s {
+    int                          refs;
+    cdc_log_msg_t                msg;
+    const cdc_log_reader_ops_t  *ops;
+};
+
+void cdc_body_unref(void *body);
+
+struct cdc_item_s {
+    cdc_item_t     *next;
+    cdc_channel_t  *ch;
+    cdc_coll_t     *coll;                /* NULL until resolved */
+    cdc_epoch_t    *epoch;               /* once a tick has closed it */
+    cdc_body_t     *body;                /* NULL once acknowledged */
+    cdc_envelope_t  env;
+    cdc_pos_t       pos;
+    uint64_t        number;              /* in the channel's track */
+    size_t          bytes;
+    unsigned        sends;               /* requests not acknowledged */
+    unsigned        tick:1;
+    unsigned        settle:1;            /* may have been sent before */
+    unsigned        emitted:1;
+    unsigned        acked:1;
+    unsigned        held:1;              /* done only when its op is */
+};
+
+typedef struct {
+    cdc_item_t     *head, **tail;
+    size_t          n;
+} cdc_list_t;
+
+void cdc_list_init(cdc_list_t *l);
+void cdc_list_push(cdc_list_t *l, cdc_item_t *item);
+
+/* all messages of a channel that one tick has closed */
+
+struct cdc_epoch_s {
+    cdc_epoch_t    *next;
+    uint64_t        tick;
+    cdc_item_t     *items;               /* by next; to be marked done */
+    size_t          left;                /* not acknowledged, +1 until the
+                                          * tick itself is handed over */
+};
+
+
+/* ---- source channels (cdc_channel.c) ------------------------------ */
+
+struct cdc_channel_s {
+    cdc_channel_t     *next;
+    cdc_repl_t        *repl;
+    char              *name;
+    cdc_log_stream_t  *stream;
+    cdc_track_t        track;
+    cdc_pos_t          upto;             /* may send up to here: durable */
+    cdc_pos_t          upto_next;        /* in the batch being written */
+    cdc_pos_t          settle_upto;      /* in doubt since the last run */
+    cdc_list_t         open;             /* read, no tick covers them yet */
+    cdc_list_t         early;            /* as open, but emitted already */
+    cdc_list_t         closed;           /* in order, ticks between */
+    cdc_epoch_t       *epochs, **epochs_tail;
+    uint64_t           tick_read;        /* newest in the log */
+    uint64_t           tick_closed;      /* all up to it handed over */
+    uint64_t           tick_acked;       /* all up to it on the target */
+    uint64_t           reads;            /* since the last checkpoint */
+    unsigned           drops;            /* in open: a tick is awaited */
+    unsigned           users;            /* collections that need it */
+    unsigned           dirty:1;
+    unsigned           wanting:1;        /* waits for a reserve */
+    unsigned           syncing:1;        /* an unknown id: catalogue asked */
+    unsigned           starved:1;        /* messages wait for the budget */
+};
+
+cdc_channel_t *cdc_channel_get(cdc_repl_t *r, const char *name);
+int  cdc_channel_start(cdc_channel_t *ch, cdc_pos_t from);
+void cdc_channel_readable(void *arg, cdc_log_stream_t *s);
+void cdc_channel_pump(cdc_channel_t *ch);        /* hands over what may go */
+void cdc_channel_acked(cdc_item_t *item);
+void cdc_channel_item_done(cdc_item_t *item);    /* a held one */
+void cdc_channel_reset(cdc_channel_t *ch);       /* back to the track */
+void cdc_channel_free(cdc_channel_t *ch);
+
+
+/* ---- target channels (cdc_lane.c) --------------------------------- */
+
+typedef struct cdc_send_s  cdc_send_t;
+
+struct cdc_lane_s {
+    cdc_lane_t         *next;
+    cdc_repl_t         *repl;
+    char               *name;            /* target's physical channel */
+    cdc_target_lane_t  *lane;
+    cdc_send_t         *queue, **queue_tail, *flight;
+    uint64_t            tick_want, tick_sent, tick_flight;
+    uint64_t            raise;           /* stamps up to it are taken: what
+                                          * is older gets ++raise */
+    uint64_t            used;            /* highest stamp sent */
+    uint64_t            reserve;         /* may be used: durable */
+    uint64_t            reserve_next;
+    uint64_t            tick_at;         /* cdc_now_ms() of the last one */
+    cdc_timer_t         idle;
+    cdc_post_t          flush;
+    unsigned            users;           /* shards that live here */
+    unsigned            busy:1;          /* a request is in flight */
+    unsigned            rows:1;          /* sent since the last tick */
+    unsigned            deferred:1;
+    unsigned            dirty:1;
+    unsigned            wanting:1;
+};
+
+cdc_lane_t *cdc_lane_get(cdc_repl_t *r, const char *name);
+int  cdc_lane_send(cdc_lane_t *lane, cdc_item_t *item, unsigned shard);
+void cdc_lane_tick(cdc_lane_t *lane);    /* a feeder has moved */
+void cdc_lane_wake(cdc_lane_t *lane);    /* the reserve has grown */
+void cdc_lane_reset(cdc_lane_t *lane);   /* connection given up */
+int  cdc_lane_raising(const cdc_lane_t *lane, const cdc_item_t *item);
+void cdc_lane_free(cdc_lane_t *lane);
+
+
+/* ---- objects (cdc_object.c) --------------------------------------- */
+
+typedef enum {
+    CDC_COLL_NEW = 0,        /* seen, nothing done on the target */
+    CDC_COLL_CREATING,       /* intent is durable: what is found is ours */
+    CDC_COLL_LIVE,
+    CDC_COLL_GONE            /* dropped on the target */
+} cdc_coll_state_e;
+
+typedef struct {
+    int64_t          id;                 /* source's */
+    int64_t          target_id;          /* 0: not yet */
+    char            *name;
+    uint64_t         created_ts;
+    unsigned         gone:1;             /* dropped on the target */
+    unsigned         pending:1;          /* its create op is queued */
+} cdc_part_t;
+
+typedef struct {
+    char            *source_vchannel;
+    char            *target_vchannel;
+    cdc_channel_t   *ch;
+    cdc_lane_t      *lane;
+    cdc_pos_t        start;              /* creation, or "now" if adopted */
+    cdc_pos_t        listed;             /* log end at the first listing */
+    unsigned         started:1;
+    unsigned         drop_acked:1;
+} cdc_shard_t;
+
+struct cdc_coll_s {
+    cdc_coll_t      *next;
+    cdc_repl_t      *repl;
+    int64_t          id, target_id;
+    char            *db, *name;
+    cdc_coll_state_e state;
+    uint64_t         create_ts;
+    int64_t          pk_field_id;
+    int64_t          num_partitions;     /* of a partition-key collection */
+    unsigned         nshards;
+    cdc_shard_t     *shards;
+    unsigned         nparts;
+    cdc_part_t      *parts;
+    cdc_op_t        *drop;               /* its drop, once one was read */
+    unsigned         initial:1;          /* there before the task */
+    unsigned         adopted:1;          /* the target held it already */
+    unsigned         dirty:1;
+};
+
+cdc_coll_t *cdc_coll_by_id(cdc_repl_t *r, int64_t id);
+cdc_coll_t *cdc_coll_add(cdc_repl_t *r, const cdc_meta_collection_t *m);
+void cdc_coll_refresh(cdc_coll_t *c, const cdc_meta_collection_t *m);
+cdc_part_t *cdc_coll_part(cdc_coll_t *c, int64_t id);
+/* the state that the target has: ids, channels, partitions */
+int  cdc_coll_bind(cdc_coll_t *c, const cdc_target_collection_t *t, char *err);
+int  cdc_coll_start(cdc_coll_t *c);      /* its readers */
+void cdc_coll_gone(cdc_coll_t *c);
+/* an older collection or partition of that name is still on the target */
+int  cdc_coll_name_taken(cdc_coll_t *c);
+int  cdc_part_name_taken(cdc_coll_t *c, const cdc_part_t *p);
+json_t *cdc_coll_save(const cdc_coll_t *c);
+int  cdc_coll_load(cdc_repl_t *r, const json_t *json);
+void cdc_coll_free(cdc_coll_t *c);
+
+
+/* ---- operations (cdc_op.c, cdc_op_run.c) -------------------------- */
+
+typedef enum {
+    CDC_OP_CREATE_DATABASE,
+    CDC_OP_CREATE_COLLECTION,
+    CDC_OP_CREATE_PARTITION,
+    CDC_OP_DROP_COLLECTION,
+    CDC_OP_DROP_PARTITION,
+    CDC_OP_DROP_DATABASE,
+    CDC_OP_APPLY                         /* an operation's own request */
+} cdc_op_kind_e;
+
+struct cdc_op_s {
+    cdc_op_t           *next;            /* r->ops, by (ts, number) */
+    cdc_repl_t         *repl;
+    cdc_op_kind_e       kind;
+    uint64_t            ts, number;
+    cdc_coll_t        **colls;           /* that it concerns */
+    unsigned            ncolls;
+    int64_t             part_id;         /* source's */
+    char               *db;
+    uint8_t            *raw;             /* APPLY: the request */
+    size_t              raw_len;
+    cdc_op_envelope_t   env;
+    cdc_list_t          items;           /* held drops of data channels */
+    uint64_t            rnumber;         /* in the replicate track */
+    cdc_pos_t           pos;             /* where it was read, for reasons */
+    const char         *topic;
+    uint64_t            refused_at;      /* cdc_now_ms(); 0: not refused */
+    unsigned            backoff;
+    cdc_timer_t         timer;
+    cdc_job_t           job;
+    unsigned            from_rchannel:1;
+    unsigned            initial:1;       /* of the first listing */
+    unsigned            synced:1;        /* catalogue is as new as the op */
+    unsigned            syncing:1;
+    unsigned            running:1;
+    unsigned            sleeping:1;
+    unsigned            done:1;
+
+    /* for the ops thread: copies, and what it found */
+    const cdc_target_ops_t *target_ops;
+    cdc_target_t       *target;
+    char               *target_db, *target_name, *part_name;
+    int64_t             target_id, target_part_id;
+    unsigned            release_first:1;
+    cdc_target_create_t create;
+    uint8_t            *create_bytes;
+    cdc_target_collection_t *found;
+    int                 rc;
+    cdc_target_error_t  error;
+};
+
+cdc_op_t *cdc_op_new(cdc_repl_t *r, cdc_op_kind_e kind, uint64_t ts);
+int  cdc_op_concern(cdc_op_t *op, cdc_coll_t *c);
+void cdc_op_queue(cdc_op_t *op);
+void cdc_op_kick(cdc_repl_t *r);         /* looks again, once per loop turn */
+int  cdc_op_pending_on(cdc_coll_t *c, cdc_op_kind_e kind, int64_t part_id);
+int  cdc_op_drop_read(cdc_coll_t *c, cdc_item_t *item);
+void cdc_op_forget_data(cdc_repl_t *r);  /* before channels are reset */
+int  cdc_op_busy_data(cdc_repl_t *r);
+void cdc_op_free(cdc_op_t *op);
+void cdc_op_run(cdc_job_t *job);         /* [ops thread] */
+const char *cdc_op_name(const cdc_op_t *op);
+
+
+/* ---- replicate channel (cdc_rchannel.c) --------------------------- */
+
+int  cdc_rchannel_start(cdc_repl_t *r);
+void cdc_rchannel_read(cdc_repl_t *r);
+void cdc_rchannel_done(cdc_repl_t *r, uint64_t number);
+
+
+/* ---- checkpoint (cdc_checkpoint.c) -------------------------------- */
+
+int  cdc_checkpoint_open(cdc_repl_t *r, char *err);     /* loads, too */
+void cdc_checkpoint_soon(cdc_repl_t *r);         /* within 200 ms */
+void cdc_checkpoint_now(cdc_repl_t *r);          /* a reserve is awaited */
+/* done() once everything that is dirty now is durable */
+int  cdc_checkpoint_barrier(cdc_repl_t *r, void (*done)(void *arg),
+    void *arg);
+int  cdc_checkpoint_last(cdc_repl_t *r, int clean);     /* [blocks] at exit */
+void cdc_checkpoint_close(cdc_repl_t *r);
+
+
+/* ---- selection (cdc_selection.c) ---------------------------------- */
+
+typedef struct {
+    char            *db, *name;          /* NULL: every one */
+} cdc_selection_t;
+
+int  cdc_selection_parse(cdc_selection_t *s, const json_t *request,
+    char *err);
+int  cdc_selected(const cdc_selection_t *s, const char *db,
+    const char *name);
+int  cdc_selected_db(const cdc_selection_t *s, const char *db);
+
+
+/* ---- the whole ---------------------------------------------------- */
+
+enum { CDC_CAUSE_META, CDC_CAUSE_LOG, CDC_CAUSE_TARGET, CDC_CAUSE_OP,
+       CDC_CAUSE_DISK, CDC_CAUSES };
+
+struct cdc_repl_s {
+    cdc_role_t                  *role;
+    cdc_loop_t                  *loop;
+    char                        *task_id;
+    char                        *dir;    /* <state>/tasks/<id> */
+    json_t                      *init, *config, *source;  /* borrowed from init */
+    cdc_selection_t              selection;
+    cdc_target_conf_t            target_conf;
+    const cdc_target_ops_t      *target_ops;
+    cdc_target_t                *target;
+    const cdc_log_reader_ops_t  *reader_ops;
+    cdc_log_reader_t            *reader;
+    cdc_meta_t                  *meta;
+    cdc_db_t                    *db;
+    cdc_worker_t                *ops_worker, *disk_worker;
+
+    cdc_channel_t               *channels;
+    cdc_lane_t                  *lanes;
+    cdc_coll_t                  *colls;
+    cdc_op_t                    *ops;
+    uint64_t                     op_number;
+    cdc_post_t                   op_post, pump_post;
+
+    /* replicate channel */
+    const char                  *rchannel;
+    cdc_log_stream_t            *rstream;
+    cdc_track_t                  rtrack;
+
+    /* checkpoint */
+    struct cdc_checkpoint_s     *checkpoint;
+    cdc_timer_t                  checkpoint_timer;
+
+    json_t                      *initial_left; /* ids whose index and load
+                                                * operations are not done */
+    cdc_timer_t                  status_timer, retry_timer;
+    cdc_task_status_t            status;
+    char                         cause[CDC_CAUSES][CDC_REASON_MAX];
+    size_t                       buffered;
+    unsigned                     retry_backoff;
+
+    unsigned                     started:1;   /* survey is durable */
+    unsigned                     listed:1;
+    unsigned                     running:1;   /* the data plane moves */
+    unsigned                     resetting:1; /* a connection broke */
+    unsigned                     stopping:1;
+    unsigned                     failed:1;
+    unsigned                     rdirty:1;
+    unsigned                     op_posted:1, pump_posted:1;
+};
+
+/* a cause of degradation appears (text) or ends (NULL); logged once */
+void cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text);
+/* fatal: the task pauses with this reason */
+void cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void cdc_repl_pump(cdc_repl_t *r);       /* all channels, once per turn */
+/* a request is in doubt: settle, from the track, on new connections */
+void cdc_repl_reset(cdc_repl_t *r, const char *why);
+void cdc_repl_survey(cdc_repl_t *r);     /* cdc_survey.c: the first listing */
+
+
+#endif /* CDC_REPLICATOR_H_INCLUDED */

@@ -1,0 +1,62 @@
+/*
+ * A task as every process sees it: the record that the store sends to the
+ * supervisor, and the status that a replicator reports.  Fixed-size, no
+ * pointers: both travel in frames and lie in the shared zone as they are.
+ */
+
+#ifndef CDC_TASK_H_INCLUDED
+#define CDC_TASK_H_INCLUDED
+
+#include "cdc_base.h"
+
+
+typedef enum {
+    CDC_TASK_INITIAL = 0,                /* values of the existing service */
+    CDC_TASK_RUNNING = 1,
+    CDC_TASK_PAUSED = 2
+} cdc_task_state_e;
+
+
+typedef struct {
+    char      task_id[CDC_TASK_ID_MAX + 1];
+    char      reason[CDC_REASON_MAX];    /* why paused; "" when running */
+    uint64_t  revision;                  /* grows with each change of a task */
+    uint64_t  created_ms;                /* list order; Unix ms */
+    uint32_t  state;                     /* cdc_task_state_e */
+    uint32_t  list_len;
+    uint32_t  get_len;
+
+    /*
+     * The public JSON object of the task without "state" and "reason",
+     * in the two shapes of api.md (get adds "enable_tls" to the earlier
+     * form); made by the store, secrets left out.
+     */
+    char      list_doc[CDC_DOC_MAX];
+    char      get_doc[CDC_DOC_MAX];
+} cdc_task_record_t;
+
+
+/* what a replicator reports, at most once a second and at each change */
+
+typedef struct {
+    uint64_t  updated_ms;                /* Unix ms of this report */
+    uint64_t  lag_ms;                    /* source tick - acknowledged tick */
+    uint64_t  checkpoint_ms;             /* Unix ms of the last checkpoint */
+    uint64_t  rows_in, rows_out;         /* since the task was created */
+    uint64_t  bytes_in, bytes_out;
+    uint64_t  requests;                  /* to the target */
+    uint64_t  retries;
+    uint64_t  rows_skipped;              /* of objects that are gone */
+    uint64_t  rows_settled;              /* sent again as delete + insert */
+    uint64_t  operations;                /* DDL and such, applied */
+    uint64_t  buffered;                  /* bytes read and not acknowledged */
+    uint64_t  degraded_since_ms;         /* 0: healthy */
+    uint32_t  collections;               /* that are being followed */
+    uint32_t  channels;
+    uint32_t  live;                      /* 1: no backlog known */
+    uint32_t  pad;
+    char      degraded[CDC_REASON_MAX];  /* cause while degraded, else "" */
+} cdc_task_status_t;
+
+
+#endif /* CDC_TASK_H_INCLUDED */

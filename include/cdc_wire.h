@@ -1,0 +1,211 @@
+/*
+ * Protobuf on the wire: walking envelopes and splicing messages without
+ * decoding what they carry (src/wire/).
+ *
+ * Field numbers: proto-facts 3, 4, 7, 8 and 11.  Everything here is pure
+ * memory work: no I/O, no globals, safe on any thread as long as one object
+ * is used by one thread at a time.  Input comes from the network: every
+ * length is checked, nothing recurses, and a malformed message is CDC_ERROR
+ * and leaves the outputs undefined.
+ */
+
+#ifndef CDC_WIRE_H_INCLUDED
+#define CDC_WIRE_H_INCLUDED
+
+#include "cdc_base.h"
+
+
+/* common.MsgType, the values that we meet */
+
+enum {
+    CDC_MSG_CREATE_COLLECTION = 100,
+    CDC_MSG_DROP_COLLECTION = 101,
+    CDC_MSG_LOAD_COLLECTION = 106,
+    CDC_MSG_RELEASE_COLLECTION = 107,
+    CDC_MSG_CREATE_ALIAS = 108,
+    CDC_MSG_DROP_ALIAS = 109,
+    CDC_MSG_ALTER_ALIAS = 110,
+    CDC_MSG_ALTER_COLLECTION = 111,
+    CDC_MSG_RENAME_COLLECTION = 112,
+    CDC_MSG_ALTER_COLLECTION_FIELD = 115,
+    CDC_MSG_CREATE_PARTITION = 200,
+    CDC_MSG_DROP_PARTITION = 201,
+    CDC_MSG_LOAD_PARTITIONS = 205,
+    CDC_MSG_RELEASE_PARTITIONS = 206,
+    CDC_MSG_CREATE_INDEX = 300,
+    CDC_MSG_DROP_INDEX = 302,
+    CDC_MSG_ALTER_INDEX = 304,
+    CDC_MSG_INSERT = 400,
+    CDC_MSG_DELETE = 401,
+    CDC_MSG_FLUSH = 402,
+    CDC_MSG_IMPORT = 408,
+    CDC_MSG_TIME_TICK = 1200,
+    CDC_MSG_REPLICATE = 1212,
+    CDC_MSG_CREATE_DATABASE = 1801,
+    CDC_MSG_DROP_DATABASE = 1802,
+    CDC_MSG_ALTER_DATABASE = 1804
+};
+
+
+/* ---- primitive walking -------------------------------------------- */
+
+typedef struct {
+    uint32_t     number;
+    uint32_t     wire_type;              /* 0 varint, 1 i64, 2 len, 5 i32 */
+    uint64_t     value;                  /* of 0, 1 and 5 */
+    cdc_span_t   body;                   /* of 2, without tag and length */
+    cdc_span_t   raw;                    /* the whole field, tag included */
+} cdc_field_t;
+
+/* the next field at *in, which moves behind it; CDC_DONE at the end */
+int  cdc_wire_next(cdc_span_t *in, cdc_field_t *f);
+
+/* writes a varint to p (10 bytes at most), returns its length */
+size_t cdc_wire_varint(uint8_t *p, uint64_t value);
+
+
+/* ---- chains ------------------------------------------------------- */
+
+/*
+ * Bytes to be sent: borrowed spans (of log messages) and small owned ones,
+ * in order.  Reference-counted, because gRPC may hold slices for a moment
+ * after a call has ended: release() of each holder runs when the last
+ * reference goes, on whatever thread that happens.
+ */
+
+typedef struct cdc_chain_s  cdc_chain_t;
+
+cdc_chain_t *cdc_chain_create(void);
+void cdc_chain_ref(cdc_chain_t *c);
+void cdc_chain_unref(cdc_chain_t *c);
+int  cdc_chain_hold(cdc_chain_t *c, void (*release)(void *data), void *data);
+
+size_t cdc_chain_bytes(const cdc_chain_t *c);
+size_t cdc_chain_count(const cdc_chain_t *c);
+cdc_span_t cdc_chain_span(const cdc_chain_t *c, size_t i);
+
+int  cdc_chain_add(cdc_chain_t *c, cdc_span_t borrowed);
+int  cdc_chain_copy(cdc_chain_t *c, cdc_span_t bytes);   /* small ones */
+uint8_t *cdc_chain_alloc(cdc_chain_t *c, size_t len);    /* owned, appended */
+
+int  cdc_chain_varint_field(cdc_chain_t *c, uint32_t number, uint64_t value);
+int  cdc_chain_bytes_field(cdc_chain_t *c, uint32_t number, cdc_span_t bytes);
+
+/* a length-delimited field around all that is added until close */
+int  cdc_chain_open(cdc_chain_t *c, uint32_t number, size_t *mark);
+void cdc_chain_close(cdc_chain_t *c, size_t mark);
+
+/* one contiguous malloc()ed copy, for small messages, tests, LevelDB */
+uint8_t *cdc_chain_flatten(const cdc_chain_t *c, size_t *len);
+
+
+/* ---- data channel messages ---------------------------------------- */
+
+typedef struct {
+    int32_t      type;                   /* CDC_MSG_* */
+    uint64_t     ts;                     /* base.timestamp */
+    int64_t      collection_id;          /* 0 when absent */
+    int64_t      partition_id;           /* -1: none given */
+    uint64_t     rows;                   /* insert, delete */
+    cdc_span_t   shard_name;
+    cdc_span_t   raw;                    /* the whole message, borrowed */
+} cdc_envelope_t;
+
+/*
+ * Reads base and the few top-level fields above; other fields are skipped by
+ * their length.  Insert 400, Delete 401, DropCollection 101, DropPartition
+ * 201, CreateCollection 100, CreatePartition 200, Import 408, TimeTick 1200;
+ * of other types only type and ts are filled in.
+ */
+int  cdc_wire_envelope(cdc_span_t msg, cdc_envelope_t *env);
+
+
+/*
+ * What a message gets on the target.  Spans borrowed and kept until the
+ * chain is gone.  stamp 0 keeps the timestamps; otherwise base.timestamp and
+ * every row's timestamp become stamp.
+ */
+
+typedef struct {
+    cdc_span_t   db_name;
+    cdc_span_t   collection_name;
+    cdc_span_t   partition_name;         /* DropPartition only */
+    cdc_span_t   shard_name;
+    int64_t      collection_id;
+    int64_t      partition_id;
+    uint64_t     stamp;
+} cdc_rewrite_t;
+
+/*
+ * Appends the message (body only, no tag) with ids, names and shard replaced
+ * per rw and everything else, unknown fields too, spliced from env->raw.
+ * Insert's partition_name and Delete's stay as they are.
+ */
+int  cdc_wire_rewrite(cdc_chain_t *out, const cdc_envelope_t *env,
+    const cdc_rewrite_t *rw);
+
+/*
+ * For settling: appends a DeleteRequest of all primary keys of the insert
+ * env at rw->stamp (which must not be 0), limited to rw->partition_id.
+ * pk_field_id names the field; its values are spliced, not decoded.
+ * CDC_DECLINED when the insert has no such field.
+ */
+int  cdc_wire_delete_of_insert(cdc_chain_t *out, const cdc_envelope_t *env,
+    const cdc_rewrite_t *rw, int64_t pk_field_id);
+
+/* appends a TimeTickMsg: base{type 1200, timestamp, sourceID -1} */
+int  cdc_wire_tick(cdc_chain_t *out, uint64_t ts);
+
+
+/* ---- ReplicateMessageRequest -------------------------------------- */
+
+/*
+ * begin: base{replicateInfo{isReplicate}}, channel_name, BeginTs, EndTs; then
+ * each message between msg_open and msg_close (field 5).
+ */
+int  cdc_wire_replicate_begin(cdc_chain_t *out, cdc_span_t channel,
+    uint64_t begin_ts, uint64_t end_ts);
+int  cdc_wire_msg_open(cdc_chain_t *out, size_t *mark);
+void cdc_wire_msg_close(cdc_chain_t *out, size_t mark);
+
+
+/* ---- operations (replicate channel) ------------------------------- */
+
+#define CDC_OP_NAMES_MAX  64
+
+typedef struct {
+    int32_t      type;
+    uint64_t     ts;
+    cdc_span_t   db_name;                /* "" means "default" */
+    cdc_span_t   names[CDC_OP_NAMES_MAX];  /* collections; several in Flush */
+    unsigned     nnames;
+    unsigned     known:1;                /* a row of the operation table */
+    cdc_span_t   raw;
+} cdc_op_envelope_t;
+
+/* one table in src/wire/cdc_wire_op.c: type, gRPC method, field numbers of
+ * db_name and the collection name(s), the type of the answer */
+typedef struct {
+    int32_t      type;
+    const char  *method;                 /* full gRPC path */
+    const char  *name;                   /* for logs: "CreateIndex" */
+    uint32_t     db_field;
+    uint32_t     name_field;             /* 0: concerns a database only */
+    unsigned     names_repeated:1;
+    unsigned     status_nested:1;        /* answer holds status as field 1 */
+} cdc_op_row_t;
+
+const cdc_op_row_t *cdc_wire_op_row(int32_t type);
+
+int  cdc_wire_op_envelope(cdc_span_t msg, cdc_op_envelope_t *op);
+
+/*
+ * Appends the request with base replaced by base{type, replicateInfo
+ * {isReplicate, msgTimestamp = ts}}, db_name set, and (when names is not
+ * NULL) the collection names replaced; the rest is spliced.
+ */
+int  cdc_wire_op_rewrite(cdc_chain_t *out, const cdc_op_envelope_t *op,
+    uint64_t ts, cdc_span_t db_name, const cdc_span_t *names, unsigned nnames);
+
+
+#endif /* CDC_WIRE_H_INCLUDED */
