@@ -78,18 +78,18 @@ class Testbed:
         part.start()
         return part
 
-    def etcd(self, **options):
+    def add_etcd(self, **options):
         part = self.add(Etcd(self, **options))
         part.wait(30)
         return part
 
-    def kafka(self, **options):
+    def add_kafka(self, **options):
         return self.add(Kafka(self, **options))
 
-    def source(self, name='source', **options):
+    def add_source(self, name='source', **options):
         return self.add(Milvus(self, name, 'source', **options))
 
-    def target(self, name='target', **options):
+    def add_target(self, name='target', **options):
         return self.add(Milvus(self, name, 'target', **options))
 
     def up(self, targets=('target',), source=None, etcd=None, kafka=None):
@@ -97,12 +97,12 @@ class Testbed:
         targets = targets if isinstance(targets, dict) \
             else {name: {} for name in targets}
         self.say('starting etcd, Kafka and Milvus in %s' % self.dir)
-        self.etcd(**etcd or {})
-        broker = self.kafka(**kafka or {})
-        waiting = [self.target(name, **options)
+        self.add_etcd(**etcd or {})
+        broker = self.add_kafka(**kafka or {})
+        waiting = [self.add_target(name, **options)
                    for name, options in targets.items()]
         broker.wait(60)
-        waiting.insert(0, self.source(**source or {}))
+        waiting.insert(0, self.add_source(**source or {}))
         for part in waiting:
             part.wait()
         return self
