@@ -23,6 +23,9 @@ typedef struct {
     const char  *authorization;          /* ready value of that header */
     const char  *token;                  /* etcd's "token" header */
     unsigned     keepalive_ms;           /* 0: none */
+    unsigned     connect_timeout_ms;     /* 0: 5000 */
+    unsigned     keepalive_idle:1;       /* pings between calls too; Milvus
+                                          * allows it, etcd does not */
 } cdc_grpc_conf_t;
 
 /* grpc_status_code of a call that failed, and its text */
@@ -40,17 +43,26 @@ void cdc_grpc_shutdown(void);
 
 /* does not connect yet; NULL with err when a certificate cannot be read */
 cdc_grpc_t *cdc_grpc_open(const cdc_grpc_conf_t *conf, cdc_grpc_error_t *err);
-void cdc_grpc_close(cdc_grpc_t *g);      /* cancels and waits for its calls */
+
+/*
+ * Cancels and waits for its calls; each done() that has not run yet runs on
+ * the calling (main) thread before this returns.  Streams must be closed.
+ */
+void cdc_grpc_close(cdc_grpc_t *g);
 void cdc_grpc_set_token(cdc_grpc_t *g, const char *token);
 
-/* blocks up to timeout_ms; *answer is malloc()ed.  Any thread. */
+/*
+ * Blocks up to timeout_ms (0: no deadline); *answer is malloc()ed, not NULL
+ * even when it is empty.  Any thread; request may be NULL (no fields).
+ */
 int  cdc_grpc_call(cdc_grpc_t *g, const char *method, cdc_chain_t *request,
     unsigned timeout_ms, uint8_t **answer, size_t *len, cdc_grpc_error_t *err);
 
 /*
  * Main thread; never blocks, no deadline (timeout_ms 0).  done() runs on the
- * main thread exactly once, with answer valid during the call only; after
- * cdc_grpc_close() it still runs, with status CANCELLED (1).
+ * main thread exactly once, later, with answer valid during the call only;
+ * a call that cdc_grpc_close() cut short ends with status CANCELLED (1).
+ * CDC_ERROR: nothing was started and done() will not run.
  * The chain's spans go to gRPC without a copy, each holding a reference.
  */
 typedef void (*cdc_grpc_done_pt)(void *arg, int rc, cdc_span_t answer,
@@ -59,9 +71,11 @@ int  cdc_grpc_send(cdc_grpc_t *g, const char *method, cdc_chain_t *request,
     unsigned timeout_ms, cdc_grpc_done_pt done, void *arg);
 
 /*
- * A two-way stream for a thread of its own (etcd's Watch).  read() blocks
- * up to timeout_ms (CDC_AGAIN when that passes, the stream stays usable);
- * cancel() may be called from another thread and ends a blocked read().
+ * A two-way stream for a thread of its own (etcd's Watch).  open() does not
+ * wait for the connection.  read() blocks up to timeout_ms (CDC_AGAIN when
+ * that passes, the stream stays usable; CDC_ERROR is the stream's end, with
+ * status 0 when the server ended it in order).  cancel() may be called from
+ * another thread, until close(), and ends a blocked read() or write().
  */
 cdc_grpc_stream_t *cdc_grpc_stream_open(cdc_grpc_t *g, const char *method,
     cdc_grpc_error_t *err);

@@ -1,0 +1,962 @@
+/*
+ * Connections and calls over gRPC's C core.
+ *
+ * A connection is a channel with a subchannel pool of its own: two of them to
+ * one address never share a socket, so closing one ends what it had under
+ * way and nothing else.  gRPC repeats nothing by itself: whether a request
+ * may be sent again is decided above.
+ *
+ * A blocking call has a completion queue of its own and ends on the thread
+ * that made it.  All asynchronous calls share one queue and one thread, which
+ * only takes the answer out and posts the operation to the loop.
+ *
+ * An operation is in its connection's list from its start until its result
+ * has been delivered; cdc_grpc_close() cancels all of them and waits.  An
+ * asynchronous one that ends meanwhile is not posted but delivered by close;
+ * of one that was posted already, close delivers the result and leaves the
+ * empty operation to the post's handler.
+ *
+ * "unsent" is certain knowledge: the peer of a call is an address only once
+ * its headers have been given to a connection; before that gRPC answers with
+ * the name that the channel was made for.
+ */
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc_grpc_int.h"
+
+
+#define CDC_GRPC_PEM_MAX        (1024 * 1024)
+#define CDC_GRPC_QUOTA          (64 * 1024 * 1024)
+#define CDC_GRPC_BACKOFF_MIN    100
+#define CDC_GRPC_BACKOFF_MAX    2000
+#define CDC_GRPC_CONNECT_MS     5000
+
+
+struct cdc_grpc_op_s {
+    cdc_grpc_op_t           *prev, *next;
+    cdc_grpc_t              *g;          /* NULL: delivered by close */
+
+    grpc_call               *call;
+    cdc_grpc_headers_t       headers;
+    grpc_byte_buffer        *request, *response;
+    grpc_metadata_array      initial, trailing;
+    grpc_status_code         status;
+    grpc_slice               details;
+
+    int                      rc;
+    uint8_t                 *answer;
+    size_t                   len;
+    cdc_grpc_error_t         err;
+
+    cdc_grpc_done_pt         done;       /* NULL: a blocking call */
+    void                    *arg;
+    cdc_post_t               post;
+    unsigned                 ended:1;    /* the fields above are final */
+    unsigned                 posted:1;
+};
+
+
+static cdc_loop_t             *cdc_grpc_loop;
+static grpc_completion_queue  *cdc_grpc_queue;
+static grpc_resource_quota    *cdc_grpc_quota;
+static pthread_t               cdc_grpc_thread;
+
+
+static void *cdc_grpc_thread_cycle(void *data);
+static void cdc_grpc_post_handler(cdc_post_t *post);
+static void cdc_grpc_op_deliver(cdc_grpc_op_t *op);
+
+
+/* gRPC's own words: its INFO and DEBUG would show headers, secrets too */
+
+static void
+cdc_grpc_log(gpr_log_func_args *args)
+{
+    if (args->severity == GPR_LOG_SEVERITY_ERROR) {
+        cdc_log(CDC_LOG_DEBUG, 0, "grpc: %s", args->message);
+    }
+}
+
+
+void
+cdc_grpc_init(cdc_loop_t *loop)
+{
+    int       rc;
+    sigset_t  all, old;
+
+    (void) unsetenv("GRPC_TRACE");
+    (void) unsetenv("GRPC_VERBOSITY");
+
+    gpr_set_log_function(cdc_grpc_log);
+    gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+
+    /* gRPC's threads are not to take the process's signals */
+
+    (void) sigfillset(&all);
+    (void) pthread_sigmask(SIG_BLOCK, &all, &old);
+
+    grpc_init();
+
+    cdc_grpc_quota = grpc_resource_quota_create("cdc");
+    grpc_resource_quota_resize(cdc_grpc_quota, CDC_GRPC_QUOTA);
+
+    if (loop != NULL) {
+        cdc_grpc_loop = loop;
+        cdc_grpc_queue = grpc_completion_queue_create_for_next(NULL);
+
+        rc = pthread_create(&cdc_grpc_thread, NULL, cdc_grpc_thread_cycle,
+                            NULL);
+        if (rc != 0) {
+            cdc_log(CDC_LOG_ALERT, rc, "pthread_create() failed for gRPC");
+
+            grpc_completion_queue_shutdown(cdc_grpc_queue);
+            grpc_completion_queue_destroy(cdc_grpc_queue);
+            cdc_grpc_queue = NULL;
+
+        } else {
+            (void) pthread_setname_np(cdc_grpc_thread, "grpc-answers");
+        }
+    }
+
+    (void) pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+
+void
+cdc_grpc_shutdown(void)
+{
+    if (cdc_grpc_queue != NULL) {
+        grpc_completion_queue_shutdown(cdc_grpc_queue);
+        (void) pthread_join(cdc_grpc_thread, NULL);
+        grpc_completion_queue_destroy(cdc_grpc_queue);
+    }
+
+    grpc_resource_quota_unref(cdc_grpc_quota);
+
+    cdc_grpc_queue = NULL;
+    cdc_grpc_quota = NULL;
+    cdc_grpc_loop = NULL;
+
+    grpc_shutdown_blocking();
+}
+
+
+void
+cdc_grpc_error_set(cdc_grpc_error_t *err, int status, const char *text)
+{
+    err->status = status;
+    err->unsent = 1;
+    (void) snprintf(err->text, sizeof(err->text), "%s", text);
+}
+
+
+static int
+cdc_grpc_reached(grpc_call *call)
+{
+    int    reached;
+    char  *peer;
+
+    peer = grpc_call_get_peer(call);
+    if (peer == NULL) {
+        return 1;
+    }
+
+    reached = (strncmp(peer, "ipv4:", 5) == 0
+               || strncmp(peer, "ipv6:", 5) == 0
+               || strncmp(peer, "unix", 4) == 0);
+    gpr_free(peer);
+
+    return reached;
+}
+
+
+void
+cdc_grpc_error_fill(cdc_grpc_error_t *err, grpc_status_code status,
+    grpc_slice details, grpc_call *call)
+{
+    size_t  n;
+
+    err->status = (int) status;
+    err->unsent = (status != GRPC_STATUS_OK && !cdc_grpc_reached(call));
+
+    n = GRPC_SLICE_LENGTH(details);
+    if (n >= sizeof(err->text)) {
+        n = sizeof(err->text) - 1;
+    }
+
+    if (n != 0) {
+        memcpy(err->text, GRPC_SLICE_START_PTR(details), n);
+    }
+
+    err->text[n] = '\0';
+    grpc_slice_unref(details);
+}
+
+
+/* ---- connections ---------------------------------------------------- */
+
+static char *
+cdc_grpc_read_pem(const char *path, cdc_grpc_error_t *err)
+{
+    char    *pem;
+    FILE    *f;
+    size_t   n;
+
+    f = fopen(path, "re");
+    if (f == NULL) {
+        err->status = GRPC_STATUS_INVALID_ARGUMENT;
+        err->unsent = 1;
+        (void) snprintf(err->text, sizeof(err->text),
+                        "cannot open certificate or key \"%s\": %s", path,
+                        strerrordesc_np(errno));
+        return NULL;
+    }
+
+    pem = malloc(CDC_GRPC_PEM_MAX);
+    n = (pem != NULL) ? fread(pem, 1, CDC_GRPC_PEM_MAX, f) : 0;
+    (void) fclose(f);
+
+    if (n == 0 || n == CDC_GRPC_PEM_MAX) {
+        free(pem);
+        err->status = GRPC_STATUS_INVALID_ARGUMENT;
+        err->unsent = 1;
+        (void) snprintf(err->text, sizeof(err->text),
+                        "certificate or key \"%s\" is empty or too large",
+                        path);
+        return NULL;
+    }
+
+    pem[n] = '\0';
+
+    return pem;
+}
+
+
+static grpc_channel_credentials *
+cdc_grpc_credentials(const cdc_grpc_conf_t *conf, cdc_grpc_error_t *err)
+{
+    char                        *ca;
+    grpc_channel_credentials    *creds;
+    grpc_ssl_pem_key_cert_pair   pair;
+
+    if (!conf->tls) {
+        return grpc_insecure_credentials_create();
+    }
+
+    ca = NULL;
+    creds = NULL;
+    pair.cert_chain = NULL;
+    pair.private_key = NULL;
+
+    if (conf->ca_path != NULL) {
+        ca = cdc_grpc_read_pem(conf->ca_path, err);
+        if (ca == NULL) {
+            return NULL;
+        }
+    }
+
+    if (conf->cert_path != NULL && conf->key_path != NULL) {
+        pair.cert_chain = cdc_grpc_read_pem(conf->cert_path, err);
+        if (pair.cert_chain == NULL) {
+            goto done;
+        }
+
+        pair.private_key = cdc_grpc_read_pem(conf->key_path, err);
+        if (pair.private_key == NULL) {
+            goto done;
+        }
+    }
+
+    creds = grpc_ssl_credentials_create(ca, pair.cert_chain ? &pair : NULL,
+                                        NULL, NULL);
+    if (creds == NULL) {
+        cdc_grpc_error_set(err, GRPC_STATUS_INVALID_ARGUMENT,
+                           "certificate or key cannot be used");
+    }
+
+done:
+
+    if (pair.private_key != NULL) {
+        explicit_bzero((char *) pair.private_key, strlen(pair.private_key));
+    }
+
+    free(ca);
+    free((char *) pair.cert_chain);
+    free((char *) pair.private_key);
+
+    return creds;
+}
+
+
+static grpc_arg
+cdc_grpc_arg(const char *name, int value)
+{
+    grpc_arg  arg;
+
+    arg.type = GRPC_ARG_INTEGER;
+    arg.key = (char *) name;
+    arg.value.integer = value;
+
+    return arg;
+}
+
+
+static size_t
+cdc_grpc_args(const cdc_grpc_conf_t *conf, grpc_arg *args)
+{
+    int     connect;
+    size_t  n;
+
+    n = 0;
+    connect = conf->connect_timeout_ms ? (int) conf->connect_timeout_ms
+                                       : CDC_GRPC_CONNECT_MS;
+
+    args[n++] = cdc_grpc_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    args[n++] = cdc_grpc_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, -1);
+    args[n++] = cdc_grpc_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);
+    args[n++] = cdc_grpc_arg(GRPC_ARG_ENABLE_RETRIES, 0);
+    args[n++] = cdc_grpc_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    args[n++] = cdc_grpc_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+    args[n++] = cdc_grpc_arg(GRPC_ARG_ENABLE_CHANNELZ, 0);
+    args[n++] = cdc_grpc_arg(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE,
+                             0);
+    args[n++] = cdc_grpc_arg(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, INT_MAX);
+
+    /* the name of the first is misleading: how long one attempt may take */
+    args[n++] = cdc_grpc_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, connect);
+    args[n++] = cdc_grpc_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
+                             CDC_GRPC_BACKOFF_MIN);
+    args[n++] = cdc_grpc_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
+                             CDC_GRPC_BACKOFF_MAX);
+
+    if (conf->keepalive_ms != 0) {
+        args[n++] = cdc_grpc_arg(GRPC_ARG_KEEPALIVE_TIME_MS,
+                                 (int) conf->keepalive_ms);
+        args[n++] = cdc_grpc_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                                 (int) conf->keepalive_ms);
+        args[n++] = cdc_grpc_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS,
+                                 conf->keepalive_idle);
+        args[n++] = cdc_grpc_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+    }
+
+    args[n].type = GRPC_ARG_POINTER;
+    args[n].key = (char *) GRPC_ARG_RESOURCE_QUOTA;
+    args[n].value.pointer.p = cdc_grpc_quota;
+    args[n++].value.pointer.vtable = grpc_resource_quota_arg_vtable();
+
+    if (conf->tls && conf->server_name != NULL) {
+        args[n].type = GRPC_ARG_STRING;
+        args[n].key = (char *) GRPC_SSL_TARGET_NAME_OVERRIDE_ARG;
+        args[n++].value.string = (char *) conf->server_name;
+    }
+
+    return n;
+}
+
+
+static void
+cdc_grpc_free(cdc_grpc_t *g)
+{
+    if (g->authorization != NULL) {
+        explicit_bzero(g->authorization, strlen(g->authorization));
+        free(g->authorization);
+    }
+
+    if (g->token != NULL) {
+        explicit_bzero(g->token, strlen(g->token));
+        free(g->token);
+    }
+
+    if (g->channel != NULL) {
+        grpc_channel_destroy(g->channel);
+    }
+
+    (void) pthread_cond_destroy(&g->done);
+    (void) pthread_mutex_destroy(&g->mutex);
+    free(g);
+}
+
+
+cdc_grpc_t *
+cdc_grpc_open(const cdc_grpc_conf_t *conf, cdc_grpc_error_t *err)
+{
+    grpc_arg                   arg[24];
+    cdc_grpc_t                *g;
+    grpc_channel_args          args;
+    grpc_channel_credentials  *creds;
+
+    creds = cdc_grpc_credentials(conf, err);
+    if (creds == NULL) {
+        return NULL;
+    }
+
+    g = calloc(1, sizeof(cdc_grpc_t));
+    if (g == NULL) {
+        goto failed;
+    }
+
+    (void) pthread_mutex_init(&g->mutex, NULL);
+    (void) pthread_cond_init(&g->done, NULL);
+
+    g->authorization = conf->authorization ? strdup(conf->authorization) : NULL;
+    g->token = conf->token ? strdup(conf->token) : NULL;
+
+    if ((conf->authorization != NULL && g->authorization == NULL)
+        || (conf->token != NULL && g->token == NULL))
+    {
+        goto failed;
+    }
+
+    args.args = arg;
+    args.num_args = cdc_grpc_args(conf, arg);
+
+    g->channel = grpc_channel_create(conf->address, creds, &args);
+    if (g->channel == NULL) {
+        goto failed;
+    }
+
+    grpc_channel_credentials_release(creds);
+
+    return g;
+
+failed:
+
+    cdc_grpc_error_set(err, GRPC_STATUS_RESOURCE_EXHAUSTED, "no memory");
+    grpc_channel_credentials_release(creds);
+
+    if (g != NULL) {
+        cdc_grpc_free(g);
+    }
+
+    return NULL;
+}
+
+
+void
+cdc_grpc_set_token(cdc_grpc_t *g, const char *token)
+{
+    char  *copy;
+
+    copy = (token != NULL) ? strdup(token) : NULL;
+
+    (void) pthread_mutex_lock(&g->mutex);
+
+    if (g->token != NULL) {
+        explicit_bzero(g->token, strlen(g->token));
+        free(g->token);
+    }
+
+    g->token = copy;
+
+    (void) pthread_mutex_unlock(&g->mutex);
+}
+
+
+void
+cdc_grpc_headers_fill(cdc_grpc_headers_t *h, cdc_grpc_t *g)
+{
+    memset(h, 0, sizeof(cdc_grpc_headers_t));
+
+    (void) pthread_mutex_lock(&g->mutex);
+
+    if (g->authorization != NULL) {
+        h->data[h->n].key = grpc_slice_from_static_string("authorization");
+        h->data[h->n++].value = grpc_slice_from_copied_string(
+                                                           g->authorization);
+    }
+
+    if (g->token != NULL) {
+        h->data[h->n].key = grpc_slice_from_static_string("token");
+        h->data[h->n++].value = grpc_slice_from_copied_string(g->token);
+    }
+
+    (void) pthread_mutex_unlock(&g->mutex);
+}
+
+
+void
+cdc_grpc_headers_free(cdc_grpc_headers_t *h)
+{
+    while (h->n != 0) {
+        h->n--;
+        grpc_slice_unref(h->data[h->n].key);
+        grpc_slice_unref(h->data[h->n].value);
+    }
+}
+
+
+/* ---- operations ----------------------------------------------------- */
+
+static void
+cdc_grpc_release_chain(void *data)
+{
+    cdc_chain_unref(data);
+}
+
+
+/* short spans are copied into the slice itself, which is what gRPC does */
+
+static grpc_byte_buffer *
+cdc_grpc_request(cdc_chain_t *chain)
+{
+    size_t             i, n;
+    cdc_span_t         span;
+    grpc_slice        *slices;
+    grpc_byte_buffer  *buffer;
+
+    n = (chain != NULL) ? cdc_chain_count(chain) : 0;
+
+    slices = calloc(n != 0 ? n : 1, sizeof(grpc_slice));
+    if (slices == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < n; i++) {
+        span = cdc_chain_span(chain, i);
+
+        if (span.len <= GRPC_SLICE_INLINED_SIZE) {
+            slices[i] = grpc_slice_from_copied_buffer(
+                                          (const char *) span.data, span.len);
+            continue;
+        }
+
+        cdc_chain_ref(chain);
+        slices[i] = grpc_slice_new_with_user_data((void *) span.data,
+                                                  span.len,
+                                                  cdc_grpc_release_chain,
+                                                  chain);
+    }
+
+    buffer = grpc_raw_byte_buffer_create(slices, n);
+
+    for (i = 0; i < n; i++) {
+        grpc_slice_unref(slices[i]);
+    }
+
+    free(slices);
+
+    return buffer;
+}
+
+
+uint8_t *
+cdc_grpc_flatten(grpc_byte_buffer *buffer, size_t *len)
+{
+    size_t                    n, size;
+    uint8_t                  *out;
+    grpc_slice                slice;
+    grpc_byte_buffer_reader   reader;
+
+    if (!grpc_byte_buffer_reader_init(&reader, buffer)) {
+        return NULL;
+    }
+
+    size = grpc_byte_buffer_length(reader.buffer_out);
+    *len = 0;
+
+    out = malloc(size + 1);
+
+    while (out != NULL && grpc_byte_buffer_reader_next(&reader, &slice)) {
+        n = GRPC_SLICE_LENGTH(slice);
+
+        if (n != 0 && *len + n <= size) {
+            memcpy(out + *len, GRPC_SLICE_START_PTR(slice), n);
+            *len += n;
+        }
+
+        grpc_slice_unref(slice);
+    }
+
+    grpc_byte_buffer_reader_destroy(&reader);
+
+    return out;
+}
+
+
+static void
+cdc_grpc_op_free(cdc_grpc_op_t *op)
+{
+    cdc_grpc_headers_free(&op->headers);
+    grpc_byte_buffer_destroy(op->request);
+    grpc_byte_buffer_destroy(op->response);
+    grpc_metadata_array_destroy(&op->initial);
+    grpc_metadata_array_destroy(&op->trailing);
+
+    if (op->call != NULL) {
+        grpc_call_unref(op->call);
+    }
+
+    free(op->answer);
+    free(op);
+}
+
+
+static cdc_grpc_op_t *
+cdc_grpc_op_create(cdc_grpc_t *g, grpc_completion_queue *queue,
+    const char *method, cdc_chain_t *request, unsigned timeout_ms)
+{
+    grpc_slice      name;
+    gpr_timespec    deadline;
+    cdc_grpc_op_t  *op;
+
+    op = calloc(1, sizeof(cdc_grpc_op_t));
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->g = g;
+    grpc_metadata_array_init(&op->initial);
+    grpc_metadata_array_init(&op->trailing);
+    cdc_grpc_headers_fill(&op->headers, g);
+
+    op->request = cdc_grpc_request(request);
+    if (op->request == NULL) {
+        cdc_grpc_op_free(op);
+        return NULL;
+    }
+
+    deadline = gpr_inf_future(GPR_CLOCK_MONOTONIC);
+
+    if (timeout_ms != 0) {
+        deadline = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                gpr_time_from_millis(timeout_ms,
+                                                     GPR_TIMESPAN));
+    }
+
+    name = grpc_slice_from_copied_string(method);
+    op->call = grpc_channel_create_call(g->channel, NULL,
+                                        GRPC_PROPAGATE_DEFAULTS, queue, name,
+                                        NULL, deadline, NULL);
+    grpc_slice_unref(name);
+
+    return op;
+}
+
+
+static int
+cdc_grpc_op_batch(cdc_grpc_op_t *op)
+{
+    grpc_op          ops[6];
+    grpc_call_error  rc;
+
+    memset(ops, 0, sizeof(ops));
+
+    ops[0].op = GRPC_OP_SEND_INITIAL_METADATA;
+    ops[0].data.send_initial_metadata.count = op->headers.n;
+    ops[0].data.send_initial_metadata.metadata = op->headers.data;
+
+    ops[1].op = GRPC_OP_SEND_MESSAGE;
+    ops[1].data.send_message.send_message = op->request;
+
+    ops[2].op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
+
+    ops[3].op = GRPC_OP_RECV_INITIAL_METADATA;
+    ops[3].data.recv_initial_metadata.recv_initial_metadata = &op->initial;
+
+    ops[4].op = GRPC_OP_RECV_MESSAGE;
+    ops[4].data.recv_message.recv_message = &op->response;
+
+    ops[5].op = GRPC_OP_RECV_STATUS_ON_CLIENT;
+    ops[5].data.recv_status_on_client.trailing_metadata = &op->trailing;
+    ops[5].data.recv_status_on_client.status = &op->status;
+    ops[5].data.recv_status_on_client.status_details = &op->details;
+
+    rc = grpc_call_start_batch(op->call, ops, 6, op, NULL);
+    if (rc != GRPC_CALL_OK) {
+        cdc_log(CDC_LOG_ALERT, 0, "grpc_call_start_batch() failed (%d)",
+                (int) rc);
+        return CDC_ERROR;
+    }
+
+    return CDC_OK;
+}
+
+
+/* adds to the list and starts, so that close() sees it or it sees close() */
+
+static int
+cdc_grpc_op_start(cdc_grpc_op_t *op)
+{
+    int          rc;
+    cdc_grpc_t  *g;
+
+    g = op->g;
+    rc = CDC_ERROR;
+
+    (void) pthread_mutex_lock(&g->mutex);
+
+    if (!g->closing) {
+        rc = cdc_grpc_op_batch(op);
+    }
+
+    if (rc == CDC_OK) {
+        op->next = g->ops;
+
+        if (g->ops != NULL) {
+            g->ops->prev = op;
+        }
+
+        g->ops = op;
+    }
+
+    (void) pthread_mutex_unlock(&g->mutex);
+
+    return rc;
+}
+
+
+/* under the mutex */
+
+static void
+cdc_grpc_op_unlink(cdc_grpc_op_t *op)
+{
+    if (op->prev != NULL) {
+        op->prev->next = op->next;
+
+    } else {
+        op->g->ops = op->next;
+    }
+
+    if (op->next != NULL) {
+        op->next->prev = op->prev;
+    }
+
+    op->prev = NULL;
+    op->next = NULL;
+}
+
+
+static void
+cdc_grpc_op_finish(cdc_grpc_op_t *op)
+{
+    cdc_grpc_error_fill(&op->err, op->status, op->details, op->call);
+    op->rc = CDC_ERROR;
+
+    if (op->status != GRPC_STATUS_OK) {
+        return;
+    }
+
+    if (op->response != NULL) {
+        op->answer = cdc_grpc_flatten(op->response, &op->len);
+    }
+
+    if (op->answer == NULL) {
+        op->err.status = GRPC_STATUS_INTERNAL;
+        (void) snprintf(op->err.text, sizeof(op->err.text),
+                        "the server's answer holds no message");
+        return;
+    }
+
+    op->rc = CDC_OK;
+}
+
+
+int
+cdc_grpc_call(cdc_grpc_t *g, const char *method, cdc_chain_t *request,
+    unsigned timeout_ms, uint8_t **answer, size_t *len, cdc_grpc_error_t *err)
+{
+    int                     rc;
+    cdc_grpc_op_t          *op;
+    grpc_completion_queue  *queue;
+
+    rc = CDC_ERROR;
+    queue = grpc_completion_queue_create_for_next(NULL);
+
+    op = cdc_grpc_op_create(g, queue, method, request, timeout_ms);
+    if (op == NULL) {
+        cdc_grpc_error_set(err, GRPC_STATUS_RESOURCE_EXHAUSTED, "no memory");
+        goto done;
+    }
+
+    if (cdc_grpc_op_start(op) != CDC_OK) {
+        cdc_grpc_error_set(err, GRPC_STATUS_CANCELLED,
+                           "the connection is being closed");
+        cdc_grpc_op_free(op);
+        goto done;
+    }
+
+    (void) grpc_completion_queue_next(queue,
+                                      gpr_inf_future(GPR_CLOCK_MONOTONIC),
+                                      NULL);
+    cdc_grpc_op_finish(op);
+
+    rc = op->rc;
+    *err = op->err;
+
+    if (rc == CDC_OK) {
+        *answer = op->answer;
+        *len = op->len;
+        op->answer = NULL;
+    }
+
+    /* close() may free g as soon as it sees this */
+
+    (void) pthread_mutex_lock(&g->mutex);
+    cdc_grpc_op_unlink(op);
+    (void) pthread_cond_signal(&g->done);
+    (void) pthread_mutex_unlock(&g->mutex);
+
+    cdc_grpc_op_free(op);
+
+done:
+
+    grpc_completion_queue_shutdown(queue);
+
+    while (grpc_completion_queue_next(queue,
+                                      gpr_inf_future(GPR_CLOCK_MONOTONIC),
+                                      NULL).type != GRPC_QUEUE_SHUTDOWN)
+    {
+        /* drained */
+    }
+
+    grpc_completion_queue_destroy(queue);
+
+    return rc;
+}
+
+
+int
+cdc_grpc_send(cdc_grpc_t *g, const char *method, cdc_chain_t *request,
+    unsigned timeout_ms, cdc_grpc_done_pt done, void *arg)
+{
+    cdc_grpc_op_t  *op;
+
+    if (cdc_grpc_queue == NULL) {
+        return CDC_ERROR;
+    }
+
+    op = cdc_grpc_op_create(g, cdc_grpc_queue, method, request, timeout_ms);
+    if (op == NULL) {
+        return CDC_ERROR;
+    }
+
+    op->done = done;
+    op->arg = arg;
+    op->post.handler = cdc_grpc_post_handler;
+    op->post.data = op;
+
+    if (cdc_grpc_op_start(op) != CDC_OK) {
+        cdc_grpc_op_free(op);
+        return CDC_ERROR;
+    }
+
+    return CDC_OK;
+}
+
+
+static void *
+cdc_grpc_thread_cycle(void *data)
+{
+    cdc_grpc_t     *g;
+    grpc_event      ev;
+    cdc_grpc_op_t  *op;
+
+    for ( ;; ) {
+        ev = grpc_completion_queue_next(cdc_grpc_queue,
+                                        gpr_inf_future(GPR_CLOCK_MONOTONIC),
+                                        NULL);
+        if (ev.type == GRPC_QUEUE_SHUTDOWN) {
+            return NULL;
+        }
+
+        op = ev.tag;
+        g = op->g;
+
+        cdc_grpc_op_finish(op);
+
+        (void) pthread_mutex_lock(&g->mutex);
+
+        op->ended = 1;
+
+        if (g->closing) {
+            (void) pthread_cond_signal(&g->done);
+
+        } else {
+            op->posted = 1;
+            cdc_loop_post(cdc_grpc_loop, &op->post);
+        }
+
+        (void) pthread_mutex_unlock(&g->mutex);
+    }
+}
+
+
+/* runs done(), after which g may be gone */
+
+static void
+cdc_grpc_op_deliver(cdc_grpc_op_t *op)
+{
+    cdc_grpc_t  *g;
+
+    g = op->g;
+
+    (void) pthread_mutex_lock(&g->mutex);
+    cdc_grpc_op_unlink(op);
+    op->g = NULL;
+    (void) pthread_mutex_unlock(&g->mutex);
+
+    op->done(op->arg, op->rc, cdc_span_n(op->answer, op->len), &op->err);
+}
+
+
+static void
+cdc_grpc_post_handler(cdc_post_t *post)
+{
+    cdc_grpc_op_t  *op;
+
+    op = post->data;
+
+    if (op->g != NULL) {
+        cdc_grpc_op_deliver(op);
+    }
+
+    cdc_grpc_op_free(op);
+}
+
+
+void
+cdc_grpc_close(cdc_grpc_t *g)
+{
+    int             posted;
+    cdc_grpc_op_t  *op;
+
+    (void) pthread_mutex_lock(&g->mutex);
+
+    g->closing = 1;
+
+    for (op = g->ops; op != NULL; op = op->next) {
+        (void) grpc_call_cancel(op->call, NULL);
+    }
+
+    while (g->ops != NULL) {
+        for (op = g->ops; op != NULL && !op->ended; op = op->next) {
+            /* one that has ended; blocking ones unlink themselves */
+        }
+
+        if (op == NULL) {
+            (void) pthread_cond_wait(&g->done, &g->mutex);
+            continue;
+        }
+
+        posted = op->posted;
+        (void) pthread_mutex_unlock(&g->mutex);
+
+        cdc_grpc_op_deliver(op);
+
+        if (!posted) {
+            cdc_grpc_op_free(op);
+        }
+
+        (void) pthread_mutex_lock(&g->mutex);
+    }
+
+    (void) pthread_mutex_unlock(&g->mutex);
+
+    cdc_grpc_free(g);
+}

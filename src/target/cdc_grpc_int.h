@@ -1,0 +1,54 @@
+/*
+ * What the two halves of the gRPC cover share: cdc_grpc.c (connections,
+ * calls) and cdc_grpc_stream.c.
+ */
+
+#ifndef CDC_GRPC_INT_H_INCLUDED
+#define CDC_GRPC_INT_H_INCLUDED
+
+#include <grpc/byte_buffer.h>
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/grpc.h>
+#include <grpc/grpc_security.h>
+#include <grpc/slice.h>
+#include <grpc/support/alloc.h>
+#include <grpc/support/log.h>
+#include <grpc/support/time.h>
+#include <pthread.h>
+
+#include "cdc_grpc.h"
+
+
+typedef struct cdc_grpc_op_s  cdc_grpc_op_t;
+
+struct cdc_grpc_s {
+    grpc_channel     *channel;
+    pthread_mutex_t   mutex;             /* what follows */
+    pthread_cond_t    done;              /* an operation has ended */
+    cdc_grpc_op_t    *ops;               /* in flight or not delivered yet */
+    char             *authorization;
+    char             *token;
+    unsigned          closing:1;
+};
+
+/* the headers of one call: at most authorization and token */
+
+typedef struct {
+    grpc_metadata     data[2];
+    size_t            n;
+} cdc_grpc_headers_t;
+
+void cdc_grpc_headers_fill(cdc_grpc_headers_t *h, cdc_grpc_t *g);
+void cdc_grpc_headers_free(cdc_grpc_headers_t *h);
+
+/* malloc()ed and one byte longer than *len; NULL: no memory, or damaged */
+uint8_t *cdc_grpc_flatten(grpc_byte_buffer *buffer, size_t *len);
+
+/* takes the details slice over; call NULL: never reached a connection */
+void cdc_grpc_error_fill(cdc_grpc_error_t *err, grpc_status_code status,
+    grpc_slice details, grpc_call *call);
+
+void cdc_grpc_error_set(cdc_grpc_error_t *err, int status, const char *text);
+
+
+#endif /* CDC_GRPC_INT_H_INCLUDED */
