@@ -7,7 +7,7 @@ import subprocess
 import urllib.request
 import uuid
 
-from process import CACHE, Process, TestbedError, connects, wait_for
+from process import CACHE, Process, TestbedError, connects
 
 MILVUS_HOME = os.path.join(CACHE, 'milvus-2.3.5')
 KAFKA_HOME = os.path.join(CACHE, 'kafka-3.7.1')
@@ -57,7 +57,9 @@ class Etcd(Process):
     users: {name: password}; authentication is then on, root included.
 
     Milvus 2.3.5 knows no user name for etcd.  With tls and users it enters
-    by its certificate, whose common name is root.
+    by its certificate, whose common name is root.  As etcd cannot leave the
+    certificate to the client's choice, there is a second, plain listener
+    (plain_uri) where nothing but user and password counts.
     """
 
     kind = 'etcd'
@@ -66,7 +68,8 @@ class Etcd(Process):
         super().__init__(bed, name)
         self.tls = tls
         self.users = users or {}
-        self.port, self.peer = ports or (bed.port(), bed.port())
+        self.port, self.peer, self.plain = ports or [
+            bed.port() for _ in range(3)]
         if self.users and not self.tls:
             raise TestbedError('Milvus 2.3.5 enters an etcd with users only '
                                'by a certificate: say tls too')
@@ -80,11 +83,16 @@ class Etcd(Process):
         return '%s://127.0.0.1:%d' % ('https' if self.tls else 'http',
                                       self.port)
 
+    @property
+    def plain_uri(self):
+        return 'http://127.0.0.1:%d' % self.plain
+
     def command(self):
+        urls = self.uri + (',' + self.plain_uri if self.tls else '')
         argv = ['etcd', '--name', 'testbed', '--data-dir',
                 os.path.join(self.dir, 'data'),
-                '--listen-client-urls', self.uri,
-                '--advertise-client-urls', self.uri]
+                '--listen-client-urls', urls,
+                '--advertise-client-urls', urls]
         peer = 'http://127.0.0.1:%d' % self.peer
         argv += ['--listen-peer-urls', peer,
                  '--initial-advertise-peer-urls', peer,
@@ -130,8 +138,9 @@ class Etcd(Process):
         return self.uri
 
     def state(self):
-        return {'uri': self.uri, 'ports': [self.port, self.peer],
-                'tls': self.tls, 'users': self.users}
+        return {'uri': self.uri, 'tls': self.tls, 'users': self.users,
+                'ports': [self.port, self.peer, self.plain],
+                'plain_uri': self.plain_uri if self.tls else None}
 
 
 class Kafka(Process):
@@ -404,6 +413,3 @@ class Milvus(Process):
                 'tls': self.tls, 'root_path': self.root_path,
                 'config': self.config,
                 'ca': self.bed.certs.ca if self.tls else None}
-
-
-__all__ = ['Certificates', 'Etcd', 'Kafka', 'Milvus', 'wait_for']

@@ -26,6 +26,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from process import (CACHE, Ports, TestbedError, quiet, say,  # noqa: E402
                      write_json)
+from nginx import Nginx                                      # noqa: E402
 from parts import Certificates, Etcd, Kafka, Milvus           # noqa: E402
 
 
@@ -91,6 +92,11 @@ class Testbed:
 
     def add_target(self, name='target', **options):
         return self.add(Milvus(self, name, 'target', **options))
+
+    def add_nginx(self, name='nginx', **options):
+        part = self.add(Nginx(self, name, **options))
+        part.wait(30)
+        return part
 
     def up(self, targets=('target',), source=None, etcd=None, kafka=None):
         """Everything: targets is names, or {name: options}."""
@@ -177,6 +183,8 @@ class Testbed:
             elif s['kind'] == 'kafka':
                 part = Kafka(bed, name, s['listeners'], s['users'],
                              s['ports'])
+            elif s['kind'] == 'nginx':
+                part = Nginx(bed, name, s['sources'], s['ports'][0])
             else:
                 part = Milvus(bed, name, s['role'], s['channels'], s['auth'],
                               s['tls'], s['port'], s['root_path'],

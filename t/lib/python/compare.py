@@ -316,13 +316,13 @@ class Comparison:
         where = '%s.%s/%s' % (db, name, partition)
         states = self.both('load_state', db, name, partition)
         self.compare_load(where, states)
-        if not self.rows or states != [LOADED, LOADED]:
+        if states != [LOADED, LOADED]:
             return
         source, target = self.both('count', db, name, partition)
         if source != target and None not in (source, target):
             self.differ(where, 'count(*): source %d, target %d' % (
                 source, target))
-        if not source and not target:
+        if not self.rows or not (source or target):
             return
         (pk,) = [f for f in schema.fields if f.is_primary_key]
         source, target = self.both(
@@ -350,21 +350,20 @@ def differences(source, target, **options):
 def wait_equal(source, target, timeout=60, **options):
     """Seconds until all of it was equal; NotEqual with what differs.
 
-    Two looks must agree: a single one could fall between a row and the
-    second copy of it.
+    Looks at counts first and at rows when those agree.  A last look at the
+    counts sees what came while the rows were read, a second copy of one say.
     """
     begin = time.monotonic()
-    step, equal_at = 0.2, None
+    step = 0.1
     while True:
-        found = differences(source, target, **options)
-        now = time.monotonic()
-        if found:
-            equal_at = None
-            if now - begin > timeout:
-                raise NotEqual('\n'.join(found))
-        elif equal_at is not None:
-            return equal_at - begin
+        equal_at = time.monotonic()
+        for rows in (False, True, False):
+            found = differences(source, target, rows=rows, **options)
+            if found:
+                break
         else:
-            equal_at = now
+            return equal_at - begin
+        if time.monotonic() - begin > timeout:
+            raise NotEqual('\n'.join(found))
         time.sleep(step)
-        step = min(2, step * 1.5)
+        step = min(1, step * 1.5)
