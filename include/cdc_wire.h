@@ -78,6 +78,8 @@ typedef struct cdc_chain_s  cdc_chain_t;
 cdc_chain_t *cdc_chain_create(void);
 void cdc_chain_ref(cdc_chain_t *c);
 void cdc_chain_unref(cdc_chain_t *c);
+
+/* after CDC_ERROR the caller still owns data: release() is not called */
 int  cdc_chain_hold(cdc_chain_t *c, void (*release)(void *data), void *data);
 
 size_t cdc_chain_bytes(const cdc_chain_t *c);
@@ -95,6 +97,18 @@ int  cdc_chain_bytes_field(cdc_chain_t *c, uint32_t number, cdc_span_t bytes);
 int  cdc_chain_open(cdc_chain_t *c, uint32_t number, size_t *mark);
 void cdc_chain_close(cdc_chain_t *c, size_t mark);
 
+/* takes back all that was added since save(); no field opened in between may
+ * be closed after that.  Spans and marks from before save() stay valid. */
+
+typedef struct {
+    size_t       nspans;
+    size_t       last_len;               /* of the last span */
+    size_t       bytes;
+} cdc_chain_pos_t;
+
+void cdc_chain_save(const cdc_chain_t *c, cdc_chain_pos_t *pos);
+void cdc_chain_rollback(cdc_chain_t *c, const cdc_chain_pos_t *pos);
+
 /* one contiguous malloc()ed copy, for small messages, tests, LevelDB */
 uint8_t *cdc_chain_flatten(const cdc_chain_t *c, size_t *len);
 
@@ -105,8 +119,8 @@ typedef struct {
     int32_t      type;                   /* CDC_MSG_* */
     uint64_t     ts;                     /* base.timestamp */
     int64_t      collection_id;          /* 0 when absent */
-    int64_t      partition_id;           /* -1: none given */
-    uint64_t     rows;                   /* insert, delete */
+    int64_t      partition_id;           /* -1: none given; 0: absent */
+    uint64_t     rows;                   /* insert, delete: as it claims */
     cdc_span_t   shard_name;
     cdc_span_t   raw;                    /* the whole message, borrowed */
 } cdc_envelope_t;
@@ -121,9 +135,12 @@ int  cdc_wire_envelope(cdc_span_t msg, cdc_envelope_t *env);
 
 
 /*
- * What a message gets on the target.  Spans borrowed and kept until the
- * chain is gone.  stamp 0 keeps the timestamps; otherwise base.timestamp and
- * every row's timestamp become stamp.
+ * What a message gets on the target.  Spans are copied.  stamp 0 keeps the
+ * timestamps; otherwise base.timestamp and every row's timestamp become
+ * stamp, and base.msgID an id of that stamp's own: the consumers of a Milvus
+ * drop, of two inserts or deletes with equal ids under one tick, the second,
+ * which would be the restamped one.  So no two messages of one target
+ * channel may share a stamp, except an insert and its delete_of_insert.
  */
 
 typedef struct {
@@ -139,7 +156,13 @@ typedef struct {
 /*
  * Appends the message (body only, no tag) with ids, names and shard replaced
  * per rw and everything else, unknown fields too, spliced from env->raw.
- * Insert's partition_name and Delete's stay as they are.
+ * Insert's partition_name and Delete's stay as they are.  An empty name and
+ * the id 0 are their field's default and therefore left out.
+ *
+ * Insert, Delete, DropCollection, CreatePartition, DropPartition; other types
+ * are CDC_DECLINED.  After anything but CDC_OK the chain is as before, so one
+ * bad message does not spoil the request that it was meant for; this holds
+ * for the other functions of this section and for operations, too.
  */
 int  cdc_wire_rewrite(cdc_chain_t *out, const cdc_envelope_t *env,
     const cdc_rewrite_t *rw);
@@ -148,7 +171,8 @@ int  cdc_wire_rewrite(cdc_chain_t *out, const cdc_envelope_t *env,
  * For settling: appends a DeleteRequest of all primary keys of the insert
  * env at rw->stamp (which must not be 0), limited to rw->partition_id.
  * pk_field_id names the field; its values are spliced, not decoded.
- * CDC_DECLINED when the insert has no such field.
+ * CDC_DECLINED when the insert has no such field or no rows; CDC_ERROR when
+ * it holds another number of keys than of rows.
  */
 int  cdc_wire_delete_of_insert(cdc_chain_t *out, const cdc_envelope_t *env,
     const cdc_rewrite_t *rw, int64_t pk_field_id);
@@ -179,7 +203,8 @@ typedef struct {
     cdc_span_t   db_name;                /* "" means "default" */
     cdc_span_t   names[CDC_OP_NAMES_MAX];  /* collections; several in Flush */
     unsigned     nnames;
-    unsigned     known:1;                /* a row of the operation table */
+    unsigned     known:1;                /* a row of the operation table;
+                                          * else only type and ts are set */
     cdc_span_t   raw;
 } cdc_op_envelope_t;
 
@@ -190,19 +215,24 @@ typedef struct {
     const char  *method;                 /* full gRPC path */
     const char  *name;                   /* for logs: "CreateIndex" */
     uint32_t     db_field;
-    uint32_t     name_field;             /* 0: concerns a database only */
+    uint32_t     name_field;             /* 0: concerns a database only;
+                                          * DropAlias: the alias */
+    uint32_t     id_field;               /* the source's id of the object:
+                                          * left out; 0: none */
     unsigned     names_repeated:1;
     unsigned     status_nested:1;        /* answer holds status as field 1 */
 } cdc_op_row_t;
 
 const cdc_op_row_t *cdc_wire_op_row(int32_t type);
 
+/* CDC_DECLINED: more than CDC_OP_NAMES_MAX names */
 int  cdc_wire_op_envelope(cdc_span_t msg, cdc_op_envelope_t *op);
 
 /*
  * Appends the request with base replaced by base{type, replicateInfo
  * {isReplicate, msgTimestamp = ts}}, db_name set, and (when names is not
- * NULL) the collection names replaced; the rest is spliced.
+ * NULL) the collection names replaced; the rest is spliced.  CDC_DECLINED:
+ * op is not known.  CDC_ERROR: several names for an operation that takes one.
  */
 int  cdc_wire_op_rewrite(cdc_chain_t *out, const cdc_op_envelope_t *op,
     uint64_t ts, cdc_span_t db_name, const cdc_span_t *names, unsigned nnames);

@@ -1,0 +1,47 @@
+/*
+ * What the files of src/wire/ share and nobody else needs.
+ */
+
+#ifndef CDC_WIRE_INT_H_INCLUDED
+#define CDC_WIRE_INT_H_INCLUDED
+
+#include "cdc_wire.h"
+
+
+#define CDC_WIRE_VARINT  0
+#define CDC_WIRE_I64     1
+#define CDC_WIRE_LEN     2
+#define CDC_WIRE_I32     5
+
+#define CDC_WIRE_VARINT_MAX  10
+
+/* a run that is shorter costs less as a copy than as a span (a slice) */
+#define CDC_WIRE_SMALL   64
+
+
+#define cdc_wire_bit(number)  ((uint64_t) 1 << (number))
+
+
+/* base (field 1) of any message: msg_type and timestamp */
+int  cdc_wire_base(cdc_span_t msg, int32_t *type, uint64_t *ts);
+
+/* number of varints in a packed field */
+int  cdc_wire_count_packed(cdc_span_t body, uint64_t *n);
+
+/* all of msg but the fields in drop (cdc_wire_bit), as few spans as possible */
+int  cdc_wire_splice(cdc_chain_t *out, cdc_span_t msg, uint64_t drop);
+
+/* a field, left out when the value is the default */
+int  cdc_wire_set_varint(cdc_chain_t *out, uint32_t number, uint64_t value);
+int  cdc_wire_set_bytes(cdc_chain_t *out, uint32_t number, cdc_span_t bytes);
+
+/* a packed field of n times the same timestamp */
+int  cdc_wire_stamps(cdc_chain_t *out, uint32_t number, uint64_t stamp,
+    uint64_t n);
+
+/* base.msgID of what is sent at a stamp; Milvus's own ids are positive */
+#define cdc_wire_stamp_id(stamp)         ((uint64_t) 0 - 2 * (stamp))
+#define cdc_wire_stamp_delete_id(stamp)  ((uint64_t) 0 - (2 * (stamp) + 1))
+
+
+#endif /* CDC_WIRE_INT_H_INCLUDED */
