@@ -19,12 +19,14 @@
  *     supervisor  ASK     the same, passed on to the store
  *     store       CONFIG  task id NUL JSON (secrets inside), passed on as
  *     supervisor  CONFIG  JSON to the replicator; kept by neither log nor
- *                         supervisor
+ *                         supervisor: {"task_id", "source", "revision",
+ *                         "created_ms", "request_data": as it was created}
  *     replicator  STATUS  cdc_task_status_t
  *     replicator  FAILED  task id NUL reason: fatal, the task must pause
  *     supervisor  FAILED  the same, passed on to the store, which makes it
  *                         durable and sends TASK
- *     supervisor  STOPPED task id: its replicator has ended (the store may
+ *     supervisor  STOPPED task id: its replicator has ended, or there was
+ *                         none: one follows every GONE (the store may
  *                         remove a deleted task's directory)
  *
  * A create or change is durable in LevelDB, then shown in the zone (TASK,
