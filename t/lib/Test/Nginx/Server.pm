@@ -178,6 +178,9 @@ sub start {
 
     $self->{before} = { map { $_ => 1 } Subreaper::descendants($$) };
 
+    # one that was killed has left its pid file
+    unlink $self->path("logs/nginx.pid");
+
     my $pid = fork() // die "fork: $!\n";
 
     if ($pid == 0) {

@@ -142,7 +142,7 @@ sub run_block {
     write_user_files($block);
 
     if (defined(my $code = $block->init)) {
-        eval "package main; $code";
+        eval $code;
         die "$name: init: $@" if $@;
     }
 
@@ -489,7 +489,7 @@ sub eval {
 
     $self->assert_scalar(@value);
 
-    my @result = CORE::eval("package main; no strict; $value[0]");
+    my @result = CORE::eval($value[0]);
     die $self->current_block->name . ": eval: $@" if $@;
 
     return @result;

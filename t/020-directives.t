@@ -1,0 +1,533 @@
+use CDC;
+use Test::Nginx::Socket 'no_plan';
+
+# Each directive: valid values, and what ends "nginx -t" with file and line:
+# wrong context, duplicates, bad values, wrong number of arguments.
+
+# a source block with these lines in it
+sub source {
+    return join "\n", 'milvus_cdc_source main {', @_, '}';
+}
+
+sub context { return qr/\[emerg\] .*"$_[0]" directive is not allowed here
+                        \ in\ \S+nginx\.conf:\d+/x }
+
+sub says { return qr/\[emerg\] .*$_[0].* in \S+nginx\.conf:\d+/ }
+
+sub arguments { return says("invalid number of arguments in \"$_[0]\"") }
+
+# with these two alone the defaults of all others hold
+our $base = 'milvus_cdc_path $TEST_NGINX_CDC_STATE;'
+    . 'milvus_cdc_helper $TEST_NGINX_CDC_HELPER;';
+
+master_on();
+add_block_preprocessor(CDC::preprocessor());
+
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    $block->set_value('request', CDC::post('list'))
+        if !defined $block->request;
+    $block->set_value('must_die', '')
+        if $block->name =~ /\bdies\b/ && !defined $block->must_die;
+});
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: the defaults
+--- http_config eval
+$main::base
+--- config
+location /cdc { milvus_cdc; }
+--- response_body eval
+CDC::empty_list()
+
+
+
+=== TEST 2: every directive
+--- http_config eval
+$main::base . 'milvus_cdc_zone tasks:8m; milvus_cdc_max_tasks 16;'
+. 'milvus_cdc_max_name_length 100; milvus_cdc_drain_timeout 2s;'
+. 'milvus_cdc_allow_target 127.0.0.1:19530 milvus.internal;'
+. main::source('etcd http://127.0.0.1:2379 http://127.0.0.1:2380;',
+               'root_path by-dev;', 'meta_path meta;',
+               'replicate_channel by-dev-replicate-msg;',
+               'kafka 127.0.0.1:9092 127.0.0.1:9093;')
+. 'milvus_cdc_source other { root_path other; }'
+--- config
+milvus_cdc_timeout 3s;
+milvus_cdc_http_status strict;
+location /cdc { milvus_cdc main; }
+location /other { milvus_cdc other; milvus_cdc_timeout 500ms;
+                  milvus_cdc_http_status compat; }
+location = /cdc/metrics { milvus_cdc_metrics; }
+location = /cdc/health { milvus_cdc_health; }
+--- request eval
+[CDC::post('list'), CDC::post('list', undef, '/other'), "GET /cdc/health"]
+--- error_code eval
+[200, 200, 200]
+
+
+
+=== TEST 3: user, password and TLS of etcd and Kafka
+--- http_config eval
+$main::base
+. main::source('etcd https://127.0.0.1:2379;', 'etcd_user u;',
+               'etcd_password p;', 'kafka 127.0.0.1:9093;', 'kafka_user u;',
+               'kafka_password p;', 'kafka_mechanism PLAIN;',
+               'kafka_tls on;')
+--- config
+location /cdc { milvus_cdc main; }
+--- no_error_log
+[emerg]
+
+
+
+=== TEST 4: dies: milvus_cdc_path in a server
+--- config
+milvus_cdc_path /tmp/x;
+--- error_log eval
+[main::context('milvus_cdc_path')]
+
+
+
+=== TEST 5: dies: milvus_cdc_zone in a location
+--- config
+location /a { milvus_cdc_zone a:1m; }
+--- error_log eval
+[main::context('milvus_cdc_zone')]
+
+
+
+=== TEST 6: dies: milvus_cdc_source in a server
+--- config
+milvus_cdc_source a { }
+--- error_log eval
+[main::context('milvus_cdc_source')]
+
+
+
+=== TEST 7: dies: milvus_cdc in a server
+--- config
+milvus_cdc main;
+--- error_log eval
+[main::context('milvus_cdc')]
+
+
+
+=== TEST 8: dies: milvus_cdc in http
+--- http_config
+milvus_cdc;
+--- error_log eval
+[main::context('milvus_cdc')]
+
+
+
+=== TEST 9: dies: milvus_cdc_metrics in http
+--- http_config
+milvus_cdc_metrics;
+--- error_log eval
+[main::context('milvus_cdc_metrics')]
+
+
+
+=== TEST 10: dies: milvus_cdc_health in a server
+--- config
+milvus_cdc_health;
+--- error_log eval
+[main::context('milvus_cdc_health')]
+
+
+
+=== TEST 11: dies: milvus_cdc_helper in a location
+--- config
+location /a { milvus_cdc_helper /a; }
+--- error_log eval
+[main::context('milvus_cdc_helper')]
+
+
+
+=== TEST 12: dies: milvus_cdc_max_tasks in a server
+--- config
+milvus_cdc_max_tasks 5;
+--- error_log eval
+[main::context('milvus_cdc_max_tasks')]
+
+
+
+=== TEST 13: dies: milvus_cdc_path at the main level
+--- main_config
+milvus_cdc_path /tmp/x;
+--- error_log eval
+[main::context('milvus_cdc_path')]
+
+
+
+=== TEST 14: dies: etcd outside of a source
+--- http_config
+etcd http://127.0.0.1:2379;
+--- error_log eval
+[main::says('unknown directive "etcd"')]
+
+
+
+=== TEST 15: dies: milvus_cdc_path twice
+--- http_config eval
+$main::base . 'milvus_cdc_path /tmp/x;'
+--- error_log eval
+[main::says('"milvus_cdc_path" directive is duplicate')]
+
+
+
+=== TEST 16: dies: milvus_cdc_zone twice
+--- http_config eval
+$main::base . 'milvus_cdc_zone a:8m; milvus_cdc_zone b:8m;'
+--- error_log eval
+[main::says('"milvus_cdc_zone" directive is duplicate')]
+
+
+
+=== TEST 17: dies: milvus_cdc_helper twice
+--- http_config eval
+$main::base . 'milvus_cdc_helper /bin/true;'
+--- error_log eval
+[main::says('"milvus_cdc_helper" directive is duplicate')]
+
+
+
+=== TEST 18: dies: milvus_cdc_max_tasks twice
+--- http_config eval
+$main::base . 'milvus_cdc_max_tasks 3; milvus_cdc_max_tasks 3;'
+--- error_log eval
+[main::says('"milvus_cdc_max_tasks" directive is duplicate')]
+
+
+
+=== TEST 19: dies: milvus_cdc twice in a location
+--- config
+location /cdc { milvus_cdc main; milvus_cdc main; }
+--- error_log eval
+[main::says('"milvus_cdc" directive is duplicate')]
+
+
+
+=== TEST 20: dies: milvus_cdc_timeout twice
+--- config
+location /cdc { milvus_cdc main; milvus_cdc_timeout 1s;
+                milvus_cdc_timeout 1s; }
+--- error_log eval
+[main::says('"milvus_cdc_timeout" directive is duplicate')]
+
+
+
+=== TEST 21: dies: milvus_cdc_http_status twice
+--- config
+location /cdc { milvus_cdc main; milvus_cdc_http_status strict;
+                milvus_cdc_http_status strict; }
+--- error_log eval
+[main::says('"milvus_cdc_http_status" directive is duplicate')]
+
+
+
+=== TEST 22: dies: two sources of one name
+--- http_config eval
+$main::base . 'milvus_cdc_source a { } milvus_cdc_source a { }'
+--- error_log eval
+[main::says('duplicate|declared already|is already')]
+
+
+
+=== TEST 23: dies: a directive of a source twice
+--- http_config eval
+$main::base . main::source('root_path a;', 'root_path a;')
+--- error_log eval
+[main::says('"root_path" directive is duplicate')]
+
+
+
+=== TEST 24: dies: etcd twice in a source
+--- http_config eval
+$main::base . main::source('etcd http://127.0.0.1:1;',
+                           'etcd http://127.0.0.1:2;')
+--- error_log eval
+[main::says('"etcd" directive is duplicate')]
+
+
+
+=== TEST 25: dies: kafka twice in a source
+--- http_config eval
+$main::base . main::source('kafka 127.0.0.1:1;', 'kafka 127.0.0.1:2;')
+--- error_log eval
+[main::says('"kafka" directive is duplicate')]
+
+
+
+=== TEST 26: dies: milvus_cdc_drain_timeout twice
+--- http_config eval
+$main::base . 'milvus_cdc_drain_timeout 1s; milvus_cdc_drain_timeout 1s;'
+--- error_log eval
+[main::says('"milvus_cdc_drain_timeout" directive is duplicate')]
+
+
+
+=== TEST 27: dies: milvus_cdc_max_name_length twice
+--- http_config eval
+$main::base . 'milvus_cdc_max_name_length 9; milvus_cdc_max_name_length 9;'
+--- error_log eval
+[main::says('"milvus_cdc_max_name_length" directive is duplicate')]
+
+
+
+=== TEST 28: dies: an unknown directive in a source
+--- http_config eval
+$main::base . main::source('etcdd http://127.0.0.1:2379;')
+--- error_log eval
+[main::says('unknown directive "etcdd"')]
+
+
+
+=== TEST 29: dies: a zone without a size
+--- http_config eval
+$main::base . 'milvus_cdc_zone tasks;'
+--- error_log eval
+[main::says('zone|size')]
+
+
+
+=== TEST 30: dies: a zone with a bad size
+--- http_config eval
+$main::base . 'milvus_cdc_zone tasks:8x;'
+--- error_log eval
+[main::says('"?tasks:8x"?|size')]
+
+
+
+=== TEST 31: dies: a zone without a name
+--- http_config eval
+$main::base . 'milvus_cdc_zone :8m;'
+--- error_log eval
+[main::says('zone')]
+
+
+
+=== TEST 32: dies: a zone that cannot hold the tasks
+--- http_config eval
+$main::base . 'milvus_cdc_zone tasks:32k; milvus_cdc_max_tasks 128;'
+--- error_log eval
+[qr/\[emerg\].*(?:too small|at least)/]
+
+
+
+=== TEST 33: dies: no tasks
+--- http_config eval
+$main::base . 'milvus_cdc_max_tasks 0;'
+--- error_log eval
+[main::says('milvus_cdc_max_tasks|value|between')]
+
+
+
+=== TEST 34: dies: too many tasks
+--- http_config eval
+$main::base . 'milvus_cdc_max_tasks 129;'
+--- error_log eval
+[main::says('128')]
+
+
+
+=== TEST 35: dies: tasks that are no number
+--- http_config eval
+$main::base . 'milvus_cdc_max_tasks many;'
+--- error_log eval
+[main::says('invalid (?:number|value)|"many"')]
+
+
+
+=== TEST 36: dies: a drain that outlasts the stop of a service
+--- http_config eval
+$main::base . 'milvus_cdc_drain_timeout 5s;'
+--- error_log eval
+[main::says('milvus_cdc_drain_timeout|drain|4')]
+
+
+
+=== TEST 37: dies: a drain that is no time
+--- http_config eval
+$main::base . 'milvus_cdc_drain_timeout soon;'
+--- error_log eval
+[main::says('invalid value|"soon"')]
+
+
+
+=== TEST 38: dies: a timeout that is no time
+--- config
+location /cdc { milvus_cdc main; milvus_cdc_timeout 5x; }
+--- error_log eval
+[main::says('invalid value|"5x"')]
+
+
+
+=== TEST 39: dies: a status mode that does not exist
+--- config
+location /cdc { milvus_cdc main; milvus_cdc_http_status always; }
+--- error_log eval
+[main::says('invalid value "always"')]
+
+
+
+=== TEST 40: dies: a source that is not declared
+--- config
+location /cdc { milvus_cdc nowhere; }
+--- error_log eval
+[qr/\[emerg\].*"?nowhere"?/]
+
+
+
+=== TEST 41: dies: a source without a name
+--- http_config eval
+$main::base . 'milvus_cdc_source { }'
+--- error_log eval
+[main::arguments('milvus_cdc_source')]
+
+
+
+=== TEST 42: dies: a source without a block
+--- http_config eval
+$main::base . 'milvus_cdc_source main;'
+--- error_log eval
+[main::says('"milvus_cdc_source" has no opening|no opening')]
+
+
+
+=== TEST 43: dies: an address of etcd without a scheme
+--- http_config eval
+$main::base . main::source('etcd 127.0.0.1:2379;')
+--- error_log eval
+[main::says('127.0.0.1:2379')]
+
+
+
+=== TEST 44: dies: an address of etcd with a foreign scheme
+--- http_config eval
+$main::base . main::source('etcd ftp://127.0.0.1:2379;')
+--- error_log eval
+[main::says('ftp://127.0.0.1:2379')]
+
+
+
+=== TEST 45: dies: no address of etcd
+--- http_config eval
+$main::base . main::source('etcd;')
+--- error_log eval
+[main::arguments('etcd')]
+
+
+
+=== TEST 46: dies: no broker
+--- http_config eval
+$main::base . main::source('kafka;')
+--- error_log eval
+[main::arguments('kafka')]
+
+
+
+=== TEST 47: dies: RocksMQ, which comes later
+--- http_config eval
+$main::base . main::source('rocksmq /var/lib/milvus/rdb_data;')
+--- error_log eval
+[main::says('rocksmq.*not supported yet')]
+
+
+
+=== TEST 48: dies: Pulsar, which comes later
+--- http_config eval
+$main::base . main::source('pulsar pulsar://127.0.0.1:6650;')
+--- error_log eval
+[main::says('pulsar.*not supported yet')]
+
+
+
+=== TEST 49: dies: an empty root path
+--- http_config eval
+$main::base . main::source('root_path "";')
+--- error_log eval
+[main::says('root_path')]
+
+
+
+=== TEST 50: dies: too many arguments
+--- http_config eval
+$main::base . 'milvus_cdc_path /tmp/a /tmp/b;'
+--- error_log eval
+[main::arguments('milvus_cdc_path')]
+
+
+
+=== TEST 51: dies: arguments where none belong
+--- config
+location /cdc { milvus_cdc_metrics on; }
+--- error_log eval
+[main::arguments('milvus_cdc_metrics')]
+
+
+
+=== TEST 52: dies: two sources for one location
+--- config
+location /cdc { milvus_cdc main other; }
+--- error_log eval
+[main::arguments('milvus_cdc')]
+
+
+
+=== TEST 53: dies: kafka_tls is a flag
+--- http_config eval
+$main::base . main::source('kafka_tls yes;')
+--- error_log eval
+[main::says('"?yes"?.*|"on" or "off"')]
+
+
+
+=== TEST 54: dies: a source within a source
+--- http_config eval
+$main::base . main::source('milvus_cdc_source inner { }')
+--- error_log eval
+[qr/\[emerg\] .* in \S+nginx\.conf:\d+/]
+
+
+
+=== TEST 55: dies: a name length of nothing
+--- http_config eval
+$main::base . 'milvus_cdc_max_name_length 0;'
+--- error_log eval
+[main::says('milvus_cdc_max_name_length|value|between')]
+
+
+
+=== TEST 56: dies: no target to allow
+--- http_config eval
+$main::base . 'milvus_cdc_allow_target;'
+--- error_log eval
+[main::arguments('milvus_cdc_allow_target')]
+
+
+
+=== TEST 57: dies: a port to allow that is none
+--- http_config eval
+$main::base . 'milvus_cdc_allow_target 127.0.0.1:99999;'
+--- error_log eval
+[main::says('127.0.0.1:99999')]
+
+
+
+=== TEST 58: "if" and nested locations inherit the settings, not the handler
+--- config
+milvus_cdc_http_status compat;
+location /cdc {
+    milvus_cdc main;
+    location /cdc/inner { return 204; }
+}
+--- request eval
+[CDC::post('x'), "GET /cdc/inner"]
+--- error_code eval
+[200, 204]
