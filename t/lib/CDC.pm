@@ -190,6 +190,9 @@ sub new {
     $server->{log_level} = $opt{log_level} // 'info';
     $server->{connections} = 512;
 
+    # an upgrade executes the path that nginx was started by
+    chomp($server->{binary} = `command -v $server->{binary}`);
+
     my $self = bless {
         server => $server,
         state => $opt{state} // CDC::state_dir(),
@@ -228,6 +231,19 @@ sub start {
     my $status = $self->{server}->start;
     die "nginx does not start ($status): " . $self->stderr if $status;
     return $self;
+}
+
+
+# "nginx -t" with this configuration: what it says, "" when it is content
+sub check {
+    my ($self) = @_;
+    my $root = $self->{server}{root};
+
+    local $ENV{LD_PRELOAD} = $ENV{TEST_NGINX_LD_PRELOAD} // '';
+    my $out = `$self->{server}{binary} -t -q -p $root/ \\
+        -e $root/logs/check.log -c $root/conf/nginx.conf 2>&1 </dev/null`;
+
+    return $? ? $out || 'failed' : $out;
 }
 
 
