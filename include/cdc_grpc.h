@@ -58,6 +58,11 @@ void cdc_grpc_set_token(cdc_grpc_t *g, const char *token);
 int  cdc_grpc_call(cdc_grpc_t *g, const char *method, cdc_chain_t *request,
     unsigned timeout_ms, uint8_t **answer, size_t *len, cdc_grpc_error_t *err);
 
+/* the same with one more header, given as {name, value}; NULL: none */
+int  cdc_grpc_call_with(cdc_grpc_t *g, const char *method,
+    const char *const header[2], cdc_chain_t *request, unsigned timeout_ms,
+    uint8_t **answer, size_t *len, cdc_grpc_error_t *err);
+
 /*
  * Main thread; never blocks, no deadline (timeout_ms 0).  done() runs on the
  * main thread exactly once, later, with answer valid during the call only;

@@ -459,7 +459,8 @@ cdc_grpc_set_token(cdc_grpc_t *g, const char *token)
 
 
 void
-cdc_grpc_headers_fill(cdc_grpc_headers_t *h, cdc_grpc_t *g)
+cdc_grpc_headers_fill(cdc_grpc_headers_t *h, cdc_grpc_t *g,
+    const char *const header[2])
 {
     memset(h, 0, sizeof(cdc_grpc_headers_t));
 
@@ -477,6 +478,11 @@ cdc_grpc_headers_fill(cdc_grpc_headers_t *h, cdc_grpc_t *g)
     }
 
     (void) pthread_mutex_unlock(&g->mutex);
+
+    if (header != NULL) {
+        h->data[h->n].key = grpc_slice_from_copied_string(header[0]);
+        h->data[h->n++].value = grpc_slice_from_copied_string(header[1]);
+    }
 }
 
 
@@ -599,7 +605,8 @@ cdc_grpc_op_free(cdc_grpc_op_t *op)
 
 static cdc_grpc_op_t *
 cdc_grpc_op_create(cdc_grpc_t *g, grpc_completion_queue *queue,
-    const char *method, cdc_chain_t *request, unsigned timeout_ms)
+    const char *method, const char *const header[2], cdc_chain_t *request,
+    unsigned timeout_ms)
 {
     grpc_slice      name;
     gpr_timespec    deadline;
@@ -613,7 +620,7 @@ cdc_grpc_op_create(cdc_grpc_t *g, grpc_completion_queue *queue,
     op->g = g;
     grpc_metadata_array_init(&op->initial);
     grpc_metadata_array_init(&op->trailing);
-    cdc_grpc_headers_fill(&op->headers, g);
+    cdc_grpc_headers_fill(&op->headers, g, header);
 
     op->request = cdc_grpc_request(request);
     if (op->request == NULL) {
@@ -761,6 +768,16 @@ int
 cdc_grpc_call(cdc_grpc_t *g, const char *method, cdc_chain_t *request,
     unsigned timeout_ms, uint8_t **answer, size_t *len, cdc_grpc_error_t *err)
 {
+    return cdc_grpc_call_with(g, method, NULL, request, timeout_ms, answer,
+                              len, err);
+}
+
+
+int
+cdc_grpc_call_with(cdc_grpc_t *g, const char *method,
+    const char *const header[2], cdc_chain_t *request, unsigned timeout_ms,
+    uint8_t **answer, size_t *len, cdc_grpc_error_t *err)
+{
     int                     rc;
     cdc_grpc_op_t          *op;
     grpc_completion_queue  *queue;
@@ -768,7 +785,7 @@ cdc_grpc_call(cdc_grpc_t *g, const char *method, cdc_chain_t *request,
     rc = CDC_ERROR;
     queue = grpc_completion_queue_create_for_next(NULL);
 
-    op = cdc_grpc_op_create(g, queue, method, request, timeout_ms);
+    op = cdc_grpc_op_create(g, queue, method, header, request, timeout_ms);
     if (op == NULL) {
         cdc_grpc_error_set(err, GRPC_STATUS_RESOURCE_EXHAUSTED, "no memory");
         goto done;
@@ -831,7 +848,8 @@ cdc_grpc_send(cdc_grpc_t *g, const char *method, cdc_chain_t *request,
         return CDC_ERROR;
     }
 
-    op = cdc_grpc_op_create(g, cdc_grpc_queue, method, request, timeout_ms);
+    op = cdc_grpc_op_create(g, cdc_grpc_queue, method, NULL, request,
+                            timeout_ms);
     if (op == NULL) {
         return CDC_ERROR;
     }

@@ -31,14 +31,15 @@ struct cdc_grpc_s {
     unsigned          closing:1;
 };
 
-/* the headers of one call: at most authorization and token */
+/* the headers of one call: authorization, token and one of the call's own */
 
 typedef struct {
-    grpc_metadata     data[2];
+    grpc_metadata     data[3];
     size_t            n;
 } cdc_grpc_headers_t;
 
-void cdc_grpc_headers_fill(cdc_grpc_headers_t *h, cdc_grpc_t *g);
+void cdc_grpc_headers_fill(cdc_grpc_headers_t *h, cdc_grpc_t *g,
+    const char *const header[2]);
 void cdc_grpc_headers_free(cdc_grpc_headers_t *h);
 
 /* malloc()ed and one byte longer than *len; NULL: no memory, or damaged */

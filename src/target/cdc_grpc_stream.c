@@ -128,7 +128,7 @@ cdc_grpc_stream_open(cdc_grpc_t *g, const char *method, cdc_grpc_error_t *err)
 
     grpc_metadata_array_init(&s->initial);
     grpc_metadata_array_init(&s->trailing);
-    cdc_grpc_headers_fill(&s->headers, g);
+    cdc_grpc_headers_fill(&s->headers, g, NULL);
 
     s->queue = grpc_completion_queue_create_for_next(NULL);
 

@@ -1,0 +1,93 @@
+/*
+ * What the files of the Milvus target share.
+ */
+
+#ifndef CDC_MILVUS_INT_H_INCLUDED
+#define CDC_MILVUS_INT_H_INCLUDED
+
+#include "cdc_grpc.h"
+#include "cdc_target.h"
+
+
+#define CDC_MILVUS_SERVICE     "/milvus.proto.milvus.MilvusService/"
+#define CDC_MILVUS_TIMEOUT     30000     /* of a call that changes things */
+#define CDC_MILVUS_KEEPALIVE   10000     /* Milvus allows one each 5 s */
+
+/* message types of calls that cdc_wire.h has no use for */
+
+enum {
+    CDC_MILVUS_DESCRIBE_COLLECTION = 103,
+    CDC_MILVUS_SHOW_PARTITIONS = 204,
+    CDC_MILVUS_CONNECT = 1209,
+    CDC_MILVUS_ALLOC_TIMESTAMP = 1211,
+    CDC_MILVUS_LIST_DATABASES = 1803
+};
+
+/* where the status is found in an answer, and what may follow from it */
+
+typedef enum {
+    CDC_MILVUS_PLAIN,                    /* the answer is the Status */
+    CDC_MILVUS_NESTED,                   /* the answer holds it as field 1 */
+    CDC_MILVUS_LANE                      /* nested, of ReplicateMessage */
+} cdc_milvus_answer_e;
+
+
+struct cdc_target_s {
+    cdc_grpc_t         *grpc;            /* of the blocking calls */
+    cdc_target_conf_t   conf;            /* for lanes; owned */
+};
+
+
+/* ---- cdc_milvus_status.c: errors become classes ---------------------- */
+
+int  cdc_milvus_status(const uint8_t *answer, size_t len,
+    cdc_milvus_answer_e kind, cdc_target_error_t *err);
+void cdc_milvus_transport(const cdc_grpc_error_t *grpc,
+    cdc_target_error_t *err);
+void cdc_milvus_no_memory(cdc_target_error_t *err);
+
+
+/* ---- cdc_milvus.c ----------------------------------------------------- */
+
+cdc_grpc_t *cdc_milvus_connect(const cdc_target_conf_t *conf, char *err);
+
+/*
+ * A chain that begins with the base: of a request that changes things when
+ * "replicate" is set, at ts unless that is 0.  NULL: no memory.
+ */
+cdc_chain_t *cdc_milvus_request(int32_t type, unsigned replicate,
+    uint64_t ts);
+int  cdc_milvus_string(cdc_chain_t *c, uint32_t number, const char *value);
+
+/*
+ * Sends and releases the chain; rc is the sum of what building it returned.
+ * CDC_OK only when the status says success.  *answer (may be NULL) is
+ * malloc()ed.
+ */
+int  cdc_milvus_call(cdc_target_t *t, const char *method, const char *db,
+    cdc_chain_t *request, int rc, cdc_milvus_answer_e kind,
+    unsigned timeout_ms, uint8_t **answer, size_t *len,
+    cdc_target_error_t *err);
+
+
+/* ---- cdc_milvus_meta.c ------------------------------------------------ */
+
+int  cdc_milvus_hello(cdc_target_t *t, cdc_target_info_t *info,
+    cdc_target_error_t *err);
+int  cdc_milvus_now(cdc_target_t *t, uint64_t *tso, cdc_target_error_t *err);
+int  cdc_milvus_has_database(cdc_target_t *t, const char *db,
+    cdc_target_error_t *err);
+int  cdc_milvus_describe(cdc_target_t *t, const char *db, const char *name,
+    int64_t id, cdc_target_collection_t **c, cdc_target_error_t *err);
+
+
+/* ---- cdc_milvus_lane.c ------------------------------------------------ */
+
+cdc_target_lane_t *cdc_milvus_lane_open(cdc_target_t *t, char *err);
+void cdc_milvus_lane_close(cdc_target_lane_t *lane);
+int  cdc_milvus_lane_send(cdc_target_lane_t *lane, cdc_chain_t *request,
+    void (*done)(void *arg, int rc, const cdc_target_error_t *err),
+    void *arg);
+
+
+#endif /* CDC_MILVUS_INT_H_INCLUDED */

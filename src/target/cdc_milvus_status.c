@@ -1,0 +1,300 @@
+/*
+ * Errors of a Milvus target and of gRPC become classes.
+ *
+ * Status.code decides (merr, since 2.3); when it is 0, error_code does
+ * (2.2).  2.3.5 still fills in both, and answers many refusals with 65535
+ * and words only: those words are in a table of their own.
+ *
+ * On a lane the question is another one: may a part of the messages have been
+ * produced?  Only what Milvus checks before it produces says surely no.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "milvus_service.pb-c.h"
+
+#include "cdc_milvus_int.h"
+
+
+#define CDC_MILVUS_UNEXPECTED  65535
+#define CDC_MILVUS_RETRIABLE   65536     /* added to codes by early 2.3 */
+
+#define CDC_MILVUS_SURE        1         /* checked before producing */
+
+
+typedef struct {
+    int32_t              code;
+    cdc_target_class_e   class;
+    unsigned             sure;
+    const char          *cure;
+} cdc_milvus_code_t;
+
+typedef struct {
+    const char          *words;          /* a part of the reason */
+    cdc_target_class_e   class;
+} cdc_milvus_words_t;
+
+
+#define CDC_MILVUS_FOLLOWER                                                  \
+    "set common.ttMsgEnabled to false in the target's milvus.yaml and "      \
+    "restart it"
+
+#define CDC_MILVUS_LOGIN                                                     \
+    "check \"token\" (user:password) of the task"
+
+#define CDC_MILVUS_RIGHTS                                                    \
+    "the user of the task needs the rights of role admin on the target"
+
+
+/* Status.code */
+
+static const cdc_milvus_code_t  cdc_milvus_codes[] = {
+    { 1,    CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* not ready */
+    { 2,    CDC_TARGET_DOUBT, 0, NULL },                /* unavailable */
+    { 3,    CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* memory limit */
+    { 4,    CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* request limit */
+    { 7,    CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* disk limit */
+    { 8,    CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* rate limit */
+    { 9,    CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* quota: denied */
+    { 10,   CDC_TARGET_DENIED, CDC_MILVUS_SURE,
+            "the target must be Milvus 2.3 to 2.5" },
+    { 100,  CDC_TARGET_NOT_FOUND, CDC_MILVUS_SURE, NULL },  /* collection */
+    { 103,  CDC_TARGET_RETRY, 0, NULL },                /* not fully loaded */
+    { 200,  CDC_TARGET_NOT_FOUND, CDC_MILVUS_SURE, NULL },  /* partition */
+    { 202,  CDC_TARGET_RETRY, 0, NULL },                /* not fully loaded */
+    { 401,  CDC_TARGET_RETRY, 0, NULL },                /* no replica now */
+    { 503,  CDC_TARGET_RETRY, 0, NULL },                /* no channel now */
+    { 700,  CDC_TARGET_NOT_FOUND, 0, NULL },            /* index */
+    { 702,  CDC_TARGET_EXISTS, 0, NULL },               /* index */
+    { 800,  CDC_TARGET_NOT_FOUND, CDC_MILVUS_SURE, NULL },  /* database */
+    { 905,  CDC_TARGET_RETRY, 0, NULL },                /* no node now */
+    { 1100, CDC_TARGET_REFUSED, CDC_MILVUS_SURE, NULL },    /* parameter */
+    { 1302, CDC_TARGET_DOUBT, 0, NULL },                /* queue */
+    { 1400, CDC_TARGET_DENIED, CDC_MILVUS_SURE, CDC_MILVUS_LOGIN },
+    { 1401, CDC_TARGET_DENIED, CDC_MILVUS_SURE, CDC_MILVUS_RIGHTS },
+    { 1600, CDC_TARGET_NOT_FOUND, 0, NULL },            /* alias */
+    { 1602, CDC_TARGET_EXISTS, 0, NULL },               /* alias */
+    { 1800, CDC_TARGET_DENIED, CDC_MILVUS_SURE, CDC_MILVUS_LOGIN },
+    { 1900, CDC_TARGET_DENIED, CDC_MILVUS_SURE, CDC_MILVUS_FOLLOWER },
+    { 1901, CDC_TARGET_REFUSED, CDC_MILVUS_SURE, NULL },    /* message */
+    { 1902, CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* no segment given */
+    { 1903, CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* no stream */
+    { 10000, CDC_TARGET_DOUBT, 0, NULL },               /* cancelled */
+    { 10001, CDC_TARGET_DOUBT, 0, NULL },               /* timed out */
+    { 0, 0, 0, NULL }
+};
+
+
+/* Status.error_code, when Status.code is 0: Milvus before 2.3 */
+
+static const cdc_milvus_code_t  cdc_milvus_legacy[] = {
+    { 3,    CDC_TARGET_DENIED, CDC_MILVUS_SURE, CDC_MILVUS_RIGHTS },
+    { 4,    CDC_TARGET_NOT_FOUND, 0, NULL },            /* collection */
+    { 25,   CDC_TARGET_NOT_FOUND, 0, NULL },            /* index */
+    { 28,   CDC_TARGET_NOT_FOUND, 0, NULL },            /* collection */
+    { 48,   CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* quota: denied */
+    { 49,   CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* rate limit */
+    { 53,   CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* memory */
+    { 54,   CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* disk */
+    { 55,   CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* time tick late */
+    { 56,   CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* not ready */
+    { 57,   CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* not ready */
+    { 100,  CDC_TARGET_RETRY, 0, NULL },                /* no data coord */
+    { 0, 0, 0, NULL }
+};
+
+
+/* reasons of code 65535 */
+
+static const cdc_milvus_words_t  cdc_milvus_words[] = {
+    { "already exist", CDC_TARGET_EXISTS },
+    { NULL, 0 }
+};
+
+
+void
+cdc_milvus_no_memory(cdc_target_error_t *err)
+{
+    memset(err, 0, sizeof(cdc_target_error_t));
+
+    err->class = CDC_TARGET_RETRY;
+    err->transport = 1;
+    err->code = 8;
+    (void) snprintf(err->text, sizeof(err->text), "no memory");
+}
+
+
+static void
+cdc_milvus_text(cdc_target_error_t *err, const char *reason, const char *cure)
+{
+    (void) snprintf(err->text, sizeof(err->text), "%.*s%s%s%s",
+                    (int) sizeof(err->text) - 256, reason,
+                    cure ? " (cure: " : "", cure ? cure : "",
+                    cure ? ")" : "");
+}
+
+
+/* ---- Status --------------------------------------------------------------- */
+
+static const cdc_milvus_code_t *
+cdc_milvus_find(const cdc_milvus_code_t *table, int32_t code)
+{
+    for ( /* void */ ; table->code != 0; table++) {
+        if (table->code == code) {
+            return table;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+cdc_milvus_classify(const Milvus__Common__Status *st, cdc_milvus_answer_e kind,
+    cdc_target_error_t *err)
+{
+    int32_t                    code;
+    const cdc_milvus_code_t   *row;
+    const cdc_milvus_words_t  *w;
+
+    code = st->code;
+
+    if (code > CDC_MILVUS_RETRIABLE && code < 2 * CDC_MILVUS_RETRIABLE) {
+        code -= CDC_MILVUS_RETRIABLE;
+    }
+
+    row = code != 0 ? cdc_milvus_find(cdc_milvus_codes, code)
+                    : cdc_milvus_find(cdc_milvus_legacy, st->error_code);
+
+    err->class = CDC_TARGET_REFUSED;
+
+    if (row != NULL) {
+        err->class = row->class;
+
+    } else {
+        for (w = cdc_milvus_words; w->words != NULL; w++) {
+            if (strstr(st->reason, w->words) != NULL) {
+                err->class = w->class;
+                break;
+            }
+        }
+    }
+
+    if (kind == CDC_MILVUS_LANE && (row == NULL || !row->sure)) {
+        err->class = CDC_TARGET_DOUBT;
+    }
+
+    cdc_milvus_text(err, st->reason[0] ? st->reason : "no reason given",
+                    row != NULL ? row->cure : NULL);
+}
+
+
+int
+cdc_milvus_status(const uint8_t *answer, size_t len, cdc_milvus_answer_e kind,
+    cdc_target_error_t *err)
+{
+    Milvus__Common__Status       *st;
+    Milvus__Service__StatusOnly  *outer;
+
+    memset(err, 0, sizeof(cdc_target_error_t));
+
+    st = NULL;
+    outer = NULL;
+
+    if (kind == CDC_MILVUS_PLAIN) {
+        st = milvus__common__status__unpack(NULL, len, answer);
+
+    } else {
+        outer = milvus__service__status_only__unpack(NULL, len, answer);
+    }
+
+    if (st == NULL && outer == NULL) {
+        err->class = CDC_TARGET_DOUBT;
+        (void) snprintf(err->text, sizeof(err->text),
+                        "the target's answer cannot be read");
+        return CDC_ERROR;
+    }
+
+    if (outer != NULL) {
+        st = outer->status;
+    }
+
+    if (st != NULL) {
+        err->code = st->code;
+        err->error_code = st->error_code;
+
+        if (st->code != 0 || st->error_code != 0) {
+            cdc_milvus_classify(st, kind, err);
+        }
+    }
+
+    if (outer != NULL) {
+        milvus__service__status_only__free_unpacked(outer, NULL);
+
+    } else {
+        milvus__common__status__free_unpacked(st, NULL);
+    }
+
+    return err->code != 0 || err->error_code != 0 ? CDC_ERROR : CDC_OK;
+}
+
+
+/* ---- gRPC ----------------------------------------------------------------- */
+
+/* StatusCode numbers of gRPC */
+
+enum {
+    CDC_GRPC_RESOURCE_EXHAUSTED = 8,
+    CDC_GRPC_UNIMPLEMENTED = 12,
+    CDC_GRPC_PERMISSION_DENIED = 7,
+    CDC_GRPC_UNAUTHENTICATED = 16
+};
+
+
+void
+cdc_milvus_transport(const cdc_grpc_error_t *grpc, cdc_target_error_t *err)
+{
+    const char  *cure;
+
+    memset(err, 0, sizeof(cdc_target_error_t));
+
+    err->transport = 1;
+    err->code = grpc->status;
+    err->class = grpc->unsent ? CDC_TARGET_RETRY : CDC_TARGET_DOUBT;
+    cure = NULL;
+
+    switch (grpc->status) {
+
+    case CDC_GRPC_UNAUTHENTICATED:
+        err->class = CDC_TARGET_DENIED;
+        cure = CDC_MILVUS_LOGIN;
+        break;
+
+    case CDC_GRPC_PERMISSION_DENIED:
+        err->class = CDC_TARGET_DENIED;
+        cure = CDC_MILVUS_RIGHTS;
+        break;
+
+    case CDC_GRPC_UNIMPLEMENTED:
+        err->class = CDC_TARGET_DENIED;
+        cure = "the target must be Milvus 2.3 to 2.5";
+        break;
+
+    case CDC_GRPC_RESOURCE_EXHAUSTED:
+        if (strstr(grpc->text, "larger than max") != NULL) {
+            err->class = CDC_TARGET_REFUSED;
+            cure = "raise proxy.grpc.serverMaxRecvSize of the target";
+        }
+
+        break;
+
+    default:
+        if (grpc->unsent && strstr(grpc->text, "ertificate") != NULL) {
+            err->class = CDC_TARGET_DENIED;
+            cure = "check \"dial_config\": ca_pem_path and server_name";
+        }
+    }
+
+    cdc_milvus_text(err, grpc->text[0] ? grpc->text : "gRPC failed", cure);
+}
