@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 
 from e2e import E2E                                          # noqa: E402
 from fixtures import EVERY, PLAIN                            # noqa: E402
-from nginx import Nginx                                      # noqa: E402
+from nginx import source_lines                               # noqa: E402
 from pymilvus import Collection                              # noqa: E402
 
 S = 'source'
@@ -28,14 +28,10 @@ def sources(bed):
     tls = ('kafka_tls on;', 'kafka_ca %s;' % certs.ca)
 
     def lines(etcd_lines, listener, more):
-        return Nginx.source_lines(
-            bed_of, etcd_lines,
+        return source_lines(
+            bed, etcd_lines,
             ('kafka %s;' % kafka.address(listener),) + more)
 
-    class bed_of:
-        pass
-
-    bed_of.bed = bed
     return {
         'password': lines(('etcd %s;' % etcd.plain_uri,) + password,
                           'sasl_plaintext', sasl),

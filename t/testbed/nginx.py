@@ -50,6 +50,17 @@ http {
 '''
 
 
+def source_lines(bed, etcd=None, kafka=None):
+    """The lines of a milvus_cdc_source block for the testbed's source;
+    etcd and kafka: other lines about those."""
+    etcd = etcd or ('etcd %s;' % bed.parts['etcd'].uri,)
+    kafka = kafka or ('kafka %s;' % bed.parts['kafka'].uri,)
+    lines = etcd + ('root_path %s;' % bed.parts['source'].root_path,
+                    'meta_path meta;',
+                    'replicate_channel by-dev-replicate-msg;') + kafka
+    return '\n'.join(' ' * 8 + line for line in lines)
+
+
 class Nginx(Process):
     """sources: {name: lines of its milvus_cdc_source block}; the first one
     answers at /cdc, each other one at /cdc-<name>.
@@ -63,19 +74,10 @@ class Nginx(Process):
         super().__init__(bed, name)
         self.port = port or bed.port()
         self.level = level
-        self.sources = sources or {'main': self.source_lines()}
+        self.sources = sources or {'main': source_lines(bed)}
         self.state_dir = os.path.join(self.dir, 'state')
         self.errors = os.path.join(self.dir, 'error.log')
         self.conf = os.path.join(self.dir, 'nginx.conf')
-
-    def source_lines(self, etcd=None, kafka=None):
-        """The block's lines for the testbed's own source."""
-        root = self.bed.parts['source'].root_path
-        return '\n'.join(' ' * 8 + line for line in (
-            etcd or ('etcd %s;' % self.bed.parts['etcd'].uri,)) + (
-            'root_path %s;' % root, 'meta_path meta;',
-            'replicate_channel by-dev-replicate-msg;') + (
-            kafka or ('kafka %s;' % self.bed.parts['kafka'].uri,)))
 
     @property
     def uri(self):
