@@ -133,8 +133,14 @@ class Testbed:
             p.alive() for p in self.parts.values())
 
     def down(self, quick=False):
-        """Ends what this testbed started: Milvus, then Kafka, then etcd."""
+        """Ends what this testbed started, the last one first."""
         parts = [p for p in reversed(list(self.parts.values())) if p.alive()]
+        for p in parts:
+            if p.kind == 'nginx':          # never the master alone
+                if quick:
+                    p.power_cut()
+                else:
+                    p.stop()
         if not quick:
             for p in parts:
                 p.send(p.stop_signal)

@@ -10,6 +10,7 @@ exception, or with nothing tested, fails.
 """
 
 import os
+import signal
 import sys
 import time
 import traceback
@@ -39,6 +40,9 @@ class Suite:
         self.count = 0
         self.failed = 0
         self.begun = time.monotonic()
+        # what a suite started must end with it, whoever ends the suite
+        for sig in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(sig, lambda number, _: sys.exit(128 + number))
 
     def __enter__(self):
         return self

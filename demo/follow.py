@@ -1,0 +1,161 @@
+"""The last steps of demo/run: nginx, a task, rows, and the lag."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [os.path.join(TOP, 't', 'testbed'),
+                os.path.join(TOP, 't', 'lib', 'python')]
+
+from pymilvus import Collection, utility                     # noqa: E402
+
+import compare                                               # noqa: E402
+import nginx as nginx_part                                   # noqa: E402
+from fixtures import Shape                                   # noqa: E402
+from lag import measure, percentile                          # noqa: E402
+from process import Ports, TestbedError, wait_for            # noqa: E402
+from testbed import Testbed                                  # noqa: E402
+
+SHAPE = Shape(dim=16)
+NAME = 'demo'
+
+
+def step(text):
+    print('\n== %s' % text, flush=True)
+
+
+def curl(uri, request):
+    """Runs the command that it prints."""
+    body = json.dumps(request)
+    print("$ curl -s -H 'Content-Type: application/json' %s/cdc -d '%s'"
+          % (uri, body), flush=True)
+    r = subprocess.run(['curl', '-s', '--noproxy', '*', '-H',
+                        'Content-Type: application/json', uri + '/cdc',
+                        '-d', body], capture_output=True, text=True,
+                       check=False)
+    print(r.stdout.strip(), flush=True)
+    answer = json.loads(r.stdout or '{}')
+    if answer.get('code') != 200:
+        raise TestbedError('nginx did not do it (its log: demo folder, '
+                           'nginx/error.log)')
+    return answer['data']
+
+
+def newer_build(part):
+    """The module was built again since this nginx started."""
+    started = os.stat('/proc/%d' % part.pid).st_mtime
+    return any(os.stat(os.path.join(nginx_part.BUILD, name)).st_mtime
+               > started for name in ('ngx_http_milvus_cdc_module.so',
+                                      'milvus-cdc-helper'))
+
+
+def start_nginx(bed):
+    part = bed.parts.get('nginx')
+    if part is None:
+        port = 8444 if Ports.free(8444) else None
+        return bed.add_nginx(port=port)
+    if part.alive() and newer_build(part):
+        print('the build is newer than the nginx that runs: starting it '
+              'again')
+        part.stop()
+    if not part.alive():
+        part.start()
+        part.wait(30)
+    return part
+
+
+def task(bed, uri):
+    tasks = curl(uri, {'request_type': 'list'})['tasks']
+    if tasks:
+        print('there is one from an earlier run')
+        return tasks[0]['task_id']
+    return curl(uri, {'request_type': 'create', 'request_data': {
+        'milvus_connect_param': {'uri': bed['target'].uri,
+                                 'connect_timeout': 10},
+        'collection_infos': [{'name': '*'}]}})['task_id']
+
+
+def source_rows():
+    """A first run finds nothing: 1,000 rows, there before the task is."""
+    if not utility.has_collection(NAME, using='source'):
+        print('source: collection "%s", an index, 1,000 rows of %d dims'
+              % (NAME, SHAPE.dim), flush=True)
+        SHAPE.ready(NAME, 'source', 1000)
+    found = Collection(NAME, using='source').query(
+        'id >= 0', output_fields=['count(*)'], consistency_level='Strong')
+    print('source: %d rows' % found[0]['count(*)'], flush=True)
+    return found[0]['count(*)']
+
+
+def one_row(number):
+    row = SHAPE.row(number)
+    Collection(NAME, using='source').insert([row])
+    inserted = time.monotonic()
+    print('source: inserted  id %d, vec %s ...' % (
+        number, ['%.4f' % x for x in row['vec'][:4]]), flush=True)
+
+    def there():
+        return Collection(NAME, using='target').query(
+            'id == %d' % number, output_fields=['vec'],
+            consistency_level='Eventually')
+
+    (found,) = wait_for('the row on the target', there, 30, 0.01)
+    print('target: read      id %d, vec %s ...   %.2f s later' % (
+        number, ['%.4f' % x for x in found['vec'][:4]],
+        time.monotonic() - inserted), flush=True)
+
+
+def around(bed, uri):
+    source, target = bed['source'], bed['target']
+    step('Look around')
+    print('''\
+the task     curl -s %(uri)s/cdc -d '{"request_type": "list"}'
+metrics      curl -s %(uri)s/cdc/metrics
+health       curl -s %(uri)s/cdc/health
+its files    %(dir)s/nginx/  (nginx.conf, error.log)
+servers      %(python)s %(testbed)s status --dir %(dir)s
+try it       %(python)s
+             >>> from pymilvus import Collection, connections
+             >>> connections.connect('s', uri='%(source)s')
+             >>> connections.connect('t', uri='%(target)s')
+             >>> Collection('%(name)s', using='s').delete('id in [1, 2]')
+             >>> Collection('%(name)s', using='t').query('id in [1, 2, 3]')
+again        sh demo/run
+the end      sh demo/stop''' % {
+        'uri': uri, 'dir': bed.dir, 'python': sys.executable,
+        'testbed': os.path.join(TOP, 't', 'testbed', 'testbed.py'),
+        'source': source.uri, 'target': target.uri, 'name': NAME})
+
+
+def main(path):
+    bed = Testbed.load(path)
+    for name in ('source', 'target'):
+        bed[name].connect()
+
+    step('4/5  nginx with the module, and a task')
+    number = source_rows()
+    uri = start_nginx(bed).uri
+    task_id = task(bed, uri)
+    begin = time.monotonic()
+    compare.wait_equal('source', 'target', 90)
+    print('target: equal to the source after %.1f s, every row and field'
+          % (time.monotonic() - begin))
+    curl(uri, {'request_type': 'get', 'request_data': {'task_id': task_id}})
+
+    step('5/5  A row, and how long it takes')
+    one_row(number)
+    times, _ = measure(SHAPE, NAME, number + 1, 30)
+    print('lag: 30 single inserts, from "insert returned" to "visible on '
+          'the target": p50 %.0f ms, max %.0f ms' % (
+              percentile(times, 50) * 1000, percentile(times, 100) * 1000))
+    around(bed, uri)
+
+
+if __name__ == '__main__':
+    try:
+        main(sys.argv[1])
+    except (TestbedError, compare.NotEqual) as e:
+        sys.exit('demo: %s' % e)
