@@ -1,0 +1,919 @@
+/*
+ * Following a part of etcd: list at one revision, watch from the next.
+ *
+ *   list --> watch --(broken)--> wait --> watch from the last whole revision
+ *    ^                                      |
+ *    +------------(compacted)---------------+
+ *
+ * A thread of its own does it, because the watch is a stream that blocks.  It
+ * hands a batch over to the main thread and waits until that has been
+ * handled: one batch is in memory at a time and etcd's flow control does the
+ * rest.  The keys of a batch lie in the answer that the thread still holds.
+ *
+ * One watcher covers all ranges, from the first key to the last, and what is
+ * in between is dropped here: only within one watcher does etcd keep the
+ * changes of a revision together and the revisions in order.  With "fragment"
+ * a response may end inside a revision; a revision is handed over when one
+ * with a greater number begins or when a response ends that has no
+ * continuation.
+ *
+ * A watch says nothing while nothing changes, so after CDC_ETCD_PROBE_MS of
+ * silence a linearizable Range of one key shows whether this member still
+ * answers and has a leader, and it renews a token that has ended.  A
+ * connection's keepalive would tell neither.
+ *
+ * Nothing is on disk: after a crash the next process lists again.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cdc_etcd_int.h"
+
+
+typedef struct {
+    cdc_post_t          post;
+    cdc_etcd_follow_t  *follow;
+    cdc_etcd_batch_t    batch;
+    int64_t             count;
+} cdc_etcd_post_t;
+
+/* events of a watch, until their revision is whole */
+
+typedef struct {
+    Etcd__WatchResponse  **held;         /* what kvs points into */
+    size_t                 nheld, held_cap;
+    cdc_etcd_kv_t         *kvs;
+    size_t                 n, cap;
+    int64_t                revision;
+    int64_t                grown;        /* keys made less keys deleted */
+} cdc_etcd_gather_t;
+
+
+static void *cdc_etcd_thread(void *data);
+
+
+static int
+cdc_etcd_copy_keys(cdc_etcd_follow_t *f, const cdc_etcd_keys_t *keys,
+    size_t n)
+{
+    size_t  i;
+
+    f->keys = calloc(n, sizeof(cdc_etcd_keys_t));
+    if (f->keys == NULL) {
+        return CDC_ERROR;
+    }
+
+    f->nkeys = n;
+
+    for (i = 0; i < n; i++) {
+        f->keys[i].from = strdup(keys[i].from);
+        f->keys[i].to = strdup(keys[i].to);
+        f->keys[i].side = keys[i].side;
+
+        if (f->keys[i].from == NULL || f->keys[i].to == NULL) {
+            return CDC_ERROR;
+        }
+    }
+
+    return CDC_OK;
+}
+
+
+static void
+cdc_etcd_free(cdc_etcd_follow_t *f)
+{
+    size_t  i;
+
+    for (i = 0; i < f->nkeys; i++) {
+        free((char *) f->keys[i].from);
+        free((char *) f->keys[i].to);
+    }
+
+    cdc_etcd_client_free(&f->client);
+    cdc_etcd_client_free(&f->asker);
+
+    if (f->token != NULL) {
+        explicit_bzero(f->token, strlen(f->token));
+        free(f->token);
+    }
+
+    (void) pthread_mutex_destroy(&f->mutex);
+    (void) pthread_cond_destroy(&f->cond);
+
+    free(f->keys);
+    free(f);
+}
+
+
+cdc_etcd_follow_t *
+cdc_etcd_follow(cdc_loop_t *loop, const void *conf,
+    const cdc_etcd_keys_t *keys, size_t n, cdc_etcd_handler_pt handler,
+    void *arg, char *err)
+{
+    int                 rc;
+    cdc_etcd_follow_t  *f;
+    pthread_condattr_t  attr;
+
+    f = calloc(1, sizeof(cdc_etcd_follow_t));
+    if (f == NULL) {
+        (void) snprintf(err, CDC_REASON_MAX, "etcd: no memory");
+        return NULL;
+    }
+
+    f->loop = loop;
+    f->handler = handler;
+    f->arg = arg;
+    f->refs = 1;
+
+    (void) pthread_mutex_init(&f->mutex, NULL);
+    (void) pthread_condattr_init(&attr);
+    (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void) pthread_cond_init(&f->cond, &attr);
+    (void) pthread_condattr_destroy(&attr);
+
+    if (cdc_etcd_client_init(&f->client, conf, err) != CDC_OK
+        || cdc_etcd_client_init(&f->asker, conf, err) != CDC_OK)
+    {
+        cdc_etcd_free(f);
+        return NULL;
+    }
+
+    if (cdc_etcd_copy_keys(f, keys, n) != CDC_OK) {
+        (void) snprintf(err, CDC_REASON_MAX, "etcd: no memory");
+        cdc_etcd_free(f);
+        return NULL;
+    }
+
+    rc = pthread_create(&f->thread, NULL, cdc_etcd_thread, f);
+
+    if (rc != 0) {
+        (void) snprintf(err, CDC_REASON_MAX, "etcd: pthread_create(): %d", rc);
+        cdc_etcd_free(f);
+        return NULL;
+    }
+
+    return f;
+}
+
+
+static void
+cdc_etcd_unref(cdc_etcd_follow_t *f)
+{
+    unsigned  refs;
+
+    (void) pthread_mutex_lock(&f->mutex);
+    refs = --f->refs;
+    (void) pthread_mutex_unlock(&f->mutex);
+
+    if (refs == 0) {
+        cdc_etcd_free(f);
+    }
+}
+
+
+void
+cdc_etcd_close(cdc_etcd_follow_t *f)
+{
+    if (f == NULL) {
+        return;
+    }
+
+    f->closed = 1;
+    cdc_etcd_sync_close(f);
+
+    (void) pthread_mutex_lock(&f->mutex);
+
+    f->stop = 1;
+
+    if (f->stream != NULL) {
+        cdc_grpc_stream_cancel(f->stream);
+    }
+
+    (void) pthread_cond_broadcast(&f->cond);
+    (void) pthread_mutex_unlock(&f->mutex);
+
+    (void) pthread_join(f->thread, NULL);
+
+    cdc_etcd_unref(f);
+}
+
+
+/* ---- handing over --- */
+
+static void
+cdc_etcd_post_handler(cdc_post_t *post)
+{
+    cdc_etcd_post_t    *p;
+    cdc_etcd_follow_t  *f;
+
+    p = post->data;
+    f = p->follow;
+
+    if (!f->closed) {
+        f->handler(f->arg, &p->batch);
+
+        if (p->batch.kind == CDC_ETCD_EVENTS
+            || (p->batch.kind == CDC_ETCD_LIST && p->batch.last))
+        {
+            f->seen = p->batch.revision;
+            f->seen_count = p->count;
+            cdc_etcd_sync_check(f);
+        }
+    }
+
+    (void) pthread_mutex_lock(&f->mutex);
+    f->handled++;
+    (void) pthread_cond_broadcast(&f->cond);
+    (void) pthread_mutex_unlock(&f->mutex);
+
+    cdc_etcd_unref(f);
+    free(p);
+}
+
+
+/* waits until the main thread has handled it; CDC_DONE: told to stop */
+
+static int
+cdc_etcd_emit(cdc_etcd_follow_t *f, const cdc_etcd_batch_t *batch)
+{
+    int               stop;
+    uint64_t          ticket;
+    cdc_etcd_post_t  *p;
+
+    p = calloc(1, sizeof(cdc_etcd_post_t));
+    if (p == NULL) {
+        return CDC_ERROR;
+    }
+
+    p->post.handler = cdc_etcd_post_handler;
+    p->post.data = p;
+    p->follow = f;
+    p->batch = *batch;
+    p->count = f->count;
+
+    (void) pthread_mutex_lock(&f->mutex);
+
+    if (f->stop) {
+        (void) pthread_mutex_unlock(&f->mutex);
+        free(p);
+        return CDC_DONE;
+    }
+
+    f->refs++;
+    ticket = ++f->posted;
+    cdc_loop_post(f->loop, &p->post);
+
+    while (f->handled < ticket && !f->stop) {
+        (void) pthread_cond_wait(&f->cond, &f->mutex);
+    }
+
+    stop = f->stop;
+
+    (void) pthread_mutex_unlock(&f->mutex);
+
+    return stop ? CDC_DONE : CDC_OK;
+}
+
+
+static int
+cdc_etcd_say(cdc_etcd_follow_t *f, cdc_etcd_kind_e kind, const char *text)
+{
+    cdc_etcd_batch_t  batch;
+
+    if ((kind == CDC_ETCD_DOWN) == f->down) {
+        return CDC_OK;
+    }
+
+    f->down = (kind == CDC_ETCD_DOWN);
+
+    memset(&batch, 0, sizeof(cdc_etcd_batch_t));
+    batch.kind = kind;
+    batch.revision = f->revision;
+    batch.text = text;
+
+    return cdc_etcd_emit(f, &batch);
+}
+
+
+/* every call of the thread that is not the stream goes through here: it
+ * leaves the newest token for cdc_etcd_sync() */
+
+static int
+cdc_etcd_ask(cdc_etcd_follow_t *f, Etcd__RangeRequest *req,
+    Etcd__RangeResponse **res, cdc_grpc_error_t *err)
+{
+    int          rc;
+    const char  *token;
+
+    rc = cdc_etcd_client_range(&f->client, req, CDC_ETCD_CALL_MS, res, err);
+    token = f->client.token;
+
+    if (rc == CDC_OK && token != NULL) {
+        (void) pthread_mutex_lock(&f->mutex);
+
+        if (f->token == NULL || strcmp(f->token, token) != 0) {
+            free(f->token);
+            f->token = strdup(token);
+        }
+
+        (void) pthread_mutex_unlock(&f->mutex);
+    }
+
+    return rc;
+}
+
+
+/* ---- list --- */
+
+static int
+cdc_etcd_emit_page(cdc_etcd_follow_t *f, const Etcd__RangeResponse *res,
+    int64_t revision, unsigned first, unsigned last)
+{
+    int               rc;
+    size_t            i;
+    cdc_etcd_batch_t  batch;
+
+    memset(&batch, 0, sizeof(cdc_etcd_batch_t));
+
+    batch.kind = CDC_ETCD_LIST;
+    batch.revision = revision;
+    batch.first = first;
+    batch.last = last;
+    batch.n = res->n_kvs;
+    batch.kvs = calloc(res->n_kvs + 1, sizeof(cdc_etcd_kv_t));
+
+    if (batch.kvs == NULL) {
+        return CDC_ERROR;
+    }
+
+    for (i = 0; i < res->n_kvs; i++) {
+        batch.kvs[i].key = cdc_span_n(res->kvs[i]->key.data,
+                                      res->kvs[i]->key.len);
+        batch.kvs[i].value = cdc_span_n(res->kvs[i]->value.data,
+                                        res->kvs[i]->value.len);
+        batch.kvs[i].mod_revision = res->kvs[i]->mod_revision;
+    }
+
+    rc = cdc_etcd_emit(f, &batch);
+    free(batch.kvs);
+
+    return rc;
+}
+
+
+/* one range; *revision 0: now, and it is set to what "now" was */
+
+static int
+cdc_etcd_list_range(cdc_etcd_follow_t *f, const cdc_etcd_keys_t *keys,
+    int64_t *revision, cdc_grpc_error_t *err)
+{
+    int                   rc, more, first, last;
+    uint8_t              *next;
+    Etcd__KeyValue       *kv;
+    Etcd__RangeRequest    req = ETCD__RANGE_REQUEST__INIT;
+    Etcd__RangeResponse  *res;
+
+    req.key.data = (uint8_t *) keys->from;
+    req.key.len = strlen(keys->from);
+    req.range_end.data = (uint8_t *) keys->to;
+    req.range_end.len = strlen(keys->to);
+    req.limit = CDC_ETCD_PAGE;
+
+    next = NULL;
+
+    do {
+        req.revision = *revision;
+
+        rc = cdc_etcd_ask(f, &req, &res, err);
+        free(next);
+        next = NULL;
+
+        if (rc != CDC_OK) {
+            return rc;
+        }
+
+        first = (*revision == 0);
+        *revision = first ? res->header->revision : *revision;
+
+        more = res->more && res->n_kvs != 0;
+        last = !more && keys == &f->keys[f->nkeys - 1];
+
+        f->count += keys->side ? 0 : (int64_t) res->n_kvs;
+
+        rc = cdc_etcd_emit_page(f, res, *revision, first, last);
+
+        if (rc == CDC_OK && more) {
+            kv = res->kvs[res->n_kvs - 1];
+            next = malloc(kv->key.len + 1);
+
+            if (next != NULL) {
+                memcpy(next, kv->key.data, kv->key.len);
+                next[kv->key.len] = '\0';
+                req.key.data = next;
+                req.key.len = kv->key.len + 1;
+
+            } else {
+                rc = CDC_ERROR;
+            }
+        }
+
+        etcd__range_response__free_unpacked(res, NULL);
+
+    } while (rc == CDC_OK && more);
+
+    if (rc == CDC_ERROR) {
+        (void) snprintf(err->text, sizeof(err->text), "no memory");
+    }
+
+    return rc;
+}
+
+
+static int
+cdc_etcd_list(cdc_etcd_follow_t *f, cdc_grpc_error_t *err)
+{
+    int      rc;
+    size_t   i;
+    int64_t  revision;
+
+    rc = CDC_OK;
+    revision = 0;
+    f->count = 0;
+
+    for (i = 0; rc == CDC_OK && i < f->nkeys; i++) {
+        rc = cdc_etcd_list_range(f, &f->keys[i], &revision, err);
+    }
+
+    if (rc == CDC_OK) {
+        f->revision = revision;
+        cdc_log(CDC_LOG_INFO, 0, "etcd %s: %lld keys listed at revision %lld",
+                f->client.endpoints[f->client.at].address,
+                (long long) f->count, (long long) revision);
+    }
+
+    return rc;
+}
+
+
+/* ---- watch --- */
+
+static void
+cdc_etcd_gather_free(cdc_etcd_gather_t *g)
+{
+    size_t  i;
+
+    for (i = 0; i < g->nheld; i++) {
+        etcd__watch_response__free_unpacked(g->held[i], NULL);
+    }
+
+    free(g->held);
+    free(g->kvs);
+}
+
+
+/* the revision that has been gathered is whole */
+
+static int
+cdc_etcd_gather_emit(cdc_etcd_follow_t *f, cdc_etcd_gather_t *g)
+{
+    int               rc;
+    cdc_etcd_batch_t  batch;
+
+    if (g->revision == 0) {
+        return CDC_OK;
+    }
+
+    rc = CDC_OK;
+    f->count += g->grown;
+
+    if (g->n != 0) {
+        memset(&batch, 0, sizeof(cdc_etcd_batch_t));
+        batch.kind = CDC_ETCD_EVENTS;
+        batch.revision = g->revision;
+        batch.n = g->n;
+        batch.kvs = g->kvs;
+
+        rc = cdc_etcd_emit(f, &batch);
+    }
+
+    f->revision = g->revision;
+
+    g->revision = 0;
+    g->grown = 0;
+    g->n = 0;
+
+    return rc;
+}
+
+
+static int
+cdc_etcd_key_cmp(cdc_span_t key, const char *s)
+{
+    int     rc;
+    size_t  len;
+
+    len = strlen(s);
+
+    rc = memcmp(key.data, s, key.len < len ? key.len : len);
+
+    return rc != 0 ? rc : (key.len > len) - (key.len < len);
+}
+
+
+static const cdc_etcd_keys_t *
+cdc_etcd_keys_of(cdc_etcd_follow_t *f, cdc_span_t key)
+{
+    size_t  i;
+
+    for (i = 0; i < f->nkeys; i++) {
+        if (cdc_etcd_key_cmp(key, f->keys[i].from) >= 0
+            && cdc_etcd_key_cmp(key, f->keys[i].to) < 0)
+        {
+            return &f->keys[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static int
+cdc_etcd_gather_event(cdc_etcd_follow_t *f, cdc_etcd_gather_t *g,
+    const Etcd__Event *ev)
+{
+    int                     rc;
+    size_t                  cap;
+    cdc_span_t              key;
+    cdc_etcd_kv_t          *kv;
+    const cdc_etcd_keys_t  *keys;
+
+    if (ev->kv == NULL || ev->kv->mod_revision <= f->revision) {
+        return CDC_OK;                   /* sent twice */
+    }
+
+    if (ev->kv->mod_revision != g->revision) {
+        rc = cdc_etcd_gather_emit(f, g);
+        if (rc != CDC_OK) {
+            return rc;
+        }
+
+        g->revision = ev->kv->mod_revision;
+    }
+
+    key = cdc_span_n(ev->kv->key.data, ev->kv->key.len);
+    keys = key.len != 0 ? cdc_etcd_keys_of(f, key) : NULL;
+
+    if (keys == NULL) {
+        return CDC_OK;
+    }
+
+    if (!keys->side) {
+        g->grown += (ev->type != 0) ? -1 : ev->kv->version == 1;
+    }
+
+    if (g->n == g->cap) {
+        cap = g->cap != 0 ? g->cap * 2 : 64;
+
+        kv = realloc(g->kvs, cap * sizeof(cdc_etcd_kv_t));
+        if (kv == NULL) {
+            return CDC_ERROR;
+        }
+
+        g->kvs = kv;
+        g->cap = cap;
+    }
+
+    kv = &g->kvs[g->n++];
+
+    memset(kv, 0, sizeof(cdc_etcd_kv_t));
+    kv->key = key;
+    kv->value = cdc_span_n(ev->kv->value.data, ev->kv->value.len);
+    kv->mod_revision = ev->kv->mod_revision;
+    kv->deleted = (ev->type != 0);
+
+    return CDC_OK;
+}
+
+
+/* takes res over */
+
+static int
+cdc_etcd_gather(cdc_etcd_follow_t *f, cdc_etcd_gather_t *g,
+    Etcd__WatchResponse *res)
+{
+    int                    rc;
+    size_t                 i, cap;
+    Etcd__WatchResponse  **held;
+
+    if (g->nheld == g->held_cap) {
+        cap = g->held_cap != 0 ? g->held_cap * 2 : 4;
+
+        held = realloc(g->held, cap * sizeof(Etcd__WatchResponse *));
+        if (held == NULL) {
+            etcd__watch_response__free_unpacked(res, NULL);
+            return CDC_ERROR;
+        }
+
+        g->held = held;
+        g->held_cap = cap;
+    }
+
+    g->held[g->nheld++] = res;
+    rc = CDC_OK;
+
+    for (i = 0; rc == CDC_OK && i < res->n_events; i++) {
+        rc = cdc_etcd_gather_event(f, g, res->events[i]);
+    }
+
+    if (rc != CDC_OK || res->fragment) {
+        return rc;
+    }
+
+    rc = cdc_etcd_gather_emit(f, g);
+
+    for (i = 0; i < g->nheld; i++) {
+        etcd__watch_response__free_unpacked(g->held[i], NULL);
+    }
+
+    g->nheld = 0;
+
+    return rc;
+}
+
+
+static int
+cdc_etcd_probe(cdc_etcd_follow_t *f, cdc_grpc_error_t *err)
+{
+    int                   rc;
+    Etcd__RangeRequest    req = ETCD__RANGE_REQUEST__INIT;
+    Etcd__RangeResponse  *res;
+
+    req.key.data = (uint8_t *) f->keys[0].from;
+    req.key.len = strlen(f->keys[0].from);
+    req.count_only = 1;
+
+    rc = cdc_etcd_ask(f, &req, &res, err);
+
+    if (rc == CDC_OK) {
+        etcd__range_response__free_unpacked(res, NULL);
+    }
+
+    return rc;
+}
+
+
+static int
+cdc_etcd_watch_create(cdc_etcd_follow_t *f, cdc_grpc_error_t *err)
+{
+    int                       rc;
+    size_t                    len;
+    uint8_t                  *buf;
+    const char               *to;
+    Etcd__WatchRequest        req = ETCD__WATCH_REQUEST__INIT;
+    Etcd__WatchCreateRequest  create = ETCD__WATCH_CREATE_REQUEST__INIT;
+
+    to = f->keys[f->nkeys - 1].to;
+
+    create.key.data = (uint8_t *) f->keys[0].from;
+    create.key.len = strlen(f->keys[0].from);
+    create.range_end.data = (uint8_t *) to;
+    create.range_end.len = strlen(to);
+    create.start_revision = f->revision + 1;
+    create.fragment = 1;
+
+    req.request_union_case = ETCD__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST;
+    req.create_request = &create;
+
+    len = etcd__watch_request__get_packed_size(&req);
+
+    buf = malloc(len);
+    if (buf == NULL) {
+        (void) snprintf(err->text, sizeof(err->text), "no memory");
+        return CDC_ERROR;
+    }
+
+    (void) etcd__watch_request__pack(&req, buf);
+
+    rc = cdc_grpc_stream_write(f->stream, cdc_span_n(buf, len), err);
+    free(buf);
+
+    return rc;
+}
+
+
+/* one response; CDC_DECLINED: what we want is compacted */
+
+static int
+cdc_etcd_watch_answer(cdc_etcd_follow_t *f, cdc_etcd_gather_t *g,
+    cdc_span_t msg, cdc_grpc_error_t *err)
+{
+    int                   rc;
+    int64_t               compacted;
+    Etcd__WatchResponse  *res;
+
+    res = etcd__watch_response__unpack(NULL, msg.len, msg.data);
+
+    if (res == NULL) {
+        (void) snprintf(err->text, sizeof(err->text),
+                        "an answer that is no WatchResponse");
+        return CDC_ERROR;
+    }
+
+    if (res->canceled) {
+        compacted = res->compact_revision;
+        (void) snprintf(err->text, sizeof(err->text), "watch refused: %.512s",
+                        res->cancel_reason);
+        etcd__watch_response__free_unpacked(res, NULL);
+
+        return compacted != 0 ? CDC_DECLINED : CDC_ERROR;
+    }
+
+    if (res->created) {
+        rc = cdc_etcd_say(f, CDC_ETCD_UP, NULL);
+        if (rc != CDC_OK) {
+            etcd__watch_response__free_unpacked(res, NULL);
+            return rc;
+        }
+    }
+
+    rc = cdc_etcd_gather(f, g, res);
+
+    if (rc == CDC_ERROR) {
+        (void) snprintf(err->text, sizeof(err->text), "no memory");
+    }
+
+    return rc;
+}
+
+
+static int
+cdc_etcd_stream_set(cdc_etcd_follow_t *f, cdc_grpc_stream_t *s)
+{
+    int  stop;
+
+    (void) pthread_mutex_lock(&f->mutex);
+    f->stream = s;
+    stop = f->stop;
+    (void) pthread_mutex_unlock(&f->mutex);
+
+    return stop ? CDC_DONE : CDC_OK;
+}
+
+
+/* until it breaks: CDC_ERROR, CDC_DECLINED (compacted), CDC_DONE (stop) */
+
+static int
+cdc_etcd_watch(cdc_etcd_follow_t *f, cdc_grpc_error_t *err)
+{
+    int                 rc;
+    size_t              len;
+    uint8_t            *msg;
+    cdc_etcd_gather_t   g;
+    cdc_grpc_stream_t  *s;
+
+    rc = cdc_etcd_probe(f, err);         /* connected, with a good token */
+    if (rc != CDC_OK) {
+        return rc;
+    }
+
+    s = cdc_grpc_stream_open(f->client.g, "/etcdserverpb.Watch/Watch", err);
+    if (s == NULL) {
+        return CDC_ERROR;
+    }
+
+    memset(&g, 0, sizeof(cdc_etcd_gather_t));
+
+    rc = cdc_etcd_stream_set(f, s);
+
+    if (rc == CDC_OK) {
+        rc = cdc_etcd_watch_create(f, err);
+    }
+
+    while (rc == CDC_OK) {
+        rc = cdc_grpc_stream_read(s, CDC_ETCD_PROBE_MS, &msg, &len, err);
+
+        if (rc == CDC_AGAIN) {
+            rc = cdc_etcd_probe(f, err);
+            continue;
+        }
+
+        if (rc == CDC_OK) {
+            rc = cdc_etcd_watch_answer(f, &g, cdc_span_n(msg, len), err);
+            free(msg);
+
+        } else if (err->text[0] == '\0') {
+            (void) snprintf(err->text, sizeof(err->text),
+                            "the watch was ended");
+        }
+    }
+
+    (void) cdc_etcd_stream_set(f, NULL);
+    cdc_grpc_stream_close(s);
+    cdc_etcd_gather_free(&g);
+
+    return rc;
+}
+
+
+/* ---- the thread --- */
+
+/* 1: stop */
+
+static int
+cdc_etcd_wait(cdc_etcd_follow_t *f, unsigned ms)
+{
+    int              stop;
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    ts.tv_sec += ms / 1000;
+    ts.tv_nsec += (long) (ms % 1000) * 1000000;
+
+    if (ts.tv_nsec >= 1000000000) {
+        ts.tv_nsec -= 1000000000;
+        ts.tv_sec++;
+    }
+
+    (void) pthread_mutex_lock(&f->mutex);
+
+    while (!f->stop
+           && pthread_cond_timedwait(&f->cond, &f->mutex, &ts) != ETIMEDOUT)
+    {
+        /* woken for something else */
+    }
+
+    stop = f->stop;
+
+    (void) pthread_mutex_unlock(&f->mutex);
+
+    return stop;
+}
+
+
+static void *
+cdc_etcd_thread(void *data)
+{
+    int                 rc;
+    char                text[CDC_REASON_MAX];
+    unsigned            backoff;
+    uint64_t            start;
+    cdc_grpc_error_t    err;
+    cdc_etcd_follow_t  *f;
+
+    f = data;
+    backoff = CDC_ETCD_BACKOFF_MIN;
+
+    for ( ;; ) {
+        memset(&err, 0, sizeof(cdc_grpc_error_t));
+        rc = CDC_OK;
+        start = cdc_now_ms();
+
+        if (f->revision == 0) {
+            rc = cdc_etcd_list(f, &err);
+        }
+
+        if (rc == CDC_OK) {
+            rc = cdc_etcd_watch(f, &err);
+        }
+
+        if (rc == CDC_DONE || cdc_etcd_wait(f, 0)) {
+            break;
+        }
+
+        if (rc == CDC_DECLINED) {
+            cdc_log(CDC_LOG_NOTICE, 0, "etcd %s: revision %lld is compacted, "
+                    "listing again",
+                    f->client.endpoints[f->client.at].address,
+                    (long long) f->revision);
+            f->revision = 0;
+
+        } else {
+            (void) snprintf(text, sizeof(text), "etcd %.256s: %.512s",
+                            f->client.endpoints[f->client.at].address,
+                            err.text);
+            cdc_etcd_client_rotate(&f->client);
+
+            if (cdc_etcd_say(f, CDC_ETCD_DOWN, text) == CDC_DONE) {
+                break;
+            }
+        }
+
+        if (cdc_now_ms() - start > CDC_ETCD_BACKOFF_MAX) {
+            backoff = CDC_ETCD_BACKOFF_MIN;
+        }
+
+        if (cdc_etcd_wait(f, backoff)) {
+            break;
+        }
+
+        backoff = backoff * 2 < CDC_ETCD_BACKOFF_MAX ? backoff * 2
+                                                     : CDC_ETCD_BACKOFF_MAX;
+    }
+
+    return NULL;
+}
