@@ -313,7 +313,8 @@ cdc_main_run(int (*role)(cdc_role_t *role))
     rc = role(&cdc_main.role);
 
     cdc_conn_close(&cdc_main.control);
-    cdc_loop_destroy(loop);
+
+    /* the loop stays: a thread that the role left behind may still post */
 
     return rc;
 }

@@ -1,0 +1,434 @@
+/*
+ * The probe: may this target be followed into?
+ *
+ * It connects, asks the version, sees whether ReplicateMessage is answered,
+ * and whether the target is the source, or a server that another task feeds
+ * under another name.  It changes nothing there.
+ *
+ * A target that is not up yet gets the whole connect_timeout, as with the
+ * existing service; what went wrong in the meantime is logged, because the
+ * answer must read as that service's.
+ */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cdc_store.h"
+
+
+#define CDC_PROBE_RETRY_MS       200
+
+#define CDC_GRPC_PERMISSION      7
+#define CDC_GRPC_UNAUTHENTICATED 16
+
+
+const cdc_target_ops_t  *cdc_probe_ops = &cdc_milvus_target;
+
+
+static const char  *cdc_probe_codes[] = {
+    "OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded",
+    "NotFound", "AlreadyExists", "PermissionDenied", "ResourceExhausted",
+    "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented",
+    "Internal", "Unavailable", "DataLoss", "Unauthenticated"
+};
+
+
+cdc_probe_t *
+cdc_probe_create(const json_t *connect_param, const char *name,
+    const json_t *source, unsigned nothers, char text[CDC_REASON_MAX])
+{
+    int           rc;
+    char         *param;
+    cdc_probe_t  *p;
+
+    p = calloc(1, sizeof(cdc_probe_t));
+    param = json_dumps(connect_param, JSON_COMPACT);
+
+    if (p == NULL || param == NULL) {
+        free(param);
+        free(p);
+        return NULL;
+    }
+
+    rc = cdc_target_conf_parse(&p->conf, param, strlen(param), text);
+
+    explicit_bzero(param, strlen(param));
+    free(param);
+
+    if (rc != CDC_OK) {
+        free(p);
+        return NULL;
+    }
+
+    p->source = source;
+    p->name = strdup(name);
+    p->others = calloc(nothers + 1, sizeof(cdc_probe_other_t));
+
+    if (p->name != NULL && p->others != NULL) {
+        p->target = cdc_probe_ops->open(&p->conf, text);
+    }
+
+    if (p->target == NULL) {
+        cdc_probe_free(p);
+        return NULL;
+    }
+
+    return p;
+}
+
+
+void
+cdc_probe_free(cdc_probe_t *p)
+{
+    unsigned  i;
+
+    if (p == NULL) {
+        return;
+    }
+
+    if (p->target != NULL) {
+        cdc_probe_ops->close(p->target);
+    }
+
+    for (i = 0; i < p->nothers; i++) {
+        free(p->others[i].address);
+    }
+
+    cdc_target_conf_free(&p->conf);
+    free(p->others);
+    free(p->name);
+    free(p);
+}
+
+
+/* ---- addresses --- */
+
+static void
+cdc_addrs_add(cdc_addrs_t *addrs, const struct sockaddr *sa)
+{
+    uint8_t                    *ip;
+    const struct sockaddr_in   *sin;
+    const struct sockaddr_in6  *sin6;
+
+    ip = addrs->at[addrs->n].ip;
+    memset(ip, 0, 16);
+
+    switch (sa->sa_family) {
+
+    case AF_INET:
+        sin = (const struct sockaddr_in *) sa;
+        memset(ip + 10, 0xff, 2);
+        memcpy(ip + 12, &sin->sin_addr, 4);
+        addrs->at[addrs->n].port = sin->sin_port;
+        break;
+
+    case AF_INET6:
+        sin6 = (const struct sockaddr_in6 *) sa;
+        memcpy(ip, &sin6->sin6_addr, 16);
+        addrs->at[addrs->n].port = sin6->sin6_port;
+        break;
+
+    default:
+        return;
+    }
+
+    /* every way to say "this host" is one */
+
+    if (IN6_IS_ADDR_LOOPBACK((struct in6_addr *) ip)
+        || IN6_IS_ADDR_UNSPECIFIED((struct in6_addr *) ip)
+        || (IN6_IS_ADDR_V4MAPPED((struct in6_addr *) ip)
+            && (ip[12] == 127 || ip[12] == 0)))
+    {
+        memset(ip, 0, 15);
+        ip[15] = 1;
+    }
+
+    addrs->n++;
+}
+
+
+void
+cdc_addrs_resolve(cdc_addrs_t *addrs, const char *address)
+{
+    char             *host, *port, *at;
+    struct addrinfo   hints, *res, *ai;
+
+    memset(addrs, 0, sizeof(cdc_addrs_t));
+    memset(&hints, 0, sizeof(struct addrinfo));
+
+    hints.ai_socktype = SOCK_STREAM;
+
+    at = host = strdup(address);
+    port = host != NULL ? strrchr(host, ':') : NULL;
+
+    if (port == NULL) {
+        free(at);
+        return;
+    }
+
+    *port++ = '\0';
+
+    if (*host == '[' && port > host + 2 && port[-2] == ']') {
+        port[-2] = '\0';
+        host++;
+    }
+
+    if (getaddrinfo(host, port, &hints, &res) == 0) {
+
+        for (ai = res; ai != NULL && addrs->n < CDC_ADDRS_MAX;
+             ai = ai->ai_next)
+        {
+            cdc_addrs_add(addrs, ai->ai_addr);
+        }
+
+        freeaddrinfo(res);
+    }
+
+    free(at);
+}
+
+
+int
+cdc_addrs_meet(const cdc_addrs_t *a, const cdc_addrs_t *b)
+{
+    unsigned  i, k;
+
+    for (i = 0; i < a->n; i++) {
+        for (k = 0; k < b->n; k++) {
+
+            if (a->at[i].port == b->at[k].port
+                && memcmp(a->at[i].ip, b->at[k].ip, 16) == 0)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+cdc_probe_addresses(cdc_probe_t *p)
+{
+    unsigned     i;
+    cdc_addrs_t  other;
+
+    cdc_addrs_resolve(&p->addrs, p->conf.address);
+
+    for (i = 0; i < p->nothers; i++) {
+
+        if (strcmp(p->others[i].address, p->conf.address) == 0) {
+            p->others[i].same = 1;
+            continue;
+        }
+
+        cdc_addrs_resolve(&other, p->others[i].address);
+        p->others[i].same = !!cdc_addrs_meet(&p->addrs, &other);
+    }
+}
+
+
+/* ---- milvus_cdc_allow_target --- */
+
+/* "host", "host:port", "*.domain", "*.domain:port" */
+
+static int
+cdc_probe_match(const char *pattern, const char *address)
+{
+    size_t       n, plen;
+    const char  *port, *pport;
+
+    port = strrchr(address, ':');
+    n = port != NULL ? (size_t) (port - address) : strlen(address);
+
+    pport = strrchr(pattern, ':');
+
+    /* the colons of a bare [ipv6] are no port's */
+
+    if (pport != NULL && strchr(pport, ']') != NULL) {
+        pport = NULL;
+    }
+
+    plen = pport != NULL ? (size_t) (pport - pattern) : strlen(pattern);
+
+    if (pport != NULL && (port == NULL || strcmp(pport, port) != 0)) {
+        return 0;
+    }
+
+    if (plen > 1 && pattern[0] == '*' && pattern[1] == '.') {
+        pattern++;
+        plen--;
+
+        return n > plen
+               && strncasecmp(address + n - plen, pattern, plen) == 0;
+    }
+
+    return n == plen && strncasecmp(address, pattern, n) == 0;
+}
+
+
+int
+cdc_probe_allowed(const json_t *allow, const char *address)
+{
+    size_t       i;
+    json_t      *value;
+    const char  *pattern;
+
+    if (json_array_size(allow) == 0) {
+        return 1;
+    }
+
+    json_array_foreach(allow, i, value) {
+        pattern = json_string_value(value);
+
+        if (pattern != NULL && cdc_probe_match(pattern, address)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* ---- the probe itself --- */
+
+static void
+cdc_probe_connect_failed(cdc_probe_t *p, const cdc_target_error_t *err)
+{
+    char          text[CDC_REASON_MAX];
+    unsigned      n;
+    const char   *code;
+
+    n = sizeof(cdc_probe_codes) / sizeof(cdc_probe_codes[0]);
+
+    if (err->transport) {
+        code = err->code >= 0 && (unsigned) err->code < n
+               ? cdc_probe_codes[err->code] : "Unknown";
+
+        (void) snprintf(text, sizeof(text), "rpc error: code = %s desc = %s",
+                        code, err->text);
+
+    } else {
+        (void) snprintf(text, sizeof(text), "%s", err->text);
+    }
+
+    p->error = CDC_E_CONNECT_FAILED;
+    cdc_store_format(p->text, CDC_E_CONNECT_FAILED, text);
+}
+
+
+static int
+cdc_probe_hello(cdc_probe_t *p, cdc_target_info_t *info)
+{
+    uint64_t            end;
+    cdc_target_error_t  err;
+
+    end = cdc_now_ms() + p->conf.connect_timeout_ms;
+
+    for ( ;; ) {
+        memset(&err, 0, sizeof(cdc_target_error_t));
+        memset(info, 0, sizeof(cdc_target_info_t));
+
+        if (cdc_probe_ops->hello(p->target, info, &err) == CDC_OK) {
+            return CDC_OK;
+        }
+
+        if (err.class != CDC_TARGET_RETRY && err.class != CDC_TARGET_DOUBT) {
+            break;
+        }
+
+        if (cdc_now_ms() + CDC_PROBE_RETRY_MS >= end) {
+            cdc_log(CDC_LOG_NOTICE, 0, "target %s: %s", p->name, err.text);
+
+            p->error = CDC_E_CONNECT_FAILED;
+            cdc_store_format(p->text, CDC_E_CONNECT_FAILED, "rpc error: code "
+                             "= DeadlineExceeded desc = context deadline "
+                             "exceeded");
+            return CDC_ERROR;
+        }
+
+        (void) usleep(CDC_PROBE_RETRY_MS * 1000);
+    }
+
+    if (err.class == CDC_TARGET_DENIED
+        || (err.transport && (err.code == CDC_GRPC_UNAUTHENTICATED
+                              || err.code == CDC_GRPC_PERMISSION)))
+    {
+        cdc_log(CDC_LOG_NOTICE, 0, "target %s: %s", p->name, err.text);
+
+        p->error = CDC_E_TARGET_AUTH;
+        cdc_store_format(p->text, CDC_E_TARGET_AUTH, p->name);
+
+    } else {
+        cdc_probe_connect_failed(p, &err);
+    }
+
+    return CDC_ERROR;
+}
+
+
+static int
+cdc_probe_version_fits(const char *version)
+{
+    int  major, minor;
+
+    if (*version == 'v') {
+        version++;
+    }
+
+    /* a build of somebody's own may be called anything */
+
+    if (sscanf(version, "%d.%d", &major, &minor) != 2) {
+        return 1;
+    }
+
+    return major == 2 && minor >= 3 && minor <= 5;
+}
+
+
+void
+cdc_probe_run(cdc_probe_t *p)
+{
+    cdc_target_info_t  info;
+
+    if (cdc_probe_hello(p, &info) != CDC_OK) {
+        return;
+    }
+
+    /* first, because a source refuses ReplicateMessage as well */
+
+    if (cdc_probe_is_source(p)) {
+        p->error = CDC_E_TARGET_IS_SOURCE;
+        cdc_store_format(p->text, p->error, p->name);
+        return;
+    }
+
+    if (!info.replicate) {
+        cdc_log(CDC_LOG_NOTICE, 0, "target %s (%s) refuses ReplicateMessage: "
+                "%s", p->name, info.version, info.why_not);
+
+        if (cdc_probe_version_fits(info.version)) {
+            p->error = CDC_E_TARGET_DENIES;
+            cdc_store_format(p->text, p->error, p->name);
+
+        } else {
+            p->error = CDC_E_TARGET_VERSION;
+            cdc_store_format(p->text, p->error, p->name, info.version);
+        }
+
+        return;
+    }
+
+    cdc_probe_addresses(p);
+
+    p->error = CDC_E_OK;
+}

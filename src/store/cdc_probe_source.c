@@ -1,0 +1,208 @@
+/*
+ * Is the target the source itself?
+ *
+ * Milvus tells nobody which cluster it is.  But the source's etcd names
+ * collections with their ids, channels and creation stamps, and a server
+ * that describes one of these ids with the same channels and the same stamp
+ * (to the source's clock tick) is that cluster.  A source without a
+ * collection cannot be told this way; it refuses ReplicateMessage unless
+ * somebody turned ttMsgEnabled off there, and that refusal says so.
+ *
+ * No answer of etcd within 2 s, no verdict: the replicator needs etcd later
+ * and will say what is wrong with it.
+ */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cdc_etcd.h"
+#include "cdc_store.h"
+#include "cdc_wire.h"
+
+
+#define CDC_SOURCE_TIMEOUT_MS  2000
+#define CDC_SOURCE_KEYS        64        /* tombstones count, too */
+#define CDC_SOURCE_DESCRIBES   4
+
+
+/* of etcd.CollectionInfo (proto-facts 6) */
+
+#define CDC_INFO_ID            1
+#define CDC_INFO_CREATE_TIME   3
+#define CDC_INFO_VCHANNELS     7
+#define CDC_INFO_STATE         13
+
+#define CDC_INFO_CHANNELS_MAX  64
+
+
+typedef struct {
+    cdc_probe_t  *probe;
+    unsigned      described;
+    unsigned      same;
+} cdc_source_check_t;
+
+
+typedef struct {
+    int64_t       id;
+    uint64_t      created;
+    uint64_t      state;
+    unsigned      nchannels;
+    cdc_span_t    channels[CDC_INFO_CHANNELS_MAX];
+} cdc_source_info_t;
+
+
+static int
+cdc_source_parse(cdc_span_t in, cdc_source_info_t *info)
+{
+    int          rc;
+    cdc_field_t  f;
+
+    memset(info, 0, sizeof(cdc_source_info_t));
+
+    while ((rc = cdc_wire_next(&in, &f)) == CDC_OK) {
+
+        if (f.wire_type == 0) {
+
+            switch (f.number) {
+
+            case CDC_INFO_ID:
+                info->id = (int64_t) f.value;
+                break;
+
+            case CDC_INFO_CREATE_TIME:
+                info->created = f.value;
+                break;
+
+            case CDC_INFO_STATE:
+                info->state = f.value;
+                break;
+            }
+
+        } else if (f.wire_type == 2 && f.number == CDC_INFO_VCHANNELS
+                   && info->nchannels < CDC_INFO_CHANNELS_MAX)
+        {
+            info->channels[info->nchannels++] = f.body;
+        }
+    }
+
+    /* a tombstone, or a collection that is not there yet or any more */
+
+    return rc == CDC_DONE && info->id != 0 && info->state == 0
+           && info->nchannels != 0 ? CDC_OK : CDC_DECLINED;
+}
+
+
+static int
+cdc_source_has(const cdc_source_info_t *info, const char *channel)
+{
+    size_t    len;
+    unsigned  i;
+
+    len = strlen(channel);
+
+    for (i = 0; i < info->nchannels; i++) {
+        if (info->channels[i].len == len
+            && memcmp(info->channels[i].data, channel, len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+cdc_source_same(const cdc_source_info_t *info,
+    const cdc_target_collection_t *c)
+{
+    unsigned  i;
+
+    if (c->id != info->id || c->nshards != info->nchannels
+        || c->created_ts != info->created)
+    {
+        return 0;
+    }
+
+    for (i = 0; i < c->nshards; i++) {
+        if (!cdc_source_has(info, c->vchannels[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+cdc_source_collection(void *arg, const cdc_etcd_kv_t *kv)
+{
+    int                       rc;
+    cdc_source_info_t         info;
+    cdc_target_error_t        err;
+    cdc_source_check_t       *check;
+    cdc_target_collection_t  *c;
+
+    check = arg;
+
+    if (cdc_source_parse(kv->value, &info) != CDC_OK) {
+        return CDC_OK;
+    }
+
+    c = NULL;
+    memset(&err, 0, sizeof(cdc_target_error_t));
+
+    rc = cdc_probe_ops->describe(check->probe->target, "default", NULL,
+                                 info.id, &c, &err);
+
+    if (rc == CDC_OK) {
+        check->same = cdc_source_same(&info, c);
+        cdc_target_collection_free(c);
+    }
+
+    /* one that is there settles it; a few, in case one was just dropped */
+
+    return check->same || ++check->described == CDC_SOURCE_DESCRIBES
+           ? CDC_DONE : CDC_OK;
+}
+
+
+int
+cdc_probe_is_source(cdc_probe_t *p)
+{
+    int                  rc;
+    char                 prefix[1024], err[CDC_REASON_MAX];
+    json_t              *etcd;
+    const char          *root, *meta;
+    cdc_source_check_t   check;
+
+    etcd = json_object_get(p->source, "etcd");
+    root = json_string_value(json_object_get(p->source, "root_path"));
+    meta = json_string_value(json_object_get(p->source, "meta_path"));
+
+    if (etcd == NULL || root == NULL || meta == NULL) {
+        return 0;
+    }
+
+    (void) snprintf(prefix, sizeof(prefix),
+                    "%s/%s/root-coord/database/collection-info/", root, meta);
+
+    memset(&check, 0, sizeof(cdc_source_check_t));
+    check.probe = p;
+    err[0] = '\0';
+
+    rc = cdc_etcd_range(etcd, prefix, CDC_SOURCE_KEYS, CDC_SOURCE_TIMEOUT_MS,
+                        cdc_source_collection, &check, err);
+
+    if (rc == CDC_ERROR) {
+        cdc_log(CDC_LOG_WARN, 0, "the source's etcd does not answer, so "
+                "whether %s is the source itself was not checked: %s",
+                p->name, err);
+    }
+
+    return check.same != 0;
+}

@@ -1,0 +1,230 @@
+/*
+ * Requests: pause, resume, delete; create has a file of its own.
+ *
+ *   Running --pause, FAILED--> Paused --resume--> Running, delete from any
+ *
+ * A change is made in this order: LevelDB (synced), the supervisor (TASK or
+ * GONE), its ACK, the answer.  When LevelDB refuses, nothing has changed
+ * and the answer says why.
+ */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc_store.h"
+
+
+typedef struct {
+    cdc_store_t       *store;
+    cdc_store_wait_t  *wait;
+    json_t            *data;             /* request_data */
+    const char        *id;               /* its task_id, or "" */
+    const char        *source;
+} cdc_request_t;
+
+
+static void
+cdc_store_change(cdc_request_t *r, cdc_stored_t *t, cdc_task_state_e state,
+    const char *reason)
+{
+    char           err[CDC_REASON_MAX];
+    cdc_stored_t   before;
+
+    before = *t;
+    cdc_stored_set(t, state, reason);
+
+    if (cdc_store_write(r->store, t, err) != CDC_OK) {
+        t->state = before.state;
+        t->revision = before.revision;
+        memcpy(t->reason, before.reason, sizeof(t->reason));
+
+        cdc_store_failf(r->wait, CDC_E_STORE_FAILED, err);
+        return;
+    }
+
+    t->dirty = 0;
+
+    cdc_store_send_task(r->store, t);
+    cdc_store_wait_ack(r->store, r->wait, t->seq);
+}
+
+
+static void
+cdc_store_pause(cdc_request_t *r)
+{
+    cdc_stored_t  *t;
+
+    t = cdc_store_find(r->store, r->id);
+
+    if (t == NULL) {
+        cdc_store_failf(r->wait, CDC_E_NOT_FOUND, r->id);
+        return;
+    }
+
+    if (t->state == CDC_TASK_PAUSED) {
+        cdc_store_failf(r->wait, CDC_E_HAS_PAUSED, r->id);
+        return;
+    }
+
+    cdc_log(CDC_LOG_INFO, 0, "task %s is paused by request", t->id);
+    cdc_store_change(r, t, CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST);
+}
+
+
+static void
+cdc_store_resume(cdc_request_t *r)
+{
+    cdc_stored_t  *t;
+
+    t = cdc_store_find(r->store, r->id);
+
+    if (t == NULL) {
+        cdc_store_failf(r->wait, CDC_E_NOT_FOUND, r->id);
+        return;
+    }
+
+    if (t->request == NULL) {
+        cdc_store_failf(r->wait, CDC_E_START_FAILED, t->reason);
+        return;
+    }
+
+    if (t->state != CDC_TASK_PAUSED) {
+        cdc_store_failf(r->wait, CDC_E_HAS_RUNNING, r->id);
+        return;
+    }
+
+    cdc_log(CDC_LOG_INFO, 0, "task %s is resumed by request", t->id);
+    cdc_store_change(r, t, CDC_TASK_RUNNING, "");
+}
+
+
+static void
+cdc_store_delete(cdc_request_t *r)
+{
+    char               err[CDC_REASON_MAX];
+    uint64_t           seq;
+    cdc_store_t       *s;
+    cdc_stored_t      *t;
+    cdc_store_gone_t  *g;
+
+    s = r->store;
+    t = cdc_store_find(s, r->id);
+
+    if (t == NULL) {
+
+        if (!json_is_true(json_object_get(r->data, "ignore_not_found"))) {
+            cdc_store_failf(r->wait, CDC_E_NOT_FOUND, r->id);
+            return;
+        }
+
+        g = cdc_store_gone_find(s, r->id);
+        cdc_store_wait_ack(s, r->wait, g != NULL ? g->seq : 0);
+        return;
+    }
+
+    if (cdc_store_erase(s, t, err) != CDC_OK) {
+        cdc_store_failf(r->wait, CDC_E_STORE_FAILED, err);
+        return;
+    }
+
+    cdc_log(CDC_LOG_INFO, 0, "task %s is deleted by request", t->id);
+
+    seq = cdc_store_send_gone(s, t->id);
+    cdc_store_gone_add(s, t->id, seq);
+
+    cdc_store_remove(s, t);
+    cdc_stored_free(t);
+
+    cdc_store_wait_ack(s, r->wait, seq);
+}
+
+
+static void
+cdc_store_create_request(cdc_request_t *r)
+{
+    cdc_store_create(r->store, r->wait, r->data, r->source);
+}
+
+
+static const struct {
+    const char  *type;
+    void       (*handler)(cdc_request_t *r);
+} cdc_store_requests[] = {
+    { "create", cdc_store_create_request },
+    { "pause", cdc_store_pause },
+    { "resume", cdc_store_resume },
+    { "delete", cdc_store_delete },
+};
+
+
+static void
+cdc_store_dispatch(cdc_request_t *r, const char *type)
+{
+    size_t  i, n;
+
+    n = sizeof(cdc_store_requests) / sizeof(cdc_store_requests[0]);
+
+    for (i = 0; i < n; i++) {
+        if (strcmp(cdc_store_requests[i].type, type) == 0) {
+            cdc_store_requests[i].handler(r);
+            return;
+        }
+    }
+
+    cdc_log(CDC_LOG_ALERT, 0, "a worker asked for \"%s\"", type);
+    cdc_store_fail(r->wait, CDC_E_REQUEST_TYPE,
+                   cdc_error_row(CDC_E_REQUEST_TYPE)->text);
+}
+
+
+void
+cdc_store_request(cdc_store_client_t *client, uint64_t id,
+    const uint8_t *payload, size_t len)
+{
+    json_t         *root, *empty;
+    const char     *type;
+    json_error_t    je;
+    cdc_request_t   r;
+
+    memset(&r, 0, sizeof(cdc_request_t));
+
+    r.store = client->store;
+    r.source = "";
+    r.id = "";
+    r.wait = cdc_store_wait(client, id);
+
+    if (r.wait == NULL) {
+        return;
+    }
+
+    type = NULL;
+    root = json_loadb((const char *) payload, len, 0, &je);
+
+    if (root == NULL
+        || json_unpack(root, "{s:s, s?o, s?s}", "request_type", &type,
+                       "request_data", &r.data, "source", &r.source) != 0)
+    {
+        cdc_log(CDC_LOG_ALERT, 0, "a worker's request cannot be read: %s",
+                root == NULL ? je.text : "wrong fields");
+        cdc_store_failf(r.wait, CDC_E_BODY_NOT_JSON, "wrong fields");
+        json_decref(root);
+        return;
+    }
+
+    empty = NULL;
+
+    if (!json_is_object(r.data)) {
+        r.data = empty = json_object();
+    }
+
+    (void) json_unpack(r.data, "{s?s}", "task_id", &r.id);
+
+    cdc_store_dispatch(&r, type);
+
+    json_decref(empty);
+    json_decref(root);
+}
