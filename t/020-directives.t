@@ -531,3 +531,109 @@ location /cdc {
 [CDC::post('x'), "GET /cdc/inner"]
 --- error_code eval
 [200, 204]
+
+
+
+=== TEST 59: dies: addresses of etcd with and without TLS
+--- http_config eval
+$main::base . main::source('etcd http://127.0.0.1:1 https://127.0.0.1:2;')
+--- error_log eval
+[main::says('http or all https')]
+
+
+
+=== TEST 60: dies: a user of etcd without a password
+--- http_config eval
+$main::base . main::source('etcd_user u;')
+--- error_log eval
+[main::says('etcd_user and etcd_password')]
+
+
+
+=== TEST 61: dies: a certificate for etcd without a key
+--- http_config eval
+$main::base . main::source('etcd https://127.0.0.1:1;',
+                           'etcd_certificate /a;')
+--- error_log eval
+[main::says('etcd_certificate and etcd_certificate_key')]
+
+
+
+=== TEST 62: dies: a CA for an etcd without TLS
+--- http_config eval
+$main::base . main::source('etcd http://127.0.0.1:1;', 'etcd_ca /a;')
+--- error_log eval
+[main::says('need https')]
+
+
+
+=== TEST 63: dies: a password of Kafka without a user
+--- http_config eval
+$main::base . main::source('kafka_password p;')
+--- error_log eval
+[main::says('kafka_user and kafka_password')]
+
+
+
+=== TEST 64: dies: a mechanism of Kafka without a user
+--- http_config eval
+$main::base . main::source('kafka_mechanism PLAIN;')
+--- error_log eval
+[main::says('kafka_mechanism needs kafka_user')]
+
+
+
+=== TEST 65: dies: a mechanism of Kafka that does not exist
+--- http_config eval
+$main::base . main::source('kafka_user u;', 'kafka_password p;',
+                           'kafka_mechanism GSSAPI;')
+--- error_log eval
+[main::says('kafka_mechanism.*PLAIN')]
+
+
+
+=== TEST 66: dies: a CA for a Kafka without TLS
+--- http_config eval
+$main::base . main::source('kafka_ca /a;')
+--- error_log eval
+[main::says('kafka_tls on')]
+
+
+
+=== TEST 67: dies: a root path that ends with a slash
+--- http_config eval
+$main::base . main::source('root_path by-dev/;')
+--- error_log eval
+[main::says('root_path.*slash')]
+
+
+
+=== TEST 68: dies: a broker without a port
+--- http_config eval
+$main::base . main::source('kafka 127.0.0.1;')
+--- error_log eval
+[main::says('"127.0.0.1"')]
+
+
+
+=== TEST 69: dies: a broker whose port is none
+--- http_config eval
+$main::base . main::source('kafka 127.0.0.1:70000;')
+--- error_log eval
+[main::says('127.0.0.1:70000')]
+
+
+
+=== TEST 70: dies: too many arguments within a source
+--- http_config eval
+$main::base . main::source('root_path a b;')
+--- error_log eval
+[main::arguments('root_path')]
+
+
+
+=== TEST 71: dies: two users of Kafka
+--- http_config eval
+$main::base . main::source('kafka_user a b;')
+--- error_log eval
+[main::arguments('kafka_user')]
