@@ -6,6 +6,7 @@
  * main thread except the two functions marked [blocks].  A reader keeps a
  * bounded amount of bytes ahead (conf: prefetch, per stream); it stops
  * fetching by itself while next() is not called: that is the back-pressure.
+ * Every message must be released before close().
  */
 
 #ifndef CDC_LOG_READER_H_INCLUDED

@@ -1,0 +1,79 @@
+/*
+ * Shared by src/source/cdc_kafka*.c only.
+ */
+
+#ifndef CDC_KAFKA_INT_H_INCLUDED
+#define CDC_KAFKA_INT_H_INCLUDED
+
+#include <librdkafka/rdkafka.h>
+
+#include "cdc_log_reader.h"
+
+
+#define CDC_KAFKA_PREFETCH  1024         /* KB that may wait in a stream */
+#define CDC_KAFKA_SMALL     4096         /* messages up to it are copied */
+#define CDC_KAFKA_WAKE      (256 * 1024)
+#define CDC_KAFKA_WAKE_N    256
+#define CDC_KAFKA_PROBE_MS  500
+#define CDC_KAFKA_ASK_MS    1000
+
+
+typedef struct {
+    void                *align;
+    uint8_t              body[];
+} cdc_kafka_small_t;
+
+
+struct cdc_log_reader_s {
+    cdc_loop_t          *loop;
+    cdc_log_handler_t    handler;
+    rd_kafka_t          *rk;
+    rd_kafka_queue_t    *main_queue;     /* errors come here */
+    cdc_event_t          main;
+    cdc_log_stream_t    *streams;
+    cdc_log_stream_t    *stopped;        /* whose job still runs */
+    cdc_worker_t        *worker;
+
+    char                *brokers;
+    char                *user, *password;
+
+    cdc_timer_t          probe;          /* while down */
+    cdc_job_t            probe_job;
+    rd_kafka_resp_err_t  probe_rc;
+    unsigned             down:1;
+    char                 cause[CDC_REASON_MAX];
+    char                 text[CDC_REASON_MAX];
+};
+
+
+struct cdc_log_stream_s {
+    cdc_log_stream_t    *next;
+    cdc_log_reader_t    *reader;
+    void                *data;
+    char                *channel;
+    rd_kafka_topic_t    *topic;
+    rd_kafka_queue_t    *queue;
+    cdc_event_t          event;
+    int64_t              next_offset;    /* of the next message wanted */
+    size_t               taken, taken_n; /* since the last wake-up */
+
+    cdc_job_t            job;            /* asks for lo and hi */
+    cdc_timer_t          retry;          /* of it */
+    rd_kafka_resp_err_t  range_rc;
+    int64_t              lo, hi;
+
+    unsigned             end:1;
+    unsigned             asking:1;
+    unsigned             stopped:1;
+    int                  final;          /* what next() returns for ever */
+    char                 text[CDC_REASON_MAX];
+};
+
+
+/* NULL with err; fills in brokers, user and password */
+rd_kafka_conf_t *cdc_kafka_conf(cdc_log_reader_t *r, const void *conf,
+    char *err);
+void cdc_kafka_conf_free(cdc_log_reader_t *r);
+
+
+#endif /* CDC_KAFKA_INT_H_INCLUDED */
