@@ -11,6 +11,8 @@
  *   cdc_op.c           operations: when one may run
  *   cdc_op_run.c       operations: what each does on the target [ops thread]
  *   cdc_rchannel.c     the replicate channel, where operations come from
+ *   cdc_catalogue.c    what the source's metadata asks for
+ *   cdc_survey.c       a new task: what the target holds already
  *   cdc_checkpoint.c   LevelDB: what is durable, and what was reserved
  */
 
@@ -55,7 +57,7 @@ typedef struct cdc_body_s       cdc_body_t;
 /*
  * Which messages of one channel are done.  A message gets a number when it
  * is read (add) and is done once its effect is on the target for good.
- * "after" is the position up to which everything is done.
+ * Everything before "next" is done.
  */
 
 typedef struct {
@@ -68,7 +70,7 @@ typedef struct {
 } cdc_interval_t;
 
 typedef struct {
-    cdc_pos_t      after;
+    cdc_pos_t      next;
     cdc_mark_t    *ring;
     size_t         cap;                  /* a power of two */
     uint64_t       head, tail;           /* numbers; head is the oldest */
@@ -79,10 +81,10 @@ typedef struct {
 int  cdc_track_add(cdc_track_t *t, cdc_pos_t pos, uint64_t *number);
 void cdc_track_done(cdc_track_t *t, uint64_t number);
 int  cdc_track_known(const cdc_track_t *t, cdc_pos_t pos);
-cdc_pos_t cdc_track_last(const cdc_track_t *t);  /* newest that was read */
+cdc_pos_t cdc_track_end(const cdc_track_t *t);   /* behind what was read */
 void cdc_track_free(cdc_track_t *t);
 
-/* {"after": [hi, lo], "done": [[hi, lo, hi, lo], ..]} */
+/* {"next": [hi, lo], "done": [[hi, lo, hi, lo], ..]} */
 json_t *cdc_track_save(const cdc_track_t *t);
 int  cdc_track_load(cdc_track_t *t, const json_t *json);
 void cdc_track_rewind(cdc_track_t *t);   /* what is done becomes "known" */
@@ -121,6 +123,7 @@ struct cdc_item_s {
     unsigned        emitted:1;
     unsigned        acked:1;
     unsigned        held:1;              /* done only when its op is */
+    unsigned        asked:1;             /* catalogue was synced for it */
 };
 
 typedef struct {
@@ -157,24 +160,33 @@ struct cdc_channel_s {
     cdc_list_t         early;            /* as open, but emitted already */
     cdc_list_t         closed;           /* in order, ticks between */
     cdc_epoch_t       *epochs, **epochs_tail;
+    cdc_pos_t          listed;           /* end at the first listing */
+    uint64_t           listed_tick;      /* the first tick behind that */
     uint64_t           tick_read;        /* newest in the log */
     uint64_t           tick_closed;      /* all up to it handed over */
     uint64_t           tick_acked;       /* all up to it on the target */
+    cdc_pos_t          emitted;          /* highest that was handed over */
     uint64_t           reads;            /* since the last checkpoint */
     unsigned           drops;            /* in open: a tick is awaited */
+    size_t             bodies;           /* messages held in memory */
     unsigned           users;            /* collections that need it */
     unsigned           dirty:1;
     unsigned           wanting:1;        /* waits for a reserve */
     unsigned           syncing:1;        /* an unknown id: catalogue asked */
-    unsigned           starved:1;        /* messages wait for the budget */
+    unsigned           more:1;           /* not read to the end yet */
+    unsigned           loaded:1;         /* the track is a checkpoint's */
+    unsigned           placed:1;         /* track.next has been set */
 };
 
 cdc_channel_t *cdc_channel_get(cdc_repl_t *r, const char *name);
-int  cdc_channel_start(cdc_channel_t *ch, cdc_pos_t from);
+/* a collection needs the channel from there on; a channel that is being
+ * read, or has a checkpoint, goes on where it is (see cdc_channel.c) */
+void cdc_channel_start(cdc_channel_t *ch, cdc_pos_t from);
+void cdc_channel_open(cdc_channel_t *ch);
+void cdc_channel_read(cdc_channel_t *ch);
 void cdc_channel_readable(void *arg, cdc_log_stream_t *s);
 void cdc_channel_pump(cdc_channel_t *ch);        /* hands over what may go */
 void cdc_channel_acked(cdc_item_t *item);
-void cdc_channel_item_done(cdc_item_t *item);    /* a held one */
 void cdc_channel_reset(cdc_channel_t *ch);       /* back to the track */
 void cdc_channel_free(cdc_channel_t *ch);
 
@@ -189,14 +201,17 @@ struct cdc_lane_s {
     char               *name;            /* target's physical channel */
     cdc_target_lane_t  *lane;
     cdc_send_t         *queue, **queue_tail, *flight;
-    uint64_t            tick_want, tick_sent, tick_flight;
+    uint64_t            tick_want;       /* all up to it is in the queue */
+    uint64_t            tick_sent, tick_flight;
     uint64_t            raise;           /* stamps up to it are taken: what
                                           * is older gets ++raise */
     uint64_t            used;            /* highest stamp sent */
     uint64_t            reserve;         /* may be used: durable */
     uint64_t            reserve_next;
     uint64_t            tick_at;         /* cdc_now_ms() of the last one */
-    cdc_timer_t         idle;
+    uint64_t            retry_at;        /* cdc_now_ms(); 0: at once */
+    unsigned            backoff;
+    cdc_timer_t         timer;           /* idle tick, or the next try */
     cdc_post_t          flush;
     unsigned            users;           /* shards that live here */
     unsigned            busy:1;          /* a request is in flight */
@@ -211,7 +226,7 @@ int  cdc_lane_send(cdc_lane_t *lane, cdc_item_t *item, unsigned shard);
 void cdc_lane_tick(cdc_lane_t *lane);    /* a feeder has moved */
 void cdc_lane_wake(cdc_lane_t *lane);    /* the reserve has grown */
 void cdc_lane_reset(cdc_lane_t *lane);   /* connection given up */
-int  cdc_lane_raising(const cdc_lane_t *lane, const cdc_item_t *item);
+int  cdc_lane_raising(const cdc_lane_t *lane, const cdc_channel_t *ch);
 void cdc_lane_free(cdc_lane_t *lane);
 
 
@@ -258,6 +273,7 @@ struct cdc_coll_s {
     unsigned         nparts;
     cdc_part_t      *parts;
     cdc_op_t        *drop;               /* its drop, once one was read */
+    unsigned         initial_left;    /* operations of the listing */
     unsigned         initial:1;          /* there before the task */
     unsigned         adopted:1;          /* the target held it already */
     unsigned         dirty:1;
@@ -271,6 +287,10 @@ cdc_part_t *cdc_coll_part(cdc_coll_t *c, int64_t id);
 int  cdc_coll_bind(cdc_coll_t *c, const cdc_target_collection_t *t, char *err);
 int  cdc_coll_start(cdc_coll_t *c);      /* its readers */
 void cdc_coll_gone(cdc_coll_t *c);
+/* cdc_catalogue.c: it is on the target now; its index and load operations
+ * of the first listing have all ended */
+void cdc_coll_live(cdc_coll_t *c);
+void cdc_coll_initial_done(cdc_coll_t *c);
 /* an older collection or partition of that name is still on the target */
 int  cdc_coll_name_taken(cdc_coll_t *c);
 int  cdc_part_name_taken(cdc_coll_t *c, const cdc_part_t *p);
@@ -291,6 +311,13 @@ typedef enum {
     CDC_OP_APPLY                         /* an operation's own request */
 } cdc_op_kind_e;
 
+/* a drop's message: done in its channel once the target has dropped */
+
+typedef struct {
+    cdc_channel_t      *ch;
+    uint64_t            number;
+} cdc_held_t;
+
 struct cdc_op_s {
     cdc_op_t           *next;            /* r->ops, by (ts, number) */
     cdc_repl_t         *repl;
@@ -300,10 +327,12 @@ struct cdc_op_s {
     unsigned            ncolls;
     int64_t             part_id;         /* source's */
     char               *db;
-    uint8_t            *raw;             /* APPLY: the request */
+    uint8_t            *raw;             /* APPLY: the request;
+                                          * CREATE_DATABASE: properties */
     size_t              raw_len;
     cdc_op_envelope_t   env;
-    cdc_list_t          items;           /* held drops of data channels */
+    cdc_held_t         *held;            /* drop messages behind this */
+    unsigned            nheld;
     uint64_t            rnumber;         /* in the replicate track */
     cdc_pos_t           pos;             /* where it was read, for reasons */
     const char         *topic;
@@ -325,8 +354,11 @@ struct cdc_op_s {
     char               *target_db, *target_name, *part_name;
     int64_t             target_id, target_part_id;
     unsigned            release_first:1;
+    unsigned            lost:1;          /* gone before it was bound */
+    cdc_span_t         *names;           /* APPLY: as on the target */
+    unsigned            nnames;
     cdc_target_create_t create;
-    uint8_t            *create_bytes;
+    uint8_t            *create_bytes;    /* that create's spans point to */
     cdc_target_collection_t *found;
     int                 rc;
     cdc_target_error_t  error;
@@ -360,7 +392,7 @@ void cdc_checkpoint_now(cdc_repl_t *r);          /* a reserve is awaited */
 /* done() once everything that is dirty now is durable */
 int  cdc_checkpoint_barrier(cdc_repl_t *r, void (*done)(void *arg),
     void *arg);
-int  cdc_checkpoint_last(cdc_repl_t *r, int clean);     /* [blocks] at exit */
+int  cdc_checkpoint_last(cdc_repl_t *r);         /* [blocks] at exit */
 void cdc_checkpoint_close(cdc_repl_t *r);
 
 
@@ -414,13 +446,17 @@ struct cdc_repl_s {
     struct cdc_checkpoint_s     *checkpoint;
     cdc_timer_t                  checkpoint_timer;
 
-    json_t                      *initial_left; /* ids whose index and load
-                                                * operations are not done */
     cdc_timer_t                  status_timer, retry_timer;
+    cdc_job_t                    hello_job;
+    cdc_target_info_t            hello;
+    cdc_target_error_t           hello_error;
+    int                          hello_rc;
+    cdc_post_t                   reset_post;
     cdc_task_status_t            status;
     char                         cause[CDC_CAUSES][CDC_REASON_MAX];
     size_t                       buffered;
     unsigned                     retry_backoff;
+    uint64_t                     stop_at;     /* cdc_now_ms() */
 
     unsigned                     started:1;   /* survey is durable */
     unsigned                     listed:1;
@@ -430,6 +466,7 @@ struct cdc_repl_s {
     unsigned                     failed:1;
     unsigned                     rdirty:1;
     unsigned                     op_posted:1, pump_posted:1;
+    unsigned                     reset_posted:1, hello_busy:1;
 };
 
 /* a cause of degradation appears (text) or ends (NULL); logged once */
@@ -440,7 +477,14 @@ void cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
 void cdc_repl_pump(cdc_repl_t *r);       /* all channels, once per turn */
 /* a request is in doubt: settle, from the track, on new connections */
 void cdc_repl_reset(cdc_repl_t *r, const char *why);
-void cdc_repl_survey(cdc_repl_t *r);     /* cdc_survey.c: the first listing */
+/* everything that is needed is known: channels and operations move */
+void cdc_repl_go(cdc_repl_t *r);
+
+void cdc_survey_start(cdc_repl_t *r);    /* cdc_survey.c; ends in go() */
+
+extern const cdc_meta_handler_t  cdc_catalogue_handler;  /* arg: repl */
+void cdc_catalogue_queue(cdc_repl_t *r);         /* creates that are due */
+int  cdc_catalogue_each(void *arg, const cdc_meta_collection_t *m);
 
 
 #endif /* CDC_REPLICATOR_H_INCLUDED */

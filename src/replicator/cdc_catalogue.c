@@ -1,0 +1,438 @@
+/*
+ * What the source's metadata asks for: databases, collections, partitions to
+ * create, and the index and load state that was there before the task.
+ *
+ * Creates come from here and not from the log, which has no whole schema and
+ * may have lost the message.  Drops come from the data channels, in order
+ * with the rows; a tombstone alone drops nothing, with two exceptions that no
+ * row can tell: a database (its DropDatabase may have been lost, the source
+ * does not check that send), and a collection that was gone before we had
+ * created it.
+ */
+
+#include "cdc_replicator.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+
+#define CDC_DROP_DATABASE_WAIT_MS  5000
+
+
+static void
+cdc_catalogue_create_database(cdc_repl_t *r, const cdc_meta_db_t *db)
+{
+    cdc_op_t  *op;
+
+    if (strcmp(db->name, "default") == 0) {
+        return;
+    }
+
+    op = cdc_op_new(r, CDC_OP_CREATE_DATABASE, db->created_ts);
+    if (op == NULL) {
+        return;
+    }
+
+    op->db = strdup(db->name);
+    op->raw = malloc(db->properties.len + 1);
+
+    if (op->db == NULL || op->raw == NULL) {
+        cdc_op_free(op);
+        cdc_repl_fail(r, "out of memory");
+        return;
+    }
+
+    if (db->properties.len) {
+        memcpy(op->raw, db->properties.data, db->properties.len);
+    }
+
+    op->raw_len = db->properties.len;
+
+    cdc_op_queue(op);
+}
+
+
+static void
+cdc_catalogue_drop_database(cdc_repl_t *r, const cdc_meta_db_t *db)
+{
+    cdc_op_t  *op;
+
+    op = cdc_op_new(r, CDC_OP_DROP_DATABASE, 0);
+    if (op == NULL) {
+        return;
+    }
+
+    op->db = strdup(db->name);
+
+    if (op->db == NULL) {
+        cdc_op_free(op);
+        cdc_repl_fail(r, "out of memory");
+        return;
+    }
+
+    /* the replicate channel's own message comes first, as a rule */
+
+    op->sleeping = 1;
+    cdc_timer_add(r->loop, &op->timer, CDC_DROP_DATABASE_WAIT_MS);
+    cdc_op_queue(op);
+}
+
+
+static void
+cdc_catalogue_database(void *arg, const cdc_meta_db_t *db)
+{
+    cdc_repl_t  *r = arg;
+
+    if (!r->running || !cdc_selected_db(&r->selection, db->name)) {
+        return;
+    }
+
+    if (db->gone) {
+        if (r->selection.db == NULL) {
+            cdc_catalogue_drop_database(r, db);
+        }
+
+        return;
+    }
+
+    if (r->selection.name == NULL) {
+        cdc_catalogue_create_database(r, db);
+    }
+}
+
+
+static void
+cdc_catalogue_create_partition(cdc_coll_t *c, cdc_part_t *p)
+{
+    cdc_op_t  *op;
+
+    if (p->target_id || p->gone || p->pending || c->num_partitions > 0) {
+        return;
+    }
+
+    op = cdc_op_new(c->repl, CDC_OP_CREATE_PARTITION, p->created_ts);
+
+    if (op == NULL || cdc_op_concern(op, c) != CDC_OK) {
+        return;
+    }
+
+    op->part_id = p->id;
+    p->pending = 1;
+
+    cdc_op_queue(op);
+}
+
+
+static void
+cdc_catalogue_create_collection(cdc_coll_t *c, const cdc_meta_collection_t *m)
+{
+    size_t     schema, properties;
+    cdc_op_t  *op;
+
+    op = cdc_op_new(c->repl, CDC_OP_CREATE_COLLECTION, c->create_ts);
+
+    if (op == NULL || cdc_op_concern(op, c) != CDC_OK) {
+        return;
+    }
+
+    schema = m->schema.len;
+    properties = m->properties.len;
+
+    op->db = strdup(c->db);
+    op->create_bytes = malloc(schema + properties + 1);
+
+    if (op->db == NULL || op->create_bytes == NULL) {
+        cdc_op_free(op);
+        cdc_repl_fail(c->repl, "out of memory");
+        return;
+    }
+
+    memcpy(op->create_bytes, m->schema.data, schema);
+
+    if (properties) {
+        memcpy(op->create_bytes + schema, m->properties.data, properties);
+    }
+
+    op->create.schema = cdc_span_n(op->create_bytes, schema);
+    op->create.properties = cdc_span_n(op->create_bytes + schema, properties);
+    op->create.shards = c->nshards;
+    op->create.consistency_level = m->consistency_level;
+    op->create.num_partitions = m->num_partitions;
+
+    cdc_op_queue(op);
+}
+
+
+/* created and dropped while we were away, between intent and binding */
+
+static void
+cdc_catalogue_lost(cdc_coll_t *c)
+{
+    cdc_op_t  *op;
+
+    if (c->state == CDC_COLL_NEW) {
+        cdc_coll_gone(c);
+        return;
+    }
+
+    /* LIVE without a target id: the drop takes whatever has the name, which
+     * the intent made ours */
+
+    op = cdc_op_new(c->repl, CDC_OP_DROP_COLLECTION, 0);
+
+    if (op == NULL || cdc_op_concern(op, c) != CDC_OK) {
+        return;
+    }
+
+    op->lost = 1;
+    cdc_op_queue(op);
+}
+
+
+void
+cdc_catalogue_queue(cdc_repl_t *r)
+{
+    unsigned                      i;
+    cdc_coll_t                   *c;
+    const cdc_meta_collection_t  *m;
+
+    for (c = r->colls; c; c = c->next) {
+        m = cdc_meta_by_id(r->meta, c->id);
+
+        switch (c->state) {
+
+        case CDC_COLL_NEW:
+        case CDC_COLL_CREATING:
+            if (m && !m->gone) {
+                cdc_catalogue_create_collection(c, m);
+            } else {
+                cdc_catalogue_lost(c);
+            }
+
+            break;
+
+        case CDC_COLL_LIVE:
+            if (m) {
+                cdc_coll_refresh(c, m);
+            }
+
+            for (i = 0; i < c->nparts; i++) {
+                if (m == NULL && c->parts[i].target_id == 0) {
+                    c->parts[i].gone = 1;
+                }
+
+                cdc_catalogue_create_partition(c, &c->parts[i]);
+            }
+
+            break;
+
+        default:
+            break;
+        }
+    }
+}
+
+
+/* a collection that came while we were away: cdc_catalogue_queue() next */
+
+int
+cdc_catalogue_each(void *arg, const cdc_meta_collection_t *m)
+{
+    cdc_repl_t  *r = arg;
+
+    if (m->gone || cdc_coll_by_id(r, m->id)
+        || !cdc_selected(&r->selection, m->db, m->name))
+    {
+        return CDC_OK;
+    }
+
+    if (cdc_coll_add(r, m) == NULL) {
+        cdc_repl_fail(r, "the metadata of the collection \"%s.%s\" cannot be "
+                      "used", m->db, m->name);
+        return CDC_ERROR;
+    }
+
+    return CDC_OK;
+}
+
+
+static void
+cdc_catalogue_collection(void *arg, const cdc_meta_collection_t *m)
+{
+    cdc_coll_t  *c;
+    cdc_repl_t  *r = arg;
+
+    c = cdc_coll_by_id(r, m->id);
+
+    if (c) {
+        cdc_coll_refresh(c, m);
+        return;
+    }
+
+    if (!r->running || cdc_catalogue_each(r, m) != CDC_OK) {
+        return;
+    }
+
+    c = cdc_coll_by_id(r, m->id);
+
+    if (c) {
+        cdc_catalogue_create_collection(c, m);
+        (void) cdc_coll_start(c);
+        cdc_repl_pump(r);
+    }
+}
+
+
+static void
+cdc_catalogue_partition(void *arg, const cdc_meta_collection_t *m,
+    const cdc_meta_partition_t *mp)
+{
+    cdc_coll_t  *c;
+    cdc_part_t  *p;
+    cdc_repl_t  *r = arg;
+
+    c = cdc_coll_by_id(r, m->id);
+
+    if (c == NULL || !r->running) {
+        return;
+    }
+
+    cdc_coll_refresh(c, m);
+
+    p = cdc_coll_part(c, mp->id);
+
+    if (p && c->state == CDC_COLL_LIVE) {
+        cdc_catalogue_create_partition(c, p);
+    }
+
+    cdc_op_kick(r);
+    cdc_repl_pump(r);
+}
+
+
+static int
+cdc_catalogue_initial(void *arg, cdc_span_t request)
+{
+    cdc_op_t    *op;
+    cdc_coll_t  *c = arg;
+
+    op = cdc_op_new(c->repl, CDC_OP_APPLY, 1);
+
+    if (op == NULL || cdc_op_concern(op, c) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    op->initial = 1;
+    op->raw = malloc(request.len);
+
+    if (op->raw == NULL) {
+        cdc_op_free(op);
+        return CDC_ERROR;
+    }
+
+    memcpy(op->raw, request.data, request.len);
+    op->raw_len = request.len;
+
+    if (cdc_wire_op_envelope(cdc_span_n(op->raw, op->raw_len), &op->env)
+        != CDC_OK)
+    {
+        cdc_op_free(op);
+        return CDC_ERROR;
+    }
+
+    c->initial_left++;
+    cdc_op_queue(op);
+
+    return CDC_OK;
+}
+
+
+void
+cdc_coll_live(cdc_coll_t *c)
+{
+    unsigned     i;
+    cdc_repl_t  *r;
+
+    r = c->repl;
+
+    for (i = 0; i < c->nparts; i++) {
+        cdc_catalogue_create_partition(c, &c->parts[i]);
+    }
+
+    if (c->initial && c->initial_left == 0) {
+        if (cdc_meta_each_operation(r->meta, c->id, cdc_catalogue_initial, c)
+            != CDC_OK)
+        {
+            cdc_repl_fail(r, "the index and load state of the collection "
+                          "\"%s.%s\" cannot be read from the source's "
+                          "metadata", c->db, c->name);
+            return;
+        }
+
+        if (c->initial_left == 0) {
+            c->initial = 0;
+        }
+    }
+
+    c->dirty = 1;
+    cdc_checkpoint_soon(r);
+    cdc_repl_pump(r);
+}
+
+
+void
+cdc_coll_initial_done(cdc_coll_t *c)
+{
+    if (--c->initial_left == 0) {
+        c->initial = 0;
+        c->dirty = 1;
+    }
+}
+
+
+static void
+cdc_catalogue_listed(void *arg)
+{
+    cdc_repl_t  *r = arg;
+
+    r->listed = 1;
+
+    if (r->running) {
+        return;                          /* after a compaction */
+    }
+
+    if (r->started) {
+        cdc_repl_go(r);
+        return;
+    }
+
+    cdc_survey_start(r);
+}
+
+
+static void
+cdc_catalogue_released(void *arg, int64_t collection_id, int64_t partition_id)
+{
+    (void) collection_id;
+    (void) partition_id;
+
+    cdc_op_kick(arg);                    /* a refused drop may look again */
+}
+
+
+static void
+cdc_catalogue_degraded(void *arg, const char *text)
+{
+    cdc_repl_degraded(arg, CDC_CAUSE_META, text);
+}
+
+
+const cdc_meta_handler_t  cdc_catalogue_handler = {
+    cdc_catalogue_listed,
+    cdc_catalogue_database,
+    cdc_catalogue_collection,
+    cdc_catalogue_partition,
+    cdc_catalogue_released,
+    cdc_catalogue_degraded,
+    NULL
+};

@@ -1,0 +1,982 @@
+/*
+ * A source channel: reads, orders by time tick, hands over to the lanes.
+ *
+ * A message goes through three lists.  "open": read, not covered by a tick.
+ * A tick E closes what has a timestamp up to E: sorted by timestamp, deletes
+ * before inserts on a tie, it moves to "closed", the tick itself behind it;
+ * what is newer stays open.  "closed" is handed over strictly in order.
+ *
+ * Live means now: while nothing closed is waiting, rows are handed over from
+ * "open" as they come (to "early"), because the target buffers by tick
+ * itself.  They are not done, though, before the tick that covers them is
+ * done: a delete read later may have a lower timestamp, and if that delete
+ * gets in doubt and is sent again at a raised stamp (cdc_lane.c), every row
+ * behind it must be sent again, too.  So "done" goes by epoch: all messages
+ * that one tick closes become done together, in the order of the ticks, when
+ * all of them are acknowledged.  A drop is done when its operation is.
+ *
+ * Rows wait for their collection and partition to exist on the target; a
+ * waiting row holds up its channel but not the reading, because the drop
+ * that would free a name may lie behind it.
+ *
+ * What a crash leaves: the track of the last checkpoint and "upto".  What is
+ * not done and at or before "upto" may have been sent and is settled; what
+ * lies behind was surely not sent.  A broken connection takes the same way
+ * (cdc_channel_reset), so there is one path for both.
+ */
+
+#include "cdc_replicator.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+
+#define CDC_READ_BATCH  64
+
+
+static void cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg);
+static void cdc_channel_close(cdc_channel_t *ch, uint64_t tick,
+    uint64_t number, cdc_pos_t pos);
+static int cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item,
+    unsigned early);
+
+
+void
+cdc_list_init(cdc_list_t *l)
+{
+    l->head = NULL;
+    l->tail = &l->head;
+    l->n = 0;
+}
+
+
+void
+cdc_list_push(cdc_list_t *l, cdc_item_t *item)
+{
+    item->next = NULL;
+    *l->tail = item;
+    l->tail = &item->next;
+    l->n++;
+}
+
+
+static cdc_item_t *
+cdc_list_pop(cdc_list_t *l)
+{
+    cdc_item_t  *item;
+
+    item = l->head;
+    l->head = item->next;
+    l->n--;
+
+    if (l->head == NULL) {
+        l->tail = &l->head;
+    }
+
+    return item;
+}
+
+
+void
+cdc_body_unref(void *data)
+{
+    cdc_body_t  *body = data;
+
+    if (__atomic_sub_fetch(&body->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+        body->ops->release(&body->msg);
+        free(body);
+    }
+}
+
+
+cdc_channel_t *
+cdc_channel_get(cdc_repl_t *r, const char *name)
+{
+    cdc_channel_t  *ch;
+
+    for (ch = r->channels; ch; ch = ch->next) {
+        if (strcmp(ch->name, name) == 0) {
+            return ch;
+        }
+    }
+
+    ch = calloc(1, sizeof(cdc_channel_t));
+    if (ch == NULL) {
+        return NULL;
+    }
+
+    ch->name = strdup(name);
+    if (ch->name == NULL) {
+        free(ch);
+        return NULL;
+    }
+
+    ch->repl = r;
+    cdc_list_init(&ch->open);
+    cdc_list_init(&ch->early);
+    cdc_list_init(&ch->closed);
+    ch->epochs_tail = &ch->epochs;
+
+    ch->next = r->channels;
+    r->channels = ch;
+
+    return ch;
+}
+
+
+/*
+ * A collection that is created while its channel is read needs no step back:
+ * its rows cannot have been passed, an unknown id holds up the channel until
+ * the catalogue has been asked.
+ */
+
+void
+cdc_channel_start(cdc_channel_t *ch, cdc_pos_t from)
+{
+    ch->users++;
+
+    if (ch->stream || ch->loaded) {
+        cdc_channel_open(ch);
+        return;
+    }
+
+    if (!ch->placed || cdc_pos_cmp(from, ch->track.next) < 0) {
+        ch->track.next = from;
+        ch->placed = 1;
+        ch->dirty = 1;
+    }
+
+    cdc_channel_open(ch);
+}
+
+
+void
+cdc_channel_open(cdc_channel_t *ch)
+{
+    char         err[CDC_REASON_MAX];
+    cdc_repl_t  *r;
+
+    r = ch->repl;
+
+    if (ch->stream || !r->running || r->resetting || ch->users == 0) {
+        return;
+    }
+
+    ch->stream = r->reader_ops->start(r->reader, ch->name, ch->track.next,
+                                      ch, err);
+    if (ch->stream == NULL) {
+        cdc_repl_fail(r, "cannot read the channel \"%s\": %s", ch->name, err);
+        return;
+    }
+
+    cdc_log(CDC_LOG_INFO, 0, "reading \"%s\" from %llu:%llu", ch->name,
+            (unsigned long long) ch->track.next.hi,
+            (unsigned long long) ch->track.next.lo);
+
+    ch->more = 1;
+    cdc_repl_pump(r);
+}
+
+
+static int
+cdc_channel_may_read(cdc_channel_t *ch)
+{
+    /* one message a channel is always allowed, and so is the tick that a
+     * drop waits for: the drop may be what frees the others */
+
+    return ch->repl->buffered < CDC_BUDGET || ch->bodies == 0 || ch->drops;
+}
+
+
+void
+cdc_channel_read(cdc_channel_t *ch)
+{
+    int            rc, n;
+    char           err[CDC_REASON_MAX];
+    cdc_repl_t    *r;
+    cdc_log_msg_t  msg;
+
+    r = ch->repl;
+
+    for (n = 0; ch->stream && !r->failed && !r->stopping && !r->resetting;
+         n++)
+    {
+        ch->more = 1;
+
+        if (n == CDC_READ_BATCH) {
+            cdc_repl_pump(r);
+            break;
+        }
+
+        if (!cdc_channel_may_read(ch)) {
+            break;
+        }
+
+        rc = r->reader_ops->next(ch->stream, &msg, err);
+
+        if (rc == CDC_AGAIN) {
+            ch->more = 0;
+            break;
+        }
+
+        if (rc != CDC_OK) {
+            cdc_repl_fail(r, "%s: %s", rc == CDC_DECLINED
+                          ? "the source's log no longer holds what this task "
+                            "still needs; create the task anew on an empty "
+                            "target, or restore the log" : "cannot read the "
+                            "source's log", err);
+            return;
+        }
+
+        cdc_channel_take(ch, &msg);
+    }
+
+    cdc_channel_pump(ch);
+}
+
+
+void
+cdc_channel_readable(void *arg, cdc_log_stream_t *s)
+{
+    cdc_repl_t  *r = arg;
+
+    if (s == r->rstream) {
+        cdc_rchannel_read(r);
+        return;
+    }
+
+    cdc_channel_read(r->reader_ops->data(s));
+}
+
+
+static cdc_item_t *
+cdc_channel_item(cdc_channel_t *ch, cdc_log_msg_t *msg,
+    const cdc_envelope_t *env)
+{
+    cdc_item_t  *item;
+
+    item = calloc(1, sizeof(cdc_item_t));
+    if (item == NULL) {
+        return NULL;
+    }
+
+    item->body = calloc(1, sizeof(cdc_body_t));
+    if (item->body == NULL) {
+        free(item);
+        return NULL;
+    }
+
+    item->body->refs = 1;
+    item->body->msg = *msg;
+    item->body->ops = ch->repl->reader_ops;
+    item->ch = ch;
+    item->env = *env;
+    item->pos = msg->pos;
+    item->bytes = msg->body.len;
+
+    return item;
+}
+
+
+static void
+cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
+{
+    uint64_t         number;
+    cdc_repl_t      *r;
+    cdc_item_t      *item;
+    cdc_envelope_t   env;
+
+    r = ch->repl;
+
+    if (cdc_wire_envelope(msg->body, &env) != CDC_OK) {
+        cdc_repl_fail(r, "a message that is not Milvus's own: topic \"%s\", "
+                      "position %llu:%llu, %zu bytes", ch->name,
+                      (unsigned long long) msg->pos.hi,
+                      (unsigned long long) msg->pos.lo, msg->body.len);
+        r->reader_ops->release(msg);
+        return;
+    }
+
+    if (cdc_track_add(&ch->track, msg->pos, &number) != CDC_OK) {
+        r->reader_ops->release(msg);
+        cdc_repl_fail(r, "out of memory");
+        return;
+    }
+
+    ch->reads++;
+
+    if (env.type == CDC_MSG_TIME_TICK) {
+        r->reader_ops->release(msg);
+        cdc_channel_close(ch, env.ts, number, msg->pos);
+        return;
+    }
+
+    switch (env.type) {
+
+    case CDC_MSG_INSERT:
+    case CDC_MSG_DELETE:
+    case CDC_MSG_DROP_COLLECTION:
+    case CDC_MSG_DROP_PARTITION:
+        if (!cdc_track_known(&ch->track, msg->pos)) {
+            break;
+        }
+
+        /* fall through */
+
+    default:
+        /* creates come from the catalogue, which has them whole */
+        r->reader_ops->release(msg);
+        cdc_track_done(&ch->track, number);
+        return;
+    }
+
+    item = cdc_channel_item(ch, msg, &env);
+    if (item == NULL) {
+        r->reader_ops->release(msg);
+        cdc_repl_fail(r, "out of memory");
+        return;
+    }
+
+    item->number = number;
+    item->settle = cdc_pos_cmp(msg->pos, ch->settle_upto) <= 0;
+
+    r->buffered += item->bytes;
+    r->status.bytes_in += item->bytes;
+    r->status.rows_in += env.rows;
+    ch->bodies++;
+    ch->drops += env.type == CDC_MSG_DROP_COLLECTION
+                 || env.type == CDC_MSG_DROP_PARTITION;
+
+    cdc_list_push(&ch->open, item);
+}
+
+
+static int
+cdc_channel_cmp(const void *one, const void *two)
+{
+    const cdc_item_t  *a = *(cdc_item_t *const *) one;
+    const cdc_item_t  *b = *(cdc_item_t *const *) two;
+
+    if (a->env.ts != b->env.ts) {
+        return a->env.ts < b->env.ts ? -1 : 1;
+    }
+
+    if ((a->env.type == CDC_MSG_DELETE) != (b->env.type == CDC_MSG_DELETE)) {
+        return a->env.type == CDC_MSG_DELETE ? -1 : 1;
+    }
+
+    return a->number < b->number ? -1 : 1;
+}
+
+
+static void
+cdc_epoch_left(cdc_channel_t *ch, cdc_epoch_t *epoch)
+{
+    cdc_item_t   *item;
+    cdc_epoch_t  *ep;
+
+    epoch->left--;
+
+    while (ch->epochs && ch->epochs->left == 0) {
+        ep = ch->epochs;
+        ch->epochs = ep->next;
+
+        if (ch->epochs == NULL) {
+            ch->epochs_tail = &ch->epochs;
+        }
+
+        while (ep->items) {
+            item = ep->items;
+            ep->items = item->next;
+
+            if (!item->held) {
+                cdc_track_done(&ch->track, item->number);
+            }
+
+            free(item);
+        }
+
+        ch->tick_acked = ep->tick;
+        ch->dirty = 1;
+        free(ep);
+
+        cdc_op_kick(ch->repl);
+        cdc_checkpoint_soon(ch->repl);
+    }
+}
+
+
+/* splits what the tick covers off "early" (to the epoch) */
+
+static void
+cdc_channel_close_early(cdc_channel_t *ch, cdc_epoch_t *epoch)
+{
+    cdc_item_t  *item;
+    cdc_list_t   rest;
+
+    cdc_list_init(&rest);
+
+    while (ch->early.head) {
+        item = cdc_list_pop(&ch->early);
+
+        if (item->env.ts > epoch->tick) {
+            cdc_list_push(&rest, item);
+            continue;
+        }
+
+        item->epoch = epoch;
+        item->next = epoch->items;
+        epoch->items = item;
+        epoch->left += !item->acked;
+    }
+
+    ch->early = rest;
+
+    if (rest.head == NULL) {
+        cdc_list_init(&ch->early);
+    }
+}
+
+
+/* and off "open" (to "closed", in order) */
+
+static int
+cdc_channel_close_open(cdc_channel_t *ch, cdc_epoch_t *epoch)
+{
+    size_t        i, n;
+    cdc_item_t   *item, **sorted;
+    cdc_list_t    rest;
+
+    if (ch->open.n == 0) {
+        return CDC_OK;
+    }
+
+    sorted = malloc(ch->open.n * sizeof(cdc_item_t *));
+    if (sorted == NULL) {
+        return CDC_ERROR;
+    }
+
+    n = 0;
+    cdc_list_init(&rest);
+
+    while (ch->open.head) {
+        item = cdc_list_pop(&ch->open);
+
+        if (item->env.ts > epoch->tick) {
+            cdc_list_push(&rest, item);
+            continue;
+        }
+
+        ch->drops -= item->env.type == CDC_MSG_DROP_COLLECTION
+                     || item->env.type == CDC_MSG_DROP_PARTITION;
+        sorted[n++] = item;
+    }
+
+    ch->open = rest;
+
+    if (rest.head == NULL) {
+        cdc_list_init(&ch->open);
+    }
+
+    qsort(sorted, n, sizeof(cdc_item_t *), cdc_channel_cmp);
+
+    for (i = 0; i < n; i++) {
+        sorted[i]->epoch = epoch;
+        epoch->left++;
+        cdc_list_push(&ch->closed, sorted[i]);
+    }
+
+    free(sorted);
+
+    return CDC_OK;
+}
+
+
+static void
+cdc_channel_close(cdc_channel_t *ch, uint64_t tick, uint64_t number,
+    cdc_pos_t pos)
+{
+    cdc_item_t   *item;
+    cdc_epoch_t  *epoch;
+
+    if (tick <= ch->tick_read) {
+        cdc_track_done(&ch->track, number);      /* ticks repeat */
+        return;
+    }
+
+    epoch = calloc(1, sizeof(cdc_epoch_t));
+    item = calloc(1, sizeof(cdc_item_t));
+
+    if (epoch == NULL || item == NULL) {
+        free(epoch);
+        free(item);
+        cdc_repl_fail(ch->repl, "out of memory");
+        return;
+    }
+
+    ch->tick_read = tick;
+
+    if (ch->listed_tick == 0 && cdc_pos_cmp(pos, ch->listed) >= 0) {
+        ch->listed_tick = tick;
+    }
+
+    epoch->tick = tick;
+    epoch->left = 1;
+    *ch->epochs_tail = epoch;
+    ch->epochs_tail = &epoch->next;
+
+    item->ch = ch;
+    item->number = number;
+    item->epoch = epoch;
+    item->tick = 1;
+    item->acked = 1;
+
+    cdc_channel_close_early(ch, epoch);
+
+    if (cdc_channel_close_open(ch, epoch) != CDC_OK) {
+        free(item);
+        cdc_repl_fail(ch->repl, "out of memory");
+        return;
+    }
+
+    cdc_list_push(&ch->closed, item);
+}
+
+
+static void
+cdc_channel_drop_body(cdc_item_t *item)
+{
+    if (item->body == NULL) {
+        return;
+    }
+
+    cdc_body_unref(item->body);
+    item->body = NULL;
+
+    item->ch->bodies--;
+    item->ch->repl->buffered -= item->bytes;
+}
+
+
+/* the message has nothing to do on the target */
+
+static void
+cdc_channel_skip(cdc_item_t *item)
+{
+    cdc_epoch_t    *epoch;
+    cdc_channel_t  *ch;
+
+    ch = item->ch;
+    epoch = item->epoch;
+
+    ch->repl->status.rows_skipped += item->env.rows;
+
+    cdc_channel_drop_body(item);
+    cdc_track_done(&ch->track, item->number);
+    free(item);
+
+    if (epoch) {
+        cdc_epoch_left(ch, epoch);
+    }
+}
+
+
+static void
+cdc_channel_emitted(cdc_item_t *item)
+{
+    cdc_channel_t  *ch;
+
+    ch = item->ch;
+    item->emitted = 1;
+
+    if (cdc_pos_cmp(item->pos, ch->emitted) > 0) {
+        ch->emitted = item->pos;
+    }
+
+    if (item->epoch) {
+        item->next = item->epoch->items;
+        item->epoch->items = item;
+        return;
+    }
+
+    cdc_list_push(&ch->early, item);
+}
+
+
+/* each lane has acknowledged it; the item may be freed here */
+
+void
+cdc_channel_acked(cdc_item_t *item)
+{
+    cdc_repl_t  *r;
+
+    r = item->ch->repl;
+
+    item->acked = 1;
+    r->status.rows_out += item->env.rows;
+    r->status.bytes_out += item->bytes;
+
+    if (item->settle) {
+        r->status.rows_settled += item->env.rows;
+    }
+
+    cdc_channel_drop_body(item);
+
+    if (item->epoch) {
+        cdc_epoch_left(item->ch, item->epoch);
+    }
+
+    cdc_repl_pump(r);
+}
+
+
+static void
+cdc_channel_hand_tick(cdc_channel_t *ch, cdc_item_t *item)
+{
+    unsigned      i;
+    cdc_coll_t   *c;
+    cdc_epoch_t  *epoch;
+
+    epoch = item->epoch;
+    ch->tick_closed = epoch->tick;
+
+    item->next = epoch->items;
+    epoch->items = item;
+
+    for (c = ch->repl->colls; c; c = c->next) {
+        if (c->state != CDC_COLL_LIVE) {
+            continue;
+        }
+
+        for (i = 0; i < c->nshards; i++) {
+            if (c->shards[i].ch == ch) {
+                cdc_lane_tick(c->shards[i].lane);
+            }
+        }
+    }
+
+    cdc_epoch_left(ch, epoch);
+}
+
+
+void
+cdc_channel_pump(cdc_channel_t *ch)
+{
+    int          rc;
+    cdc_item_t  *item;
+    cdc_list_t   rest;
+    cdc_repl_t  *r;
+
+    r = ch->repl;
+
+    while (ch->closed.head) {
+        if (r->resetting || r->stopping || r->failed) {
+            return;
+        }
+
+        item = ch->closed.head;
+
+        if (item->tick) {
+            cdc_list_pop(&ch->closed);
+            cdc_channel_hand_tick(ch, item);
+            continue;
+        }
+
+        rc = cdc_channel_emit(ch, item, 0);
+        if (rc == CDC_AGAIN) {
+            return;
+        }
+
+        cdc_list_pop(&ch->closed);
+
+        if (rc == CDC_DECLINED) {
+            cdc_channel_skip(item);
+            continue;
+        }
+
+        cdc_channel_emitted(item);
+    }
+
+    cdc_list_init(&rest);
+    rc = CDC_OK;
+
+    while (ch->open.head) {
+        item = cdc_list_pop(&ch->open);
+
+        if (rc != CDC_AGAIN && !r->resetting && !r->stopping && !r->failed) {
+            rc = cdc_channel_emit(ch, item, 1);
+        } else {
+            rc = CDC_AGAIN;
+        }
+
+        switch (rc) {
+
+        case CDC_OK:
+            cdc_channel_emitted(item);
+            break;
+
+        case CDC_DECLINED:
+            cdc_channel_skip(item);
+            break;
+
+        case CDC_DONE:                   /* a drop: its tick will close it */
+        default:
+            cdc_list_push(&rest, item);
+            break;
+        }
+    }
+
+    ch->open = rest;
+
+    if (rest.head == NULL) {
+        cdc_list_init(&ch->open);
+    }
+}
+
+
+static void
+cdc_channel_synced(void *arg)
+{
+    cdc_item_t     *item;
+    cdc_channel_t  *ch = arg;
+
+    ch->syncing = 0;
+
+    for (item = ch->closed.head; item; item = item->next) {
+        item->asked = 1;
+    }
+
+    for (item = ch->open.head; item; item = item->next) {
+        item->asked = 1;
+    }
+
+    cdc_repl_pump(ch->repl);
+}
+
+
+/* an id that the catalogue does not have: new, or dropped long ago? */
+
+static int
+cdc_channel_unknown(cdc_channel_t *ch, cdc_item_t *item)
+{
+    if (item->asked) {
+        return CDC_DECLINED;
+    }
+
+    if (!ch->syncing
+        && cdc_meta_sync(ch->repl->meta, cdc_channel_synced, ch) == CDC_OK)
+    {
+        ch->syncing = 1;
+    }
+
+    return CDC_AGAIN;
+}
+
+
+/* CDC_OK: item->coll is live and wants the message */
+
+static int
+cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
+{
+    unsigned                      i;
+    cdc_coll_t                   *c;
+    cdc_part_t                   *part;
+    const cdc_meta_collection_t  *meta;
+
+    c = item->coll;
+
+    if (c == NULL) {
+        c = cdc_coll_by_id(ch->repl, item->env.collection_id);
+        item->coll = c;
+    }
+
+    if (c == NULL) {
+        meta = cdc_meta_by_id(ch->repl->meta, item->env.collection_id);
+
+        if (meta && (meta->gone || !cdc_selected(&ch->repl->selection,
+                                                 meta->db, meta->name)))
+        {
+            return CDC_DECLINED;
+        }
+
+        return cdc_channel_unknown(ch, item);
+    }
+
+    if (c->state == CDC_COLL_GONE) {
+        return CDC_DECLINED;
+    }
+
+    if (c->state != CDC_COLL_LIVE) {
+        return CDC_AGAIN;
+    }
+
+    for (i = 0; i < c->nshards; i++) {
+        if (c->shards[i].ch == ch
+            && cdc_pos_cmp(item->pos, c->shards[i].start) < 0)
+        {
+            return CDC_DECLINED;
+        }
+    }
+
+    if (item->env.type == CDC_MSG_DROP_COLLECTION
+        || item->env.partition_id <= 0)
+    {
+        return CDC_OK;
+    }
+
+    part = cdc_coll_part(c, item->env.partition_id);
+
+    if (part == NULL) {
+        return cdc_channel_unknown(ch, item);
+    }
+
+    if (part->gone) {
+        return CDC_DECLINED;
+    }
+
+    return part->target_id ? CDC_OK : CDC_AGAIN;
+}
+
+
+static int
+cdc_channel_span_is(cdc_span_t span, const char *s)
+{
+    return strlen(s) == span.len && memcmp(span.data, s, span.len) == 0;
+}
+
+
+/*
+ * CDC_OK: handed over.  CDC_AGAIN: has to wait.  CDC_DECLINED: not for the
+ * target.  CDC_DONE: an open drop, which others may pass.
+ */
+
+static int
+cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
+{
+    int           rc;
+    unsigned      i, drop, sent;
+    cdc_coll_t   *c;
+    cdc_shard_t  *shard;
+
+    drop = item->env.type == CDC_MSG_DROP_COLLECTION
+           || item->env.type == CDC_MSG_DROP_PARTITION;
+
+    if (drop && early) {
+        return CDC_DONE;
+    }
+
+    rc = cdc_channel_resolve(ch, item);
+    if (rc != CDC_OK) {
+        return rc;
+    }
+
+    if (cdc_pos_cmp(item->pos, ch->upto) > 0) {
+        ch->wanting = 1;
+        cdc_checkpoint_now(ch->repl);
+        return CDC_AGAIN;
+    }
+
+    c = item->coll;
+    sent = 0;
+
+    for (i = 0; i < c->nshards; i++) {
+        shard = &c->shards[i];
+
+        if (shard->ch != ch || (!drop
+            && !cdc_channel_span_is(item->env.shard_name,
+                                    shard->source_vchannel)))
+        {
+            continue;
+        }
+
+        if (early && (item->settle || cdc_lane_raising(shard->lane, ch))) {
+            return CDC_AGAIN;
+        }
+
+        if (cdc_lane_send(shard->lane, item, i) != CDC_OK) {
+            cdc_repl_fail(ch->repl, "out of memory");
+            return CDC_AGAIN;
+        }
+
+        sent++;
+    }
+
+    if (sent == 0) {
+        cdc_repl_fail(ch->repl, "topic \"%s\", position %llu:%llu: the shard "
+                      "\"%.*s\" is not one of the collection \"%s\"",
+                      ch->name, (unsigned long long) item->pos.hi,
+                      (unsigned long long) item->pos.lo,
+                      (int) item->env.shard_name.len,
+                      item->env.shard_name.data, c->name);
+        return CDC_AGAIN;
+    }
+
+    if (drop && cdc_op_drop_read(c, item) != CDC_OK) {
+        cdc_repl_fail(ch->repl, "out of memory");
+    }
+
+    return CDC_OK;
+}
+
+
+static void
+cdc_channel_free_list(cdc_item_t *item)
+{
+    cdc_item_t  *next;
+
+    for ( ; item; item = next) {
+        next = item->next;
+        cdc_channel_drop_body(item);
+        free(item);
+    }
+}
+
+
+/* only while no request holds an item: the lanes are reset first */
+
+void
+cdc_channel_reset(cdc_channel_t *ch)
+{
+    cdc_epoch_t  *epoch;
+
+    if (ch->stream) {
+        ch->repl->reader_ops->stop(ch->stream);
+        ch->stream = NULL;
+    }
+
+    cdc_channel_free_list(ch->open.head);
+    cdc_channel_free_list(ch->early.head);
+    cdc_channel_free_list(ch->closed.head);
+
+    cdc_list_init(&ch->open);
+    cdc_list_init(&ch->early);
+    cdc_list_init(&ch->closed);
+
+    while (ch->epochs) {
+        epoch = ch->epochs;
+        ch->epochs = epoch->next;
+        cdc_channel_free_list(epoch->items);
+        free(epoch);
+    }
+
+    ch->epochs_tail = &ch->epochs;
+    ch->drops = 0;
+    ch->more = 0;
+
+    if (cdc_pos_cmp(ch->emitted, ch->settle_upto) > 0) {
+        ch->settle_upto = ch->emitted;
+    }
+
+    cdc_track_rewind(&ch->track);
+    ch->tick_read = ch->tick_closed = ch->tick_acked;
+}
+
+
+void
+cdc_channel_free(cdc_channel_t *ch)
+{
+    cdc_channel_reset(ch);
+    cdc_track_free(&ch->track);
+    free(ch->name);
+    free(ch);
+}

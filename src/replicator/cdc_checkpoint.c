@@ -1,0 +1,619 @@
+/*
+ * What is durable: <state>/tasks/<id>, a LevelDB of JSON values.
+ *
+ *   meta            {"format", "started", counters}
+ *   chan/<name>     track, "upto" (may have been sent up to there), "tick"
+ *   lane/<name>     "reserve" (stamps up to it may have been used), "raise",
+ *                   "tick"
+ *   coll/<id>       a collection (cdc_object.c)
+ *   rchan           track of the replicate channel
+ *
+ * One batch is written at a time, on the disk thread, with one fsync; it
+ * holds all that changed since the last.  What is in a batch is a copy, so
+ * the main thread goes on.  A reserve counts only when its batch is durable:
+ * no message passes "upto" and no stamp "reserve" before that, which is why
+ * a crash knows all that may have reached the target.  An orderly stop
+ * writes both without the margin ahead: what was handed over, and no more.
+ */
+
+#include "cdc_replicator.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+#define CDC_CHECKPOINT_FORMAT    1
+#define CDC_CHECKPOINT_RETRY_MS  1000
+
+
+typedef struct cdc_waiter_s  cdc_waiter_t;
+
+struct cdc_waiter_s {
+    cdc_waiter_t         *next;
+    void                (*done)(void *arg);
+    void                 *arg;
+};
+
+typedef struct cdc_checkpoint_s {
+    cdc_job_t             job;
+    cdc_repl_t           *repl;
+    cdc_db_batch_t       *batch;
+    int                   rc;
+    char                  err[CDC_REASON_MAX];
+    uint64_t              started_ms;
+    cdc_waiter_t         *waiting;       /* for the next batch */
+    cdc_waiter_t         *writing;       /* for the one being written */
+    unsigned              busy:1;
+    unsigned              again:1;
+} cdc_checkpoint_t;
+
+
+static void cdc_checkpoint_start(cdc_repl_t *r);
+
+
+static void
+cdc_checkpoint_put(cdc_db_batch_t *b, const char *kind, const char *name,
+    json_t *value)
+{
+    char  *text, key[512];
+
+    snprintf(key, sizeof(key), "%s%s", kind, name);
+    text = json_dumps(value, JSON_COMPACT);
+
+    cdc_db_batch_put(b, cdc_span_n(key, strlen(key)),
+                     cdc_span_n(text, strlen(text)));
+
+    free(text);
+    json_decref(value);
+}
+
+
+static void
+cdc_checkpoint_channel(cdc_db_batch_t *b, cdc_channel_t *ch, int last)
+{
+    json_t     *json;
+    uint64_t    ahead;
+    cdc_pos_t   upto;
+
+    ahead = ch->reads * 2;
+
+    if (ahead < CDC_RESERVE_MSGS) {
+        ahead = CDC_RESERVE_MSGS;
+    }
+
+    upto = cdc_pos_next(cdc_track_end(&ch->track), ahead);
+
+    if (cdc_pos_cmp(upto, ch->upto) < 0) {
+        upto = ch->upto;
+    }
+
+    if (last) {
+        upto = ch->emitted;
+    }
+
+    ch->upto_next = upto;
+    ch->reads = 0;
+
+    json = cdc_track_save(&ch->track);
+    (void) json_object_set_new(json, "upto", cdc_pos_json(upto));
+    (void) json_object_set_new(json, "settle", cdc_pos_json(ch->settle_upto));
+    (void) json_object_set_new(json, "tick",
+                               json_integer((json_int_t) ch->tick_acked));
+
+    cdc_checkpoint_put(b, "chan/", ch->name, json);
+}
+
+
+static void
+cdc_checkpoint_lane(cdc_db_batch_t *b, cdc_lane_t *lane, int last)
+{
+    uint64_t  reserve;
+
+    reserve = lane->used > lane->tick_want ? lane->used : lane->tick_want;
+    reserve += cdc_ms_tso(CDC_RESERVE_MS);
+
+    if (reserve < lane->reserve) {
+        reserve = lane->reserve;
+    }
+
+    if (last) {
+        reserve = lane->used;
+    }
+
+    lane->reserve_next = reserve;
+
+    cdc_checkpoint_put(b, "lane/", lane->name,
+                       json_pack("{s:I,s:I,s:I}",
+                                 "reserve", (json_int_t) reserve,
+                                 "raise", (json_int_t) lane->raise,
+                                 "tick", (json_int_t) lane->tick_sent));
+}
+
+
+static cdc_db_batch_t *
+cdc_checkpoint_build(cdc_repl_t *r, int last)
+{
+    char                id[32];
+    cdc_coll_t         *c;
+    cdc_lane_t         *lane;
+    cdc_channel_t      *ch;
+    cdc_db_batch_t     *b;
+    cdc_task_status_t  *s;
+
+    b = cdc_db_batch_create();
+    if (b == NULL) {
+        return NULL;
+    }
+
+    for (ch = r->channels; ch; ch = ch->next) {
+        if ((ch->dirty || ch->wanting || last) && ch->placed) {
+            cdc_checkpoint_channel(b, ch, last);
+            ch->dirty = 0;
+        }
+    }
+
+    for (lane = r->lanes; lane; lane = lane->next) {
+        if (lane->dirty || lane->wanting || last) {
+            cdc_checkpoint_lane(b, lane, last);
+            lane->dirty = 0;
+        }
+    }
+
+    for (c = r->colls; c; c = c->next) {
+        if (c->dirty || last) {
+            snprintf(id, sizeof(id), "%lld", (long long) c->id);
+            cdc_checkpoint_put(b, "coll/", id, cdc_coll_save(c));
+            c->dirty = 0;
+        }
+    }
+
+    if (r->rdirty || last) {
+        cdc_checkpoint_put(b, "rchan", "", cdc_track_save(&r->rtrack));
+        r->rdirty = 0;
+    }
+
+    s = &r->status;
+
+    cdc_checkpoint_put(b, "meta", "",
+        json_pack("{s:i,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+                  "format", CDC_CHECKPOINT_FORMAT, "started", r->started,
+                  "rows_in", (json_int_t) s->rows_in,
+                  "rows_out", (json_int_t) s->rows_out,
+                  "bytes_in", (json_int_t) s->bytes_in,
+                  "bytes_out", (json_int_t) s->bytes_out,
+                  "requests", (json_int_t) s->requests,
+                  "retries", (json_int_t) s->retries,
+                  "skipped", (json_int_t) s->rows_skipped,
+                  "settled", (json_int_t) s->rows_settled,
+                  "operations", (json_int_t) s->operations));
+
+    return b;
+}
+
+
+static void
+cdc_checkpoint_run(cdc_job_t *job)
+{
+    cdc_checkpoint_t  *cp = job->data;
+
+    cp->rc = cdc_db_write(cp->repl->db, cp->batch, cp->err);
+}
+
+
+/* what could not be written is dirty again */
+
+static void
+cdc_checkpoint_failed(cdc_checkpoint_t *cp)
+{
+    cdc_coll_t     *c;
+    cdc_repl_t     *r;
+    cdc_lane_t     *lane;
+    cdc_waiter_t  **last;
+    cdc_channel_t  *ch;
+
+    r = cp->repl;
+
+    for (ch = r->channels; ch; ch = ch->next) {
+        ch->dirty = 1;
+    }
+
+    for (lane = r->lanes; lane; lane = lane->next) {
+        lane->dirty = 1;
+    }
+
+    for (c = r->colls; c; c = c->next) {
+        c->dirty = 1;
+    }
+
+    r->rdirty = 1;
+
+    for (last = &cp->writing; *last; last = &(*last)->next) { /* void */ }
+
+    *last = cp->waiting;
+    cp->waiting = cp->writing;
+    cp->writing = NULL;
+
+    cdc_repl_degraded(r, CDC_CAUSE_DISK, cp->err);
+    cdc_timer_add(r->loop, &r->checkpoint_timer, CDC_CHECKPOINT_RETRY_MS);
+}
+
+
+static void
+cdc_checkpoint_done(cdc_job_t *job)
+{
+    cdc_repl_t        *r;
+    cdc_lane_t        *lane;
+    cdc_waiter_t      *w;
+    cdc_channel_t     *ch;
+    cdc_checkpoint_t  *cp = job->data;
+
+    r = cp->repl;
+    cp->busy = 0;
+
+    cdc_db_batch_destroy(cp->batch);
+    cp->batch = NULL;
+
+    if (cp->rc != CDC_OK) {
+        cdc_checkpoint_failed(cp);
+        return;
+    }
+
+    cdc_repl_degraded(r, CDC_CAUSE_DISK, NULL);
+    r->status.checkpoint_ms = cdc_wall_ms();
+
+    for (ch = r->channels; ch; ch = ch->next) {
+        if (cdc_pos_cmp(ch->upto_next, ch->upto) > 0) {
+            ch->upto = ch->upto_next;
+
+            if (ch->wanting) {
+                ch->wanting = 0;
+                cdc_repl_pump(r);
+            }
+        }
+    }
+
+    for (lane = r->lanes; lane; lane = lane->next) {
+        if (lane->reserve_next > lane->reserve) {
+            lane->reserve = lane->reserve_next;
+            cdc_lane_wake(lane);
+        }
+    }
+
+    while (cp->writing) {
+        w = cp->writing;
+        cp->writing = w->next;
+        w->done(w->arg);
+        free(w);
+    }
+
+    if (cp->again || cp->waiting) {
+        cdc_checkpoint_start(r);
+    }
+}
+
+
+static void
+cdc_checkpoint_start(cdc_repl_t *r)
+{
+    cdc_checkpoint_t  *cp;
+
+    cp = r->checkpoint;
+
+    if (cp->busy) {
+        cp->again = 1;
+        return;
+    }
+
+    cdc_timer_del(r->loop, &r->checkpoint_timer);
+
+    cp->batch = cdc_checkpoint_build(r, 0);
+    if (cp->batch == NULL) {
+        cdc_repl_fail(r, "out of memory");
+        return;
+    }
+
+    cp->busy = 1;
+    cp->again = 0;
+    cp->started_ms = cdc_now_ms();
+    cp->writing = cp->waiting;
+    cp->waiting = NULL;
+
+    cdc_worker_submit(r->disk_worker, &cp->job);
+}
+
+
+static void
+cdc_checkpoint_timer(cdc_timer_t *tm)
+{
+    cdc_checkpoint_start(tm->data);
+}
+
+
+void
+cdc_checkpoint_soon(cdc_repl_t *r)
+{
+    uint64_t           now, due;
+    cdc_checkpoint_t  *cp;
+
+    cp = r->checkpoint;
+
+    if (cp->busy || r->checkpoint_timer.slot) {
+        return;
+    }
+
+    now = cdc_now_ms();
+    due = cp->started_ms + CDC_CHECKPOINT_MS;
+
+    cdc_timer_add(r->loop, &r->checkpoint_timer, due > now ? due - now : 1);
+}
+
+
+void
+cdc_checkpoint_now(cdc_repl_t *r)
+{
+    cdc_checkpoint_start(r);
+}
+
+
+int
+cdc_checkpoint_barrier(cdc_repl_t *r, void (*done)(void *arg), void *arg)
+{
+    cdc_waiter_t       *w, **last;
+    cdc_checkpoint_t   *cp;
+
+    w = malloc(sizeof(cdc_waiter_t));
+    if (w == NULL) {
+        return CDC_ERROR;
+    }
+
+    w->next = NULL;
+    w->done = done;
+    w->arg = arg;
+
+    cp = r->checkpoint;
+
+    for (last = &cp->waiting; *last; last = &(*last)->next) { /* void */ }
+
+    *last = w;
+
+    cdc_checkpoint_start(r);
+
+    return CDC_OK;
+}
+
+
+/* the disk thread is idle by now (its worker has been destroyed) */
+
+int
+cdc_checkpoint_last(cdc_repl_t *r)
+{
+    int              rc;
+    cdc_db_batch_t  *b;
+
+    b = cdc_checkpoint_build(r, 1);
+    if (b == NULL) {
+        return CDC_ERROR;
+    }
+
+    rc = cdc_db_write(r->db, b, NULL);
+
+    cdc_db_batch_destroy(b);
+
+    return rc;
+}
+
+
+static int
+cdc_checkpoint_load_channel(cdc_repl_t *r, const char *name, json_t *json)
+{
+    cdc_channel_t  *ch;
+
+    ch = cdc_channel_get(r, name);
+
+    if (ch == NULL || cdc_track_load(&ch->track, json) != CDC_OK
+        || cdc_pos_from_json(json_object_get(json, "upto"),
+                             &ch->settle_upto) != CDC_OK
+        || cdc_pos_from_json(json_object_get(json, "settle"), &ch->emitted)
+           != CDC_OK)
+    {
+        return CDC_ERROR;
+    }
+
+    /* settling that a stop interrupted goes on */
+
+    if (cdc_pos_cmp(ch->emitted, ch->settle_upto) > 0) {
+        ch->settle_upto = ch->emitted;
+    }
+
+    ch->tick_acked = json_integer_value(json_object_get(json, "tick"));
+    ch->tick_read = ch->tick_closed = ch->tick_acked;
+    ch->loaded = 1;
+    ch->placed = 1;
+
+    return CDC_OK;
+}
+
+
+static int
+cdc_checkpoint_load_lane(cdc_repl_t *r, const char *name, json_t *json)
+{
+    uint64_t     reserve;
+    cdc_lane_t  *lane;
+
+    lane = cdc_lane_get(r, name);
+    if (lane == NULL) {
+        return CDC_ERROR;
+    }
+
+    reserve = json_integer_value(json_object_get(json, "reserve"));
+
+    lane->raise = json_integer_value(json_object_get(json, "raise"));
+    lane->tick_sent = json_integer_value(json_object_get(json, "tick"));
+    lane->tick_want = lane->tick_sent;
+
+    if (reserve > lane->raise) {
+        lane->raise = reserve;
+    }
+
+    lane->used = lane->raise;
+
+    return CDC_OK;
+}
+
+
+static int
+cdc_checkpoint_load_meta(cdc_repl_t *r, json_t *json)
+{
+    int                 format, started;
+    json_int_t          in, out, bin, bout, req, ret, skip, set, ops;
+    cdc_task_status_t  *s;
+
+    if (json_unpack(json, "{s:i,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+                    "format", &format, "started", &started,
+                    "rows_in", &in, "rows_out", &out, "bytes_in", &bin,
+                    "bytes_out", &bout, "requests", &req, "retries", &ret,
+                    "skipped", &skip, "settled", &set, "operations", &ops)
+        != 0
+        || format != CDC_CHECKPOINT_FORMAT)
+    {
+        return CDC_ERROR;
+    }
+
+    s = &r->status;
+    s->rows_in = in;
+    s->rows_out = out;
+    s->bytes_in = bin;
+    s->bytes_out = bout;
+    s->requests = req;
+    s->retries = ret;
+    s->rows_skipped = skip;
+    s->rows_settled = set;
+    s->operations = ops;
+    r->started = started;
+
+    return CDC_OK;
+}
+
+
+static int
+cdc_checkpoint_load(void *arg, cdc_span_t key, cdc_span_t value)
+{
+    int          rc;
+    char         name[512];
+    json_t      *json;
+    cdc_repl_t  *r = arg;
+
+    if (key.len >= sizeof(name)) {
+        return CDC_ERROR;
+    }
+
+    memcpy(name, key.data, key.len);
+    name[key.len] = '\0';
+
+    json = json_loadb((const char *) value.data, value.len, 0, NULL);
+
+    if (json == NULL) {
+        rc = CDC_ERROR;
+
+    } else if (strncmp(name, "chan/", 5) == 0) {
+        rc = cdc_checkpoint_load_channel(r, name + 5, json);
+
+    } else if (strncmp(name, "lane/", 5) == 0) {
+        rc = cdc_checkpoint_load_lane(r, name + 5, json);
+
+    } else if (strncmp(name, "coll/", 5) == 0) {
+        rc = cdc_coll_load(r, json);
+
+    } else if (strcmp(name, "rchan") == 0) {
+        rc = cdc_track_load(&r->rtrack, json);
+
+    } else if (strcmp(name, "meta") == 0) {
+        rc = cdc_checkpoint_load_meta(r, json);
+
+    } else {
+        rc = CDC_OK;
+    }
+
+    json_decref(json);
+
+    if (rc != CDC_OK) {
+        cdc_log(CDC_LOG_CRIT, 0, "the checkpoint \"%s\" cannot be read", name);
+    }
+
+    return rc;
+}
+
+
+int
+cdc_checkpoint_open(cdc_repl_t *r, char *err)
+{
+    cdc_checkpoint_t  *cp;
+
+    cp = calloc(1, sizeof(cdc_checkpoint_t));
+    if (cp == NULL) {
+        snprintf(err, CDC_REASON_MAX, "out of memory");
+        return CDC_ERROR;
+    }
+
+    cp->repl = r;
+    cp->job.run = cdc_checkpoint_run;
+    cp->job.done = cdc_checkpoint_done;
+    cp->job.data = cp;
+
+    r->checkpoint = cp;
+    r->checkpoint_timer.handler = cdc_checkpoint_timer;
+    r->checkpoint_timer.data = r;
+
+    r->db = cdc_db_open(r->dir, err);
+    if (r->db == NULL) {
+        return CDC_ERROR;
+    }
+
+    if (cdc_db_each(r->db, cdc_span_n(NULL, 0), cdc_checkpoint_load, r)
+        != CDC_OK)
+    {
+        snprintf(err, CDC_REASON_MAX, "the task's checkpoints cannot be "
+                 "read: restore the state directory from a copy, or delete "
+                 "the task and create it again on an empty target");
+        return CDC_ERROR;
+    }
+
+    return CDC_OK;
+}
+
+
+void
+cdc_checkpoint_close(cdc_repl_t *r)
+{
+    cdc_waiter_t      *w;
+    cdc_checkpoint_t  *cp;
+
+    cp = r->checkpoint;
+
+    if (cp == NULL) {
+        return;
+    }
+
+    while ((w = cp->waiting ? cp->waiting : cp->writing) != NULL) {
+        if (w == cp->waiting) {
+            cp->waiting = w->next;
+        } else {
+            cp->writing = w->next;
+        }
+
+        free(w);
+    }
+
+    if (cp->batch) {
+        cdc_db_batch_destroy(cp->batch);
+    }
+
+    if (r->db) {
+        cdc_db_close(r->db);
+        r->db = NULL;
+    }
+
+    free(cp);
+    r->checkpoint = NULL;
+}

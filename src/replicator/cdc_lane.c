@@ -1,0 +1,621 @@
+/*
+ * A target channel: gathers what the source channels hand over into one
+ * ReplicateMessage after the other, one at a time, and stamps it.
+ *
+ * A request takes all that has gathered while the last one was on its way,
+ * up to CDC_REQUEST_BYTES: small when live, large in a backlog, and no timer
+ * in between.  A tick is added when the queue is empty behind it; it is the
+ * lowest of the newest ticks of the source channels that feed this one, and
+ * idle ticks go out once a second.
+ *
+ * Stamps.  Normally a message keeps its source timestamps.  When a request
+ * is in doubt (connection broken, process killed), its messages are settled:
+ * an insert is sent as a delete of its keys and the rows again, both at one
+ * new stamp, a delete alone at a new stamp.  "raise" is the highest stamp
+ * that may have been used before; what is not newer gets ++raise, in order,
+ * until the source's timestamps have passed it.  Why the result is equal:
+ *
+ *   - a settled insert removes whatever copy of its rows came through, at a
+ *     stamp above every stamp used before, and writes them once;
+ *   - every message of the same channel that follows it in timestamp order
+ *     is stamped higher, too (settled, raised, or newer by itself), so a
+ *     later delete still deletes and a later insert still stays;
+ *   - nothing that precedes it in that order is done later than it: epochs
+ *     (cdc_channel.c), and no row goes early while its lane raises;
+ *   - settling twice (a crash in the middle) starts above "reserve", which
+ *     was durable before any stamp up to it was used.
+ *
+ * Two rows of one key by plain insert, which Milvus allows, become one by
+ * settling; the README names that limit.
+ *
+ * What a crash at any line leaves: "reserve" in LevelDB is at or above every
+ * stamp and tick that was ever sent.
+ */
+
+#include "cdc_replicator.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+
+struct cdc_send_s {
+    cdc_send_t   *next;
+    cdc_item_t   *item;
+    unsigned      shard;
+    uint64_t      stamp;                 /* 0: the source's own */
+};
+
+
+static void cdc_lane_flush(cdc_post_t *post);
+static void cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err);
+
+
+static void
+cdc_lane_defer(cdc_lane_t *lane)
+{
+    if (!lane->deferred) {
+        lane->deferred = 1;
+        cdc_loop_defer(lane->repl->loop, &lane->flush);
+    }
+}
+
+
+static void
+cdc_lane_timer(cdc_timer_t *tm)
+{
+    cdc_lane_defer(tm->data);
+}
+
+
+cdc_lane_t *
+cdc_lane_get(cdc_repl_t *r, const char *name)
+{
+    cdc_lane_t  *lane;
+
+    for (lane = r->lanes; lane; lane = lane->next) {
+        if (strcmp(lane->name, name) == 0) {
+            return lane;
+        }
+    }
+
+    lane = calloc(1, sizeof(cdc_lane_t));
+    if (lane == NULL) {
+        return NULL;
+    }
+
+    lane->name = strdup(name);
+    if (lane->name == NULL) {
+        free(lane);
+        return NULL;
+    }
+
+    lane->repl = r;
+    lane->queue_tail = &lane->queue;
+    lane->flush.handler = cdc_lane_flush;
+    lane->flush.data = lane;
+    lane->timer.handler = cdc_lane_timer;
+    lane->timer.data = lane;
+    lane->dirty = 1;
+
+    lane->next = r->lanes;
+    r->lanes = lane;
+
+    return lane;
+}
+
+
+/* while true, the channel's rows wait for their tick */
+
+int
+cdc_lane_raising(const cdc_lane_t *lane, const cdc_channel_t *ch)
+{
+    return ch->tick_closed <= lane->raise && lane->raise;
+}
+
+
+int
+cdc_lane_send(cdc_lane_t *lane, cdc_item_t *item, unsigned shard)
+{
+    cdc_send_t  *send;
+
+    send = calloc(1, sizeof(cdc_send_t));
+    if (send == NULL) {
+        return CDC_ERROR;
+    }
+
+    send->item = item;
+    send->shard = shard;
+    item->sends++;
+
+    *lane->queue_tail = send;
+    lane->queue_tail = &send->next;
+
+    cdc_lane_defer(lane);
+
+    return CDC_OK;
+}
+
+
+void
+cdc_lane_tick(cdc_lane_t *lane)
+{
+    unsigned      i;
+    uint64_t      low;
+    cdc_coll_t   *c;
+    cdc_shard_t  *shard;
+
+    low = UINT64_MAX;
+
+    for (c = lane->repl->colls; c; c = c->next) {
+        if (c->state != CDC_COLL_LIVE) {
+            continue;
+        }
+
+        for (i = 0; i < c->nshards; i++) {
+            shard = &c->shards[i];
+
+            if (shard->lane == lane && shard->ch->tick_closed < low) {
+                low = shard->ch->tick_closed;
+            }
+        }
+    }
+
+    if (low != UINT64_MAX && low > lane->tick_want) {
+        lane->tick_want = low;
+        cdc_lane_defer(lane);
+    }
+}
+
+
+void
+cdc_lane_wake(cdc_lane_t *lane)
+{
+    if (lane->wanting) {
+        lane->wanting = 0;
+        cdc_lane_defer(lane);
+    }
+}
+
+
+/* is there a stamp for it that a crash will know of? */
+
+static int
+cdc_lane_reserved(cdc_lane_t *lane, uint64_t stamp)
+{
+    if (stamp + cdc_ms_tso(CDC_RESERVE_MS / 2) > lane->reserve) {
+        lane->dirty = 1;
+        cdc_checkpoint_soon(lane->repl);
+    }
+
+    if (stamp <= lane->reserve) {
+        return 1;
+    }
+
+    lane->wanting = 1;
+
+    if (stamp > lane->used) {
+        lane->used = stamp;              /* what the reserve must cover */
+    }
+
+    cdc_checkpoint_now(lane->repl);
+
+    return 0;
+}
+
+
+/* takes sends off the queue into the flight and stamps them */
+
+static size_t
+cdc_lane_gather(cdc_lane_t *lane)
+{
+    size_t        bytes;
+    uint64_t      ts;
+    cdc_send_t   *send, **tail;
+
+    bytes = 0;
+    tail = &lane->flight;
+
+    while (lane->queue) {
+        send = lane->queue;
+
+        if (bytes && bytes + send->item->bytes > CDC_REQUEST_BYTES) {
+            break;
+        }
+
+        ts = send->item->env.ts;
+        send->stamp = 0;
+
+        if (send->item->settle || ts <= lane->raise) {
+            ts = lane->raise + 1;
+
+            if (ts < send->item->env.ts) {
+                ts = send->item->env.ts;
+            }
+
+            send->stamp = ts;
+        }
+
+        if (!cdc_lane_reserved(lane, ts)) {
+            break;
+        }
+
+        if (send->stamp) {
+            lane->raise = ts;
+        }
+
+        if (ts > lane->used) {
+            lane->used = ts;
+        }
+
+        lane->queue = send->next;
+        send->next = NULL;
+        *tail = send;
+        tail = &send->next;
+        bytes += send->item->bytes + 1;
+    }
+
+    if (lane->queue == NULL) {
+        lane->queue_tail = &lane->queue;
+    }
+
+    return bytes;
+}
+
+
+/* the tick to send now, 0: none */
+
+static uint64_t
+cdc_lane_due(cdc_lane_t *lane)
+{
+    uint64_t  now, tick;
+
+    if (lane->queue || lane->tick_want <= lane->tick_sent) {
+        return 0;
+    }
+
+    now = cdc_now_ms();
+
+    if (lane->flight == NULL && !lane->rows
+        && now < lane->tick_at + CDC_IDLE_TICK_MS)
+    {
+        cdc_timer_add(lane->repl->loop, &lane->timer,
+                      lane->tick_at + CDC_IDLE_TICK_MS - now);
+        return 0;
+    }
+
+    tick = lane->tick_want;
+
+    if (tick <= lane->raise) {
+        tick = lane->raise + 1;
+    }
+
+    if (!cdc_lane_reserved(lane, tick)) {
+        return 0;
+    }
+
+    if (tick > lane->tick_want) {
+        lane->raise = tick;
+    }
+
+    if (tick > lane->used) {
+        lane->used = tick;
+    }
+
+    lane->tick_at = now;
+
+    return tick;
+}
+
+
+static int
+cdc_lane_add(cdc_chain_t *chain, cdc_send_t *send)
+{
+    size_t          mark;
+    cdc_coll_t     *c;
+    cdc_item_t     *item;
+    cdc_part_t     *part;
+    cdc_rewrite_t   rw;
+
+    item = send->item;
+    c = item->coll;
+    part = cdc_coll_part(c, item->env.partition_id);
+
+    memset(&rw, 0, sizeof(cdc_rewrite_t));
+    rw.collection_name = cdc_span_n(c->name, strlen(c->name));
+    rw.shard_name = cdc_span_n(c->shards[send->shard].target_vchannel,
+                               strlen(c->shards[send->shard].target_vchannel));
+    rw.collection_id = c->target_id;
+    rw.partition_id = part ? part->target_id : item->env.partition_id;
+    rw.stamp = send->stamp;
+
+    if (strcmp(c->db, "default") != 0) {
+        rw.db_name = cdc_span_n(c->db, strlen(c->db));
+    }
+
+    if (part) {
+        rw.partition_name = cdc_span_n(part->name, strlen(part->name));
+    }
+
+    __atomic_add_fetch(&item->body->refs, 1, __ATOMIC_RELAXED);
+
+    if (cdc_chain_hold(chain, cdc_body_unref, item->body) != CDC_OK) {
+        cdc_body_unref(item->body);
+        return CDC_ERROR;
+    }
+
+    if (item->settle && item->env.type == CDC_MSG_INSERT) {
+        if (cdc_wire_msg_open(chain, &mark) != CDC_OK
+            || cdc_wire_delete_of_insert(chain, &item->env, &rw,
+                                         c->pk_field_id) != CDC_OK)
+        {
+            return CDC_ERROR;
+        }
+
+        cdc_wire_msg_close(chain, mark);
+    }
+
+    if (cdc_wire_msg_open(chain, &mark) != CDC_OK
+        || cdc_wire_rewrite(chain, &item->env, &rw) != CDC_OK)
+    {
+        return CDC_ERROR;
+    }
+
+    cdc_wire_msg_close(chain, mark);
+
+    return CDC_OK;
+}
+
+
+static cdc_chain_t *
+cdc_lane_build(cdc_lane_t *lane, uint64_t tick)
+{
+    size_t        mark;
+    uint64_t      ts, begin, end;
+    cdc_send_t   *send;
+    cdc_chain_t  *chain;
+
+    begin = tick ? tick : UINT64_MAX;
+    end = tick;
+
+    for (send = lane->flight; send; send = send->next) {
+        ts = send->stamp ? send->stamp : send->item->env.ts;
+        begin = ts < begin ? ts : begin;
+        end = ts > end ? ts : end;
+    }
+
+    chain = cdc_chain_create();
+    if (chain == NULL) {
+        return NULL;
+    }
+
+    if (cdc_wire_replicate_begin(chain, cdc_span_n(lane->name,
+                                                   strlen(lane->name)),
+                                 begin, end) != CDC_OK)
+    {
+        goto failed;
+    }
+
+    for (send = lane->flight; send; send = send->next) {
+        if (cdc_lane_add(chain, send) != CDC_OK) {
+            goto failed;
+        }
+    }
+
+    if (tick) {
+        if (cdc_wire_msg_open(chain, &mark) != CDC_OK
+            || cdc_wire_tick(chain, tick) != CDC_OK)
+        {
+            goto failed;
+        }
+
+        cdc_wire_msg_close(chain, mark);
+    }
+
+    return chain;
+
+failed:
+
+    cdc_chain_unref(chain);
+
+    return NULL;
+}
+
+
+static void
+cdc_lane_flush(cdc_post_t *post)
+{
+    int           rc;
+    char          err[CDC_REASON_MAX];
+    uint64_t      tick, now;
+    cdc_lane_t   *lane;
+    cdc_repl_t   *r;
+    cdc_chain_t  *chain;
+
+    lane = post->data;
+    lane->deferred = 0;
+    r = lane->repl;
+
+    if (lane->busy || !r->running || r->resetting || r->failed
+        || r->stopping)
+    {
+        return;
+    }
+
+    now = cdc_now_ms();
+
+    if (lane->retry_at > now) {
+        cdc_timer_add(r->loop, &lane->timer, lane->retry_at - now);
+        return;
+    }
+
+    (void) cdc_lane_gather(lane);
+
+    tick = cdc_lane_due(lane);
+
+    if (lane->flight == NULL && tick == 0) {
+        return;
+    }
+
+    if (lane->lane == NULL) {
+        lane->lane = r->target_ops->lane_open(r->target, err);
+        if (lane->lane == NULL) {
+            cdc_repl_fail(r, "cannot connect to the target: %s", err);
+            return;
+        }
+    }
+
+    chain = cdc_lane_build(lane, tick);
+    if (chain == NULL) {
+        cdc_repl_fail(r, "cannot build a request for the channel \"%s\" "
+                      "(out of memory, or an insert without its primary key)",
+                      lane->name);
+        return;
+    }
+
+    lane->tick_flight = tick ? lane->tick_want : 0;
+    lane->busy = 1;
+    r->status.requests++;
+
+    rc = r->target_ops->send(lane->lane, chain, cdc_lane_done, lane);
+
+    cdc_chain_unref(chain);
+
+    if (rc != CDC_OK) {
+        lane->busy = 0;
+        cdc_repl_reset(r, "the request could not be started");
+    }
+}
+
+
+static void
+cdc_lane_free_sends(cdc_send_t **list)
+{
+    cdc_send_t  *send;
+
+    while (*list) {
+        send = *list;
+        *list = send->next;
+        send->item->sends--;
+        free(send);
+    }
+}
+
+
+static void
+cdc_lane_acked(cdc_lane_t *lane)
+{
+    cdc_send_t  *send;
+
+    lane->backoff = 0;
+    lane->retry_at = 0;
+    lane->rows = lane->rows || lane->flight;
+
+    if (lane->tick_flight) {
+        lane->tick_sent = lane->tick_flight;
+        lane->rows = 0;
+    }
+
+    while (lane->flight) {
+        send = lane->flight;
+        lane->flight = send->next;
+
+        if (--send->item->sends == 0) {
+            cdc_channel_acked(send->item);
+        }
+
+        free(send);
+    }
+}
+
+
+/* surely not applied: the same again, after a while */
+
+static void
+cdc_lane_retry(cdc_lane_t *lane, const cdc_target_error_t *err)
+{
+    cdc_send_t  **last;
+
+    lane->repl->status.retries++;
+    lane->backoff = lane->backoff ? lane->backoff * 2 : CDC_BACKOFF_MIN;
+
+    if (lane->backoff > CDC_BACKOFF_MAX) {
+        lane->backoff = CDC_BACKOFF_MAX;
+    }
+
+    lane->retry_at = cdc_now_ms() + lane->backoff;
+
+    for (last = &lane->flight; *last; last = &(*last)->next) { /* void */ }
+
+    *last = lane->queue;
+
+    if (lane->queue == NULL) {
+        lane->queue_tail = lane->flight ? last : &lane->queue;
+    }
+
+    lane->queue = lane->flight;
+    lane->flight = NULL;
+
+    cdc_repl_degraded(lane->repl, CDC_CAUSE_TARGET, err->text);
+    cdc_lane_defer(lane);
+}
+
+
+static void
+cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
+{
+    cdc_lane_t  *lane = arg;
+    cdc_repl_t  *r;
+
+    r = lane->repl;
+    lane->busy = 0;
+
+    if (rc == CDC_OK) {
+        cdc_lane_acked(lane);
+        cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
+        cdc_lane_defer(lane);
+        return;
+    }
+
+    if (r->resetting || r->stopping || r->failed) {
+        return;                          /* stays in flight: in doubt */
+    }
+
+    if (err->class == CDC_TARGET_RETRY || err->class == CDC_TARGET_DENIED) {
+        cdc_lane_retry(lane, err);
+        return;
+    }
+
+    cdc_repl_reset(r, err->text);
+}
+
+
+void
+cdc_lane_reset(cdc_lane_t *lane)
+{
+    if (lane->lane) {
+        lane->repl->target_ops->lane_close(lane->lane);
+        lane->lane = NULL;
+    }
+
+    cdc_timer_del(lane->repl->loop, &lane->timer);
+    cdc_lane_free_sends(&lane->flight);
+    cdc_lane_free_sends(&lane->queue);
+
+    lane->queue_tail = &lane->queue;
+    lane->busy = 0;
+    lane->backoff = 0;
+    lane->retry_at = 0;
+
+    if (lane->used > lane->raise) {
+        lane->raise = lane->used;
+    }
+}
+
+
+void
+cdc_lane_free(cdc_lane_t *lane)
+{
+    cdc_lane_reset(lane);
+    free(lane->name);
+    free(lane);
+}

@@ -1,0 +1,495 @@
+/*
+ * Collections and partitions that the task follows: source id -> target id.
+ *
+ * A collection is NEW when the catalogue shows it, CREATING once the intent
+ * is durable, LIVE when the target's ids are known, GONE when the target has
+ * dropped it.  A crash while CREATING finds either nothing on the target, or
+ * a collection that is ours because the intent was written first; without
+ * the intent, what is found there is somebody else's (adopted).  GONE ones
+ * are kept: the log may still hold rows of theirs, which are skipped.
+ */
+
+#include "cdc_replicator.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+cdc_coll_t *
+cdc_coll_by_id(cdc_repl_t *r, int64_t id)
+{
+    cdc_coll_t  *c;
+
+    for (c = r->colls; c; c = c->next) {
+        if (c->id == id) {
+            return c;
+        }
+    }
+
+    return NULL;
+}
+
+
+static cdc_coll_t *
+cdc_coll_alloc(cdc_repl_t *r, const char *db, const char *name,
+    unsigned nshards)
+{
+    cdc_coll_t  *c;
+
+    c = calloc(1, sizeof(cdc_coll_t));
+    if (c == NULL) {
+        return NULL;
+    }
+
+    c->repl = r;
+    c->db = strdup(db);
+    c->name = strdup(name);
+    c->shards = calloc(nshards ? nshards : 1, sizeof(cdc_shard_t));
+
+    if (c->db == NULL || c->name == NULL || c->shards == NULL) {
+        cdc_coll_free(c);
+        return NULL;
+    }
+
+    c->nshards = nshards;
+    c->dirty = 1;
+
+    return c;
+}
+
+
+static void
+cdc_coll_link(cdc_coll_t *c)
+{
+    c->next = c->repl->colls;
+    c->repl->colls = c;
+}
+
+
+static cdc_part_t *
+cdc_coll_part_add(cdc_coll_t *c, int64_t id, const char *name, uint64_t ts)
+{
+    cdc_part_t  *parts;
+
+    parts = realloc(c->parts, (c->nparts + 1) * sizeof(cdc_part_t));
+    if (parts == NULL) {
+        return NULL;
+    }
+
+    c->parts = parts;
+    parts += c->nparts;
+
+    memset(parts, 0, sizeof(cdc_part_t));
+    parts->name = strdup(name);
+
+    if (parts->name == NULL) {
+        return NULL;
+    }
+
+    parts->id = id;
+    parts->created_ts = ts;
+    c->nparts++;
+    c->dirty = 1;
+
+    return parts;
+}
+
+
+cdc_part_t *
+cdc_coll_part(cdc_coll_t *c, int64_t id)
+{
+    unsigned  i;
+
+    for (i = 0; i < c->nparts; i++) {
+        if (c->parts[i].id == id) {
+            return &c->parts[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+cdc_coll_t *
+cdc_coll_add(cdc_repl_t *r, const cdc_meta_collection_t *m)
+{
+    unsigned     i;
+    cdc_coll_t  *c;
+
+    c = cdc_coll_alloc(r, m->db, m->name, m->nshards);
+    if (c == NULL) {
+        return NULL;
+    }
+
+    c->id = m->id;
+    c->create_ts = m->create_ts;
+    c->pk_field_id = m->pk_field_id;
+    c->num_partitions = m->num_partitions;
+
+    for (i = 0; i < m->nshards; i++) {
+        c->shards[i].source_vchannel = strdup(m->shards[i].vchannel);
+        c->shards[i].ch = cdc_channel_get(r, m->shards[i].pchannel);
+
+        if (c->shards[i].source_vchannel == NULL || c->shards[i].ch == NULL
+            || r->reader_ops->parse_id(m->shards[i].start_id,
+                                       &c->shards[i].start) != CDC_OK)
+        {
+            cdc_log(CDC_LOG_ERR, 0, "collection \"%s.%s\": no start position "
+                    "for the channel \"%s\"", m->db, m->name,
+                    m->shards[i].pchannel);
+            cdc_coll_free(c);
+            return NULL;
+        }
+    }
+
+    cdc_coll_refresh(c, m);
+    cdc_coll_link(c);
+
+    return c;
+}
+
+
+/* partitions that the catalogue has and we do not */
+
+void
+cdc_coll_refresh(cdc_coll_t *c, const cdc_meta_collection_t *m)
+{
+    unsigned     i;
+    cdc_part_t  *part;
+
+    for (i = 0; i < m->npartitions; i++) {
+        part = cdc_coll_part(c, m->partitions[i].id);
+
+        if (part == NULL && !m->partitions[i].gone) {
+            (void) cdc_coll_part_add(c, m->partitions[i].id,
+                                     m->partitions[i].name,
+                                     m->partitions[i].created_ts);
+            continue;
+        }
+
+        /* gone before it was ever made: its rows are skipped */
+
+        if (part && m->partitions[i].gone && part->target_id == 0
+            && !part->gone)
+        {
+            part->gone = 1;
+            c->dirty = 1;
+        }
+    }
+}
+
+
+int
+cdc_coll_bind(cdc_coll_t *c, const cdc_target_collection_t *t, char *err)
+{
+    unsigned      i, n;
+    cdc_shard_t  *shard;
+
+    if (t->nshards != c->nshards) {
+        snprintf(err, CDC_REASON_MAX, "the target's collection \"%s.%s\" has "
+                 "%u shards, the source's has %u: drop it on the target, or "
+                 "create it there with the same schema", c->db, c->name,
+                 t->nshards, c->nshards);
+        return CDC_ERROR;
+    }
+
+    c->target_id = t->id;
+
+    for (i = 0; i < c->nshards; i++) {
+        shard = &c->shards[i];
+
+        if (shard->target_vchannel == NULL) {
+            shard->target_vchannel = strdup(t->vchannels[i]);
+            shard->lane = cdc_lane_get(c->repl, t->pchannels[i]);
+
+            if (shard->target_vchannel == NULL || shard->lane == NULL) {
+                snprintf(err, CDC_REASON_MAX, "out of memory");
+                return CDC_ERROR;
+            }
+
+            shard->lane->users++;
+        }
+    }
+
+    for (i = 0; i < c->nparts; i++) {
+        if (c->parts[i].target_id || c->parts[i].gone
+            || cdc_part_name_taken(c, &c->parts[i]))
+        {
+            continue;
+        }
+
+        for (n = 0; n < t->npartitions; n++) {
+            if (strcmp(t->partitions[n].name, c->parts[i].name) == 0) {
+                c->parts[i].target_id = t->partitions[n].id;
+            }
+        }
+    }
+
+    c->dirty = 1;
+
+    return CDC_OK;
+}
+
+
+int
+cdc_coll_start(cdc_coll_t *c)
+{
+    unsigned      i;
+    cdc_shard_t  *shard;
+
+    for (i = 0; i < c->nshards; i++) {
+        shard = &c->shards[i];
+
+        if (!shard->started && c->state != CDC_COLL_GONE) {
+            shard->started = 1;
+
+            if (cdc_pos_cmp(shard->listed, shard->ch->listed) > 0) {
+                shard->ch->listed = shard->listed;
+            }
+
+            cdc_channel_start(shard->ch, shard->start);
+        }
+    }
+
+    return CDC_OK;
+}
+
+
+void
+cdc_coll_gone(cdc_coll_t *c)
+{
+    unsigned      i;
+    cdc_shard_t  *shard;
+
+    c->state = CDC_COLL_GONE;
+    c->dirty = 1;
+
+    for (i = 0; i < c->nshards; i++) {
+        shard = &c->shards[i];
+
+        if (shard->started) {
+            shard->started = 0;
+            shard->ch->users--;
+        }
+
+        if (shard->lane) {
+            shard->lane->users--;
+            cdc_lane_tick(shard->lane);
+        }
+    }
+}
+
+
+int
+cdc_coll_name_taken(cdc_coll_t *c)
+{
+    cdc_coll_t  *other;
+
+    for (other = c->repl->colls; other; other = other->next) {
+        if (other != c && other->id < c->id
+            && other->state != CDC_COLL_GONE
+            && strcmp(other->name, c->name) == 0
+            && strcmp(other->db, c->db) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+cdc_part_name_taken(cdc_coll_t *c, const cdc_part_t *p)
+{
+    unsigned  i;
+
+    for (i = 0; i < c->nparts; i++) {
+        if (&c->parts[i] != p && c->parts[i].id < p->id
+            && !c->parts[i].gone
+            && strcmp(c->parts[i].name, p->name) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+json_t *
+cdc_coll_save(const cdc_coll_t *c)
+{
+    json_t             *shards, *parts;
+    unsigned            i;
+    const cdc_part_t   *p;
+    const cdc_shard_t  *s;
+
+    shards = json_array();
+    parts = json_array();
+
+    for (i = 0; i < c->nshards; i++) {
+        s = &c->shards[i];
+
+        (void) json_array_append_new(shards,
+            json_pack("{s:s,s:s,s:s*,s:s*,s:o,s:o}",
+                      "source", s->source_vchannel,
+                      "channel", s->ch->name,
+                      "target", s->target_vchannel,
+                      "lane", s->lane ? s->lane->name : NULL,
+                      "start", cdc_pos_json(s->start),
+                      "listed", cdc_pos_json(s->listed)));
+    }
+
+    for (i = 0; i < c->nparts; i++) {
+        p = &c->parts[i];
+
+        (void) json_array_append_new(parts,
+            json_pack("{s:I,s:I,s:s,s:I,s:b}", "id", (json_int_t) p->id,
+                      "target_id", (json_int_t) p->target_id,
+                      "name", p->name,
+                      "created", (json_int_t) p->created_ts,
+                      "gone", p->gone));
+    }
+
+    return json_pack("{s:I,s:I,s:s,s:s,s:i,s:I,s:I,s:I,s:b,s:b,s:o,s:o}",
+                     "id", (json_int_t) c->id,
+                     "target_id", (json_int_t) c->target_id,
+                     "db", c->db, "name", c->name,
+                     "state", (int) c->state,
+                     "created", (json_int_t) c->create_ts,
+                     "pk", (json_int_t) c->pk_field_id,
+                     "num_partitions", (json_int_t) c->num_partitions,
+                     "initial", c->initial, "adopted", c->adopted,
+                     "shards", shards, "partitions", parts);
+}
+
+
+static int
+cdc_coll_load_shard(cdc_coll_t *c, cdc_shard_t *s, json_t *json)
+{
+    const char  *source, *channel, *target, *lane;
+
+    target = NULL;
+    lane = NULL;
+
+    if (json_unpack(json, "{s:s,s:s,s?s,s?s}", "source", &source,
+                    "channel", &channel, "target", &target, "lane", &lane)
+        != 0
+        || cdc_pos_from_json(json_object_get(json, "start"), &s->start)
+           != CDC_OK
+        || cdc_pos_from_json(json_object_get(json, "listed"), &s->listed)
+           != CDC_OK)
+    {
+        return CDC_ERROR;
+    }
+
+    s->source_vchannel = strdup(source);
+    s->ch = cdc_channel_get(c->repl, channel);
+
+    if (s->source_vchannel == NULL || s->ch == NULL) {
+        return CDC_ERROR;
+    }
+
+    if (target == NULL || lane == NULL) {
+        return CDC_OK;
+    }
+
+    s->target_vchannel = strdup(target);
+    s->lane = cdc_lane_get(c->repl, lane);
+
+    if (s->target_vchannel == NULL || s->lane == NULL) {
+        return CDC_ERROR;
+    }
+
+    s->lane->users += c->state == CDC_COLL_LIVE;
+
+    return CDC_OK;
+}
+
+
+int
+cdc_coll_load(cdc_repl_t *r, const json_t *json)
+{
+    int          state, initial, adopted, gone;
+    size_t       i;
+    json_t      *shards, *parts, *row;
+    json_int_t   id, target_id, created, pk, num;
+    cdc_coll_t  *c;
+    cdc_part_t  *p;
+    const char  *db, *name;
+
+    if (json_unpack((json_t *) json,
+                    "{s:I,s:I,s:s,s:s,s:i,s:I,s:I,s:I,s:b,s:b,s:o,s:o}",
+                    "id", &id, "target_id", &target_id, "db", &db,
+                    "name", &name, "state", &state, "created", &created,
+                    "pk", &pk, "num_partitions", &num, "initial", &initial,
+                    "adopted", &adopted, "shards", &shards,
+                    "partitions", &parts) != 0)
+    {
+        return CDC_ERROR;
+    }
+
+    c = cdc_coll_alloc(r, db, name, json_array_size(shards));
+    if (c == NULL) {
+        return CDC_ERROR;
+    }
+
+    c->id = id;
+    c->target_id = target_id;
+    c->state = state;
+    c->create_ts = created;
+    c->pk_field_id = pk;
+    c->num_partitions = num;
+    c->initial = initial;
+    c->adopted = adopted;
+
+    json_array_foreach(shards, i, row) {
+        if (cdc_coll_load_shard(c, &c->shards[i], row) != CDC_OK) {
+            cdc_coll_free(c);
+            return CDC_ERROR;
+        }
+    }
+
+    json_array_foreach(parts, i, row) {
+        if (json_unpack(row, "{s:I,s:I,s:s,s:I,s:b}", "id", &id,
+                        "target_id", &target_id, "name", &name,
+                        "created", &created, "gone", &gone) != 0
+            || (p = cdc_coll_part_add(c, id, name, created)) == NULL)
+        {
+            cdc_coll_free(c);
+            return CDC_ERROR;
+        }
+
+        p->target_id = target_id;
+        p->gone = gone;
+    }
+
+    c->dirty = 0;
+    cdc_coll_link(c);
+
+    return CDC_OK;
+}
+
+
+void
+cdc_coll_free(cdc_coll_t *c)
+{
+    unsigned  i;
+
+    for (i = 0; c->shards && i < c->nshards; i++) {
+        free(c->shards[i].source_vchannel);
+        free(c->shards[i].target_vchannel);
+    }
+
+    for (i = 0; i < c->nparts; i++) {
+        free(c->parts[i].name);
+    }
+
+    free(c->shards);
+    free(c->parts);
+    free(c->db);
+    free(c->name);
+    free(c);
+}

@@ -1,0 +1,394 @@
+/*
+ * What each operation does on the target.  [ops thread]
+ *
+ * Plain calls one after the other, on copies: nothing here touches the main
+ * thread's objects.  Each may run again after a crash or a lost answer, so
+ * each looks first, and a drop is sent only while the name still means the
+ * target id that it is about; otherwise a drop sent twice would hit the
+ * collection that was created after it.
+ *
+ * Timestamps: the lowest of the source's, the target's own clock and ours.
+ * A create ahead of the target's clock is not kept when it is dropped soon
+ * after (design.md 4.4).
+ */
+
+#include "cdc_replicator.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+static int
+cdc_op_stamp(cdc_op_t *op, uint64_t *ts)
+{
+    uint64_t  now;
+
+    if (op->target_ops->now(op->target, &now, &op->error) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    *ts = op->ts ? op->ts : now;
+
+    if (*ts > now) {
+        *ts = now;
+    }
+
+    now = cdc_ms_tso(cdc_wall_ms());
+
+    if (*ts > now) {
+        *ts = now;
+    }
+
+    return CDC_OK;
+}
+
+
+static int
+cdc_op_describe(cdc_op_t *op)
+{
+    if (op->found) {
+        cdc_target_collection_free(op->found);
+        op->found = NULL;
+    }
+
+    return op->target_ops->describe(op->target, op->target_db,
+                                    op->target_name, 0, &op->found,
+                                    &op->error);
+}
+
+
+static int
+cdc_op_not_found(cdc_op_t *op)
+{
+    op->error.class = CDC_TARGET_RETRY;
+    snprintf(op->error.text, CDC_REASON_MAX, "the collection \"%s.%s\", just "
+             "created, is not there yet", op->target_db, op->target_name);
+
+    return CDC_ERROR;
+}
+
+
+static int
+cdc_op_need_database(cdc_op_t *op, cdc_span_t properties)
+{
+    int       rc;
+    uint64_t  ts;
+
+    if (strcmp(op->target_db, "default") == 0) {
+        return CDC_OK;
+    }
+
+    rc = op->target_ops->has_database(op->target, op->target_db, &op->error);
+    if (rc != CDC_DECLINED) {
+        return rc;
+    }
+
+    if (cdc_op_stamp(op, &ts) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    return op->target_ops->create_database(op->target, op->target_db,
+                                           properties, ts, &op->error);
+}
+
+
+static int
+cdc_op_run_create_collection(cdc_op_t *op)
+{
+    int  rc;
+
+    /* a database that was dropped and made again at once may be gone */
+
+    rc = cdc_op_need_database(op, cdc_span_n(NULL, 0));
+    if (rc != CDC_OK) {
+        return rc;
+    }
+
+    rc = cdc_op_describe(op);
+    if (rc != CDC_DECLINED) {
+        return rc;
+    }
+
+    op->create.db = op->target_db;
+    op->create.name = op->target_name;
+
+    if (cdc_op_stamp(op, &op->create.ts) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    rc = op->target_ops->create_collection(op->target, &op->create,
+                                           &op->error);
+    if (rc != CDC_OK) {
+        return rc;
+    }
+
+    rc = cdc_op_describe(op);
+
+    return rc == CDC_DECLINED ? cdc_op_not_found(op) : rc;
+}
+
+
+static int
+cdc_op_run_create_partition(cdc_op_t *op)
+{
+    int       rc;
+    uint64_t  ts;
+
+    if (cdc_op_stamp(op, &ts) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    rc = op->target_ops->create_partition(op->target, op->target_db,
+                                          op->target_name, op->part_name, ts,
+                                          &op->error);
+
+    if (rc != CDC_OK && op->error.class != CDC_TARGET_EXISTS) {
+        return rc;
+    }
+
+    rc = cdc_op_describe(op);
+
+    return rc == CDC_DECLINED ? cdc_op_not_found(op) : rc;
+}
+
+
+static int
+cdc_op_run_drop_collection(cdc_op_t *op)
+{
+    int       rc;
+    uint64_t  ts;
+
+    rc = cdc_op_describe(op);
+
+    if (rc == CDC_DECLINED
+        || (rc == CDC_OK && op->target_id && op->found->id != op->target_id))
+    {
+        return CDC_OK;
+    }
+
+    if (rc != CDC_OK || cdc_op_stamp(op, &ts) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    return op->target_ops->drop_collection(op->target, op->target_db,
+                                           op->target_name, ts, &op->error);
+}
+
+
+/* base{msg_type 206}, db_name 2, collection_name 3, partition_names 4 */
+
+static int
+cdc_op_release_partition(cdc_op_t *op, uint64_t ts)
+{
+    int                 rc;
+    size_t              len, mark;
+    uint8_t            *raw;
+    cdc_chain_t        *chain;
+    cdc_op_envelope_t   env;
+
+    chain = cdc_chain_create();
+    if (chain == NULL) {
+        return CDC_ERROR;
+    }
+
+    raw = NULL;
+    rc = CDC_ERROR;
+
+    if (cdc_chain_open(chain, 1, &mark) != CDC_OK
+        || cdc_chain_varint_field(chain, 1, CDC_MSG_RELEASE_PARTITIONS)
+           != CDC_OK)
+    {
+        goto done;
+    }
+
+    cdc_chain_close(chain, mark);
+
+    if (cdc_chain_bytes_field(chain, 2, cdc_span_n(op->target_db,
+                                                   strlen(op->target_db)))
+        != CDC_OK
+        || cdc_chain_bytes_field(chain, 3,
+                                 cdc_span_n(op->target_name,
+                                            strlen(op->target_name)))
+           != CDC_OK
+        || cdc_chain_bytes_field(chain, 4, cdc_span_n(op->part_name,
+                                                      strlen(op->part_name)))
+           != CDC_OK)
+    {
+        goto done;
+    }
+
+    raw = cdc_chain_flatten(chain, &len);
+
+    if (raw == NULL
+        || cdc_wire_op_envelope(cdc_span_n(raw, len), &env) != CDC_OK)
+    {
+        goto done;
+    }
+
+    rc = op->target_ops->apply(op->target, &env, ts, op->target_db, NULL, 0,
+                               &op->error);
+
+done:
+
+    free(raw);
+    cdc_chain_unref(chain);
+
+    return rc;
+}
+
+
+static int
+cdc_op_run_drop_partition(cdc_op_t *op)
+{
+    int       rc;
+    unsigned  i;
+    uint64_t  ts;
+
+    rc = cdc_op_describe(op);
+
+    if (rc == CDC_DECLINED || (rc == CDC_OK && op->found->id != op->target_id))
+    {
+        return CDC_OK;
+    }
+
+    if (rc != CDC_OK) {
+        return rc;
+    }
+
+    for (i = 0; i < op->found->npartitions; i++) {
+        if (op->found->partitions[i].id == op->target_part_id) {
+            break;
+        }
+    }
+
+    if (i == op->found->npartitions) {
+        return CDC_OK;
+    }
+
+    if (cdc_op_stamp(op, &ts) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    if (op->release_first) {
+        rc = cdc_op_release_partition(op, ts);
+        if (rc != CDC_OK && op->error.class != CDC_TARGET_NOT_FOUND) {
+            return rc;
+        }
+    }
+
+    return op->target_ops->drop_partition(op->target, op->target_db,
+                                          op->target_name, op->part_name, ts,
+                                          &op->error);
+}
+
+
+static int
+cdc_op_run_drop_database(cdc_op_t *op)
+{
+    int       rc;
+    uint64_t  ts;
+
+    rc = op->target_ops->has_database(op->target, op->target_db, &op->error);
+    if (rc != CDC_OK) {
+        return rc == CDC_DECLINED ? CDC_OK : rc;
+    }
+
+    if (cdc_op_stamp(op, &ts) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    return op->target_ops->drop_database(op->target, op->target_db, ts,
+                                         &op->error);
+}
+
+
+static int
+cdc_op_run_apply(cdc_op_t *op)
+{
+    int       rc;
+    uint64_t  ts;
+
+    if (cdc_op_stamp(op, &ts) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    rc = op->target_ops->apply(op->target, &op->env, ts, op->target_db,
+                               op->names, op->nnames, &op->error);
+
+    if (rc == CDC_OK || op->error.class != CDC_TARGET_NOT_FOUND) {
+        return rc;
+    }
+
+    switch (op->env.type) {
+
+    case CDC_MSG_RELEASE_COLLECTION:
+    case CDC_MSG_RELEASE_PARTITIONS:
+    case CDC_MSG_DROP_INDEX:
+    case CDC_MSG_DROP_ALIAS:
+        return CDC_OK;                   /* it is not there: that was meant */
+
+    default:
+        return rc;
+    }
+}
+
+
+void
+cdc_op_run(cdc_job_t *job)
+{
+    cdc_op_t  *op = job->data;
+
+    memset(&op->error, 0, sizeof(cdc_target_error_t));
+
+    switch (op->kind) {
+
+    case CDC_OP_CREATE_DATABASE:
+        op->rc = cdc_op_need_database(op, cdc_span_n(op->raw, op->raw_len));
+        break;
+
+    case CDC_OP_CREATE_COLLECTION:
+        op->rc = cdc_op_run_create_collection(op);
+        break;
+
+    case CDC_OP_CREATE_PARTITION:
+        op->rc = cdc_op_run_create_partition(op);
+        break;
+
+    case CDC_OP_DROP_COLLECTION:
+        op->rc = cdc_op_run_drop_collection(op);
+        break;
+
+    case CDC_OP_DROP_PARTITION:
+        op->rc = cdc_op_run_drop_partition(op);
+        break;
+
+    case CDC_OP_DROP_DATABASE:
+        op->rc = cdc_op_run_drop_database(op);
+        break;
+
+    case CDC_OP_APPLY:
+        op->rc = cdc_op_run_apply(op);
+        break;
+    }
+}
+
+
+const char *
+cdc_op_name(const cdc_op_t *op)
+{
+    static const char *const  names[] = {
+        "CreateDatabase", "CreateCollection", "CreatePartition",
+        "DropCollection", "DropPartition", "DropDatabase"
+    };
+
+    const cdc_op_row_t       *row;
+
+    if (op->kind != CDC_OP_APPLY) {
+        return names[op->kind];
+    }
+
+    row = cdc_wire_op_row(op->env.type);
+
+    return row ? row->name : "operation";
+}

@@ -1,0 +1,244 @@
+/*
+ * The replicate channel: operations that the source's proxies wrote after
+ * they had succeeded (index, load, release, flush, databases).
+ *
+ * It has no time ticks and its order is the order of sending.  A message
+ * becomes an operation at once; on which collection is decided after the
+ * catalogue has been brought up to date, by the name as it was at the
+ * message's timestamp.  A new task begins at the end of the channel, taken
+ * before the metadata were listed.
+ */
+
+#include "cdc_replicator.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+#define CDC_RCHANNEL_AHEAD  256
+
+
+static void cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg);
+
+
+int
+cdc_rchannel_start(cdc_repl_t *r)
+{
+    char  err[CDC_REASON_MAX];
+
+    r->rstream = r->reader_ops->start(r->reader, r->rchannel, r->rtrack.next,
+                                      NULL, err);
+    if (r->rstream == NULL) {
+        cdc_repl_fail(r, "cannot read the channel \"%s\": %s", r->rchannel,
+                      err);
+        return CDC_ERROR;
+    }
+
+    cdc_rchannel_read(r);
+
+    return CDC_OK;
+}
+
+
+void
+cdc_rchannel_read(cdc_repl_t *r)
+{
+    int            rc;
+    char           err[CDC_REASON_MAX];
+    cdc_log_msg_t  msg;
+
+    while (r->rstream && !r->failed && !r->stopping
+           && r->rtrack.tail - r->rtrack.head < CDC_RCHANNEL_AHEAD)
+    {
+        rc = r->reader_ops->next(r->rstream, &msg, err);
+
+        if (rc == CDC_AGAIN) {
+            return;
+        }
+
+        if (rc != CDC_OK) {
+            cdc_repl_fail(r, "the replicate channel cannot be read on: %s",
+                          err);
+            return;
+        }
+
+        cdc_rchannel_take(r, &msg);
+        r->reader_ops->release(&msg);
+    }
+}
+
+
+void
+cdc_rchannel_done(cdc_repl_t *r, uint64_t number)
+{
+    cdc_track_done(&r->rtrack, number);
+    r->rdirty = 1;
+
+    cdc_checkpoint_soon(r);
+    cdc_rchannel_read(r);
+}
+
+
+/* names of other tasks, or of nothing any more: the operation is done */
+
+static void
+cdc_rchannel_resolve(cdc_op_t *op)
+{
+    unsigned                      i;
+    cdc_coll_t                   *c;
+    cdc_repl_t                   *r;
+    const cdc_meta_collection_t  *m;
+
+    r = op->repl;
+
+    for (i = 0; i < op->env.nnames; i++) {
+        m = cdc_meta_by_name(r->meta, op->env.db_name.len ? op->env.db_name
+                             : cdc_span("default"), op->env.names[i], op->ts);
+        c = m ? cdc_coll_by_id(r, m->id) : NULL;
+
+        if (c && cdc_op_concern(op, c) != CDC_OK) {
+            return;
+        }
+    }
+
+    if (op->env.nnames && op->ncolls == 0) {
+        cdc_log(CDC_LOG_INFO, 0, "%s on \"%.*s\" is skipped: not followed, or "
+                "dropped since", cdc_op_name(op),
+                (int) op->env.names[0].len, op->env.names[0].data);
+        op->done = 1;
+    }
+}
+
+
+static void
+cdc_rchannel_synced(void *arg)
+{
+    cdc_op_t  *op = arg;
+
+    op->syncing = 0;
+    op->synced = 1;
+
+    cdc_rchannel_resolve(op);
+    cdc_op_kick(op->repl);
+}
+
+
+static char *
+cdc_rchannel_string(cdc_span_t s)
+{
+    char  *p;
+
+    p = malloc(s.len + 1);
+
+    if (p) {
+        memcpy(p, s.data, s.len);
+        p[s.len] = '\0';
+    }
+
+    return p;
+}
+
+
+/* CDC_DECLINED: nothing for this task */
+
+static int
+cdc_rchannel_kind(cdc_repl_t *r, const cdc_op_envelope_t *env,
+    cdc_op_kind_e *kind)
+{
+    *kind = CDC_OP_APPLY;
+
+    if (env->type == CDC_MSG_DROP_DATABASE) {
+        *kind = CDC_OP_DROP_DATABASE;
+        return r->selection.db ? CDC_DECLINED : CDC_OK;
+    }
+
+    if (env->type == CDC_MSG_CREATE_DATABASE) {
+        return CDC_DECLINED;             /* the catalogue's */
+    }
+
+    if (!env->known) {
+        cdc_log(CDC_LOG_WARN, 0, "an operation of the type %d is not carried "
+                "to the target", (int) env->type);
+        return CDC_DECLINED;
+    }
+
+    if (env->nnames == 0 && r->selection.name) {
+        return CDC_DECLINED;
+    }
+
+    return CDC_OK;
+}
+
+
+static void
+cdc_rchannel_queue(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_op_kind_e kind,
+    uint64_t ts, uint64_t number)
+{
+    cdc_op_t  *op;
+
+    op = cdc_op_new(r, kind, ts);
+    if (op == NULL) {
+        return;
+    }
+
+    op->from_rchannel = 1;
+    op->rnumber = number;
+    op->topic = r->rchannel;
+    op->pos = msg->pos;
+    op->raw_len = msg->body.len;
+    op->raw = malloc(op->raw_len + 1);
+
+    if (op->raw == NULL) {
+        cdc_op_free(op);
+        cdc_repl_fail(r, "out of memory");
+        return;
+    }
+
+    memcpy(op->raw, msg->body.data, op->raw_len);
+    (void) cdc_wire_op_envelope(cdc_span_n(op->raw, op->raw_len), &op->env);
+
+    op->db = op->env.db_name.len ? cdc_rchannel_string(op->env.db_name)
+                                 : strdup("default");
+    op->syncing = 1;
+
+    cdc_op_queue(op);
+
+    if (op->db == NULL
+        || cdc_meta_sync(r->meta, cdc_rchannel_synced, op) != CDC_OK)
+    {
+        cdc_repl_fail(r, "out of memory");
+    }
+}
+
+
+static void
+cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
+{
+    uint64_t            number;
+    cdc_op_kind_e       kind;
+    cdc_op_envelope_t   env;
+
+    if (cdc_wire_op_envelope(msg->body, &env) != CDC_OK) {
+        cdc_repl_fail(r, "a message that is not Milvus's own: topic \"%s\", "
+                      "position %llu:%llu, %zu bytes", r->rchannel,
+                      (unsigned long long) msg->pos.hi,
+                      (unsigned long long) msg->pos.lo, msg->body.len);
+        return;
+    }
+
+    if (cdc_track_add(&r->rtrack, msg->pos, &number) != CDC_OK) {
+        cdc_repl_fail(r, "out of memory");
+        return;
+    }
+
+    if (cdc_track_known(&r->rtrack, msg->pos)
+        || cdc_rchannel_kind(r, &env, &kind) != CDC_OK)
+    {
+        cdc_track_done(&r->rtrack, number);
+        r->rdirty = 1;
+        return;
+    }
+
+    cdc_rchannel_queue(r, msg, kind, env.ts, number);
+}

@@ -1,0 +1,712 @@
+/*
+ * The replicator: one process for one running task.
+ *
+ * Life.  INIT has come; ASK the store, by way of the supervisor, for the
+ * task; open LevelDB; greet the target until it answers; (new task: note the
+ * end of the replicate channel); list the source's metadata and follow them;
+ * (new task: survey); go.  From then on everything is driven by events: log
+ * messages, acknowledgements, metadata, timers of retries.
+ *
+ * Threads: this one; "ops" for calls to the target that wait; "disk" for
+ * LevelDB; those of gRPC, librdkafka and the etcd follower, which only post.
+ *
+ * A request in doubt (connection broken) takes the road of a crash without
+ * dying: lanes and channels go back to the track (cdc_repl_reset), the
+ * target is greeted until it answers, and what was in doubt is settled.
+ *
+ * Stop: nothing new is sent, what is in flight may still be acknowledged
+ * until shortly before the supervisor would kill, then the last checkpoint.
+ * A kill at any line leaves the former checkpoint and its reserves.
+ *
+ * Failure: FAILED to the store, which pauses the task durably; the
+ * supervisor then ends this process.
+ */
+
+#include "cdc_replicator.h"
+#include "cdc_grpc.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+
+#define CDC_STATUS_MS       1000
+#define CDC_ENDS_MS         5000
+#define CDC_STOP_MARGIN_MS  500
+
+
+static void cdc_repl_status(cdc_repl_t *r);
+static void cdc_repl_hello(cdc_repl_t *r);
+
+
+void
+cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
+{
+    unsigned            i;
+    cdc_task_status_t  *s;
+
+    if (text == NULL && r->cause[cause][0] == '\0') {
+        return;
+    }
+
+    if (text && strcmp(text, r->cause[cause]) == 0) {
+        return;
+    }
+
+    if (text && r->cause[cause][0] == '\0') {
+        cdc_log(CDC_LOG_WARN, 0, "degraded: %s", text);
+    }
+
+    if (text == NULL) {
+        cdc_log(CDC_LOG_NOTICE, 0, "recovered from: %s", r->cause[cause]);
+    }
+
+    snprintf(r->cause[cause], CDC_REASON_MAX, "%s", text ? text : "");
+
+    s = &r->status;
+    s->degraded[0] = '\0';
+
+    for (i = 0; i < CDC_CAUSES; i++) {
+        if (r->cause[i][0]) {
+            memcpy(s->degraded, r->cause[i], CDC_REASON_MAX);
+            break;
+        }
+    }
+
+    if (s->degraded[0] == '\0') {
+        s->degraded_since_ms = 0;
+
+    } else if (s->degraded_since_ms == 0) {
+        s->degraded_since_ms = cdc_wall_ms();
+    }
+
+    cdc_repl_status(r);
+}
+
+
+void
+cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
+{
+    char     frame[CDC_TASK_ID_MAX + 1 + CDC_REASON_MAX];
+    size_t   n;
+    va_list  args;
+
+    if (r->failed) {
+        return;
+    }
+
+    r->failed = 1;
+
+    n = strlen(r->task_id) + 1;
+    memcpy(frame, r->task_id, n);
+
+    va_start(args, fmt);
+    vsnprintf(frame + n, CDC_REASON_MAX, fmt, args);
+    va_end(args);
+
+    cdc_log(CDC_LOG_ERR, 0, "the task pauses: %s", frame + n);
+
+    (void) cdc_conn_send(r->role->control, CDC_FRAME_FAILED, 0, 0, frame,
+                         n + strlen(frame + n));
+}
+
+
+static void
+cdc_repl_pump_all(cdc_post_t *post)
+{
+    cdc_repl_t     *r = post->data;
+    cdc_channel_t  *ch;
+
+    r->pump_posted = 0;
+
+    for (ch = r->channels; ch && r->running && !r->failed; ch = ch->next) {
+        if (ch->more) {
+            cdc_channel_read(ch);
+
+        } else {
+            cdc_channel_pump(ch);
+        }
+    }
+}
+
+
+void
+cdc_repl_pump(cdc_repl_t *r)
+{
+    if (r->pump_posted) {
+        return;
+    }
+
+    r->pump_posted = 1;
+    r->pump_post.handler = cdc_repl_pump_all;
+    r->pump_post.data = r;
+
+    cdc_loop_defer(r->loop, &r->pump_post);
+}
+
+
+/* ---- status ---- */
+
+static void
+cdc_repl_lag(cdc_repl_t *r)
+{
+    uint64_t        newest, oldest, now;
+    cdc_channel_t  *ch;
+
+    newest = 0;
+    oldest = UINT64_MAX;
+    r->status.channels = 0;
+    r->status.live = r->running;
+
+    for (ch = r->channels; ch; ch = ch->next) {
+        if (ch->users == 0 || ch->stream == NULL) {
+            continue;
+        }
+
+        r->status.channels++;
+
+        newest = ch->tick_read > newest ? ch->tick_read : newest;
+        oldest = ch->tick_acked < oldest ? ch->tick_acked : oldest;
+
+        if (!r->reader_ops->at_end(ch->stream)) {
+            r->status.live = 0;
+        }
+    }
+
+    /* behind, the log's newest tick has not been read: our clock stands in */
+
+    now = cdc_ms_tso(cdc_wall_ms());
+
+    if (!r->status.live && now > newest) {
+        newest = now;
+    }
+
+    r->status.lag_ms = r->status.channels && newest > oldest && oldest
+                       ? cdc_tso_ms(newest) - cdc_tso_ms(oldest) : 0;
+}
+
+
+static void
+cdc_repl_status(cdc_repl_t *r)
+{
+    cdc_coll_t         *c;
+    cdc_task_status_t  *s;
+
+    s = &r->status;
+
+    if (r->reader) {
+        cdc_repl_lag(r);
+    }
+
+    s->collections = 0;
+
+    for (c = r->colls; c; c = c->next) {
+        s->collections += c->state != CDC_COLL_GONE;
+    }
+
+    s->buffered = r->buffered;
+    s->updated_ms = cdc_wall_ms();
+
+    (void) cdc_conn_send(r->role->control, CDC_FRAME_STATUS, 0, 0, s,
+                         sizeof(cdc_task_status_t));
+}
+
+
+static void
+cdc_repl_status_timer(cdc_timer_t *tm)
+{
+    cdc_repl_t  *r = tm->data;
+
+    cdc_repl_status(r);
+    cdc_timer_add(r->loop, tm, CDC_STATUS_MS);
+}
+
+
+/* ---- a broken connection ---- */
+
+static void
+cdc_repl_reset_step(cdc_post_t *post)
+{
+    cdc_lane_t     *lane;
+    cdc_repl_t     *r = post->data;
+    cdc_channel_t  *ch;
+
+    r->reset_posted = 0;
+
+    for (lane = r->lanes; lane; lane = lane->next) {
+        cdc_lane_reset(lane);
+    }
+
+    if (cdc_op_busy_data(r) || r->failed || r->stopping) {
+        return;                          /* its end calls again */
+    }
+
+    cdc_op_forget_data(r);
+
+    for (ch = r->channels; ch; ch = ch->next) {
+        cdc_channel_reset(ch);
+    }
+
+    cdc_repl_hello(r);
+}
+
+
+void
+cdc_repl_reset(cdc_repl_t *r, const char *why)
+{
+    if (!r->resetting) {
+        r->resetting = 1;
+        r->status.retries++;
+        cdc_repl_degraded(r, CDC_CAUSE_TARGET, why ? why : "reset");
+    }
+
+    if (r->reset_posted || r->hello_busy) {
+        return;
+    }
+
+    r->reset_posted = 1;
+    r->reset_post.handler = cdc_repl_reset_step;
+    r->reset_post.data = r;
+
+    cdc_loop_defer(r->loop, &r->reset_post);
+}
+
+
+static void
+cdc_repl_reset_end(cdc_repl_t *r)
+{
+    cdc_channel_t  *ch;
+
+    r->resetting = 0;
+
+    cdc_log(CDC_LOG_NOTICE, 0, "the target answers again: going on from the "
+            "checkpoint");
+
+    for (ch = r->channels; ch; ch = ch->next) {
+        cdc_channel_open(ch);
+    }
+
+    cdc_op_kick(r);
+    cdc_repl_pump(r);
+}
+
+
+/* ---- start ---- */
+
+static int
+cdc_repl_create_database(void *arg, const cdc_meta_db_t *db)
+{
+    cdc_repl_t  *r = arg;
+
+    if (!db->gone) {
+        cdc_catalogue_handler.database(r, db);
+    }
+
+    return CDC_OK;
+}
+
+
+void
+cdc_repl_go(cdc_repl_t *r)
+{
+    cdc_coll_t     *c;
+    cdc_channel_t  *ch;
+
+    if (r->running || r->failed || r->stopping) {
+        return;
+    }
+
+    r->running = 1;
+
+    if (cdc_meta_each_database(r->meta, cdc_repl_create_database, r)
+        != CDC_OK
+        || cdc_meta_each_collection(r->meta, cdc_catalogue_each, r) != CDC_OK)
+    {
+        cdc_repl_fail(r, "the source's metadata cannot be used");
+        return;
+    }
+
+    cdc_catalogue_queue(r);
+
+    for (c = r->colls; c; c = c->next) {
+        (void) cdc_coll_start(c);
+
+        if (c->state == CDC_COLL_LIVE) {
+            cdc_coll_live(c);
+        }
+    }
+
+    for (ch = r->channels; ch; ch = ch->next) {
+        cdc_channel_open(ch);
+    }
+
+    cdc_log(CDC_LOG_NOTICE, 0, "replicating to %s", r->target_conf.identity);
+
+    (void) cdc_rchannel_start(r);
+}
+
+
+/* [ops thread] */
+
+static void
+cdc_repl_hello_run(cdc_job_t *job)
+{
+    cdc_pos_t    first;
+    cdc_repl_t  *r = job->data;
+
+    memset(&r->hello, 0, sizeof(cdc_target_info_t));
+    memset(&r->hello_error, 0, sizeof(cdc_target_error_t));
+
+    r->hello_rc = r->target_ops->hello(r->target, &r->hello,
+                                       &r->hello_error);
+
+    if (r->hello_rc == CDC_OK && !r->hello.replicate) {
+        snprintf(r->hello_error.text, CDC_REASON_MAX, "the target does not "
+                 "take replicated messages: %.512s; set common.ttMsgEnabled: "
+                 "false on the target and restart it", r->hello.why_not);
+        r->hello_rc = CDC_ERROR;
+    }
+
+    if (r->hello_rc != CDC_OK || r->started || r->meta) {
+        return;
+    }
+
+    /* before the metadata are listed: see cdc_survey.c */
+
+    r->hello_rc = r->reader_ops->ends(r->reader, r->rchannel, CDC_ENDS_MS,
+                                      &first, &r->rtrack.next,
+                                      r->hello_error.text);
+}
+
+
+static void
+cdc_repl_hello_timer(cdc_timer_t *tm)
+{
+    cdc_repl_hello(tm->data);
+}
+
+
+static void
+cdc_repl_hello_done(cdc_job_t *job)
+{
+    char                 err[CDC_REASON_MAX];
+    cdc_repl_t          *r = job->data;
+    cdc_meta_handler_t   handler;
+
+    r->hello_busy = 0;
+
+    if (r->stopping || r->failed) {
+        return;
+    }
+
+    if (r->hello_rc != CDC_OK) {
+        cdc_repl_degraded(r, CDC_CAUSE_TARGET, r->hello_error.text);
+
+        r->retry_backoff = r->retry_backoff ? r->retry_backoff * 2
+                                            : CDC_BACKOFF_MIN;
+        if (r->retry_backoff > CDC_BACKOFF_MAX) {
+            r->retry_backoff = CDC_BACKOFF_MAX;
+        }
+
+        r->retry_timer.handler = cdc_repl_hello_timer;
+        r->retry_timer.data = r;
+        cdc_timer_add(r->loop, &r->retry_timer, r->retry_backoff);
+        return;
+    }
+
+    r->retry_backoff = 0;
+    cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
+
+    if (r->resetting) {
+        cdc_repl_reset_end(r);
+        return;
+    }
+
+    r->rdirty = 1;
+    handler = cdc_catalogue_handler;
+    handler.arg = r;
+
+    r->meta = cdc_meta_open(r->loop, r->source, &handler, err);
+    if (r->meta == NULL) {
+        cdc_repl_fail(r, "the source's metadata cannot be followed: %s", err);
+    }
+}
+
+
+static void
+cdc_repl_hello(cdc_repl_t *r)
+{
+    if (r->hello_busy || r->stopping || r->failed) {
+        return;
+    }
+
+    r->hello_busy = 1;
+    r->hello_job.run = cdc_repl_hello_run;
+    r->hello_job.done = cdc_repl_hello_done;
+    r->hello_job.data = r;
+
+    cdc_worker_submit(r->ops_worker, &r->hello_job);
+}
+
+
+static void
+cdc_repl_log_degraded(void *arg, const char *text)
+{
+    cdc_repl_degraded(arg, CDC_CAUSE_LOG, text);
+}
+
+
+static int
+cdc_repl_open(cdc_repl_t *r, char *err)
+{
+    cdc_log_handler_t  handler;
+
+    if (cdc_checkpoint_open(r, err) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    r->target_ops = &cdc_milvus_target;
+    r->target = r->target_ops->open(&r->target_conf, err);
+    if (r->target == NULL) {
+        return CDC_ERROR;
+    }
+
+    handler.readable = cdc_channel_readable;
+    handler.degraded = cdc_repl_log_degraded;
+    handler.arg = r;
+
+    r->reader = r->reader_ops->open(r->loop, r->source, &handler, err);
+    if (r->reader == NULL) {
+        return CDC_ERROR;
+    }
+
+    r->ops_worker = cdc_worker_create(r->loop, "ops");
+    r->disk_worker = cdc_worker_create(r->loop, "disk");
+
+    if (r->ops_worker == NULL || r->disk_worker == NULL) {
+        snprintf(err, CDC_REASON_MAX, "cannot start a thread");
+        return CDC_ERROR;
+    }
+
+    return CDC_OK;
+}
+
+
+static int
+cdc_repl_configure(cdc_repl_t *r, char *err)
+{
+    int          rc;
+    char        *text;
+    json_t      *request, *param;
+    const char  *name;
+
+    name = json_string_value(json_object_get(r->config, "source"));
+    r->source = json_object_get(json_object_get(r->init, "sources"),
+                                name ? name : "");
+    request = json_object_get(r->config, "request_data");
+    param = json_object_get(request, "milvus_connect_param");
+
+    if (r->source == NULL) {
+        snprintf(err, CDC_REASON_MAX, "the source \"%.200s\" is not declared "
+                 "in nginx's configuration: add its milvus_cdc_source block, "
+                 "reload, then resume the task", name ? name : "");
+        return CDC_ERROR;
+    }
+
+    r->rchannel = json_string_value(json_object_get(r->source,
+                                                    "replicate_channel"));
+
+    if (param == NULL || r->rchannel == NULL) {
+        snprintf(err, CDC_REASON_MAX, "the task's record is incomplete: "
+                 "delete the task and create it again");
+        return CDC_ERROR;
+    }
+
+    if (cdc_selection_parse(&r->selection, request, err) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    text = json_dumps(param, JSON_COMPACT);
+    if (text == NULL) {
+        snprintf(err, CDC_REASON_MAX, "out of memory");
+        return CDC_ERROR;
+    }
+
+    rc = cdc_target_conf_parse(&r->target_conf, text, strlen(text), err);
+
+    explicit_bzero(text, strlen(text));
+    free(text);
+
+    return rc;
+}
+
+
+static void
+cdc_repl_start(cdc_repl_t *r)
+{
+    char  err[CDC_REASON_MAX];
+
+    r->reader_ops = &cdc_kafka_reader;
+
+    if (cdc_repl_configure(r, err) != CDC_OK
+        || cdc_repl_open(r, err) != CDC_OK)
+    {
+        cdc_repl_fail(r, "%s", err);
+        return;
+    }
+
+    r->status_timer.handler = cdc_repl_status_timer;
+    r->status_timer.data = r;
+    cdc_repl_status_timer(&r->status_timer);
+
+    cdc_repl_hello(r);
+}
+
+
+static void
+cdc_repl_frame(cdc_conn_t *c, const cdc_frame_t *f, const uint8_t *payload)
+{
+    cdc_repl_t    *r = c->data;
+    json_error_t   error;
+
+    if (f->type != CDC_FRAME_CONFIG || r->config) {
+        return;
+    }
+
+    r->config = json_loadb((const char *) payload, f->len, 0, &error);
+
+    if (r->config == NULL) {
+        cdc_repl_fail(r, "the task's record cannot be read: %s", error.text);
+        return;
+    }
+
+    cdc_repl_start(r);
+}
+
+
+/* ---- stop ---- */
+
+static void
+cdc_repl_stop_timer(cdc_timer_t *tm)
+{
+    unsigned     busy;
+    cdc_lane_t  *lane;
+    cdc_repl_t  *r = tm->data;
+
+    busy = 0;
+
+    for (lane = r->lanes; lane; lane = lane->next) {
+        busy += lane->busy;
+    }
+
+    if (busy == 0 || cdc_now_ms() >= r->stop_at) {
+        cdc_loop_stop(r->loop);
+        return;
+    }
+
+    cdc_timer_add(r->loop, tm, 10);
+}
+
+
+static void
+cdc_repl_on_stop(void *data)
+{
+    json_int_t   drain;
+    cdc_repl_t  *r = data;
+
+    if (r->stopping) {
+        return;
+    }
+
+    r->stopping = 1;
+
+    drain = json_integer_value(json_object_get(r->init, "drain_timeout"));
+    r->stop_at = cdc_now_ms()
+                 + (drain > 2 * CDC_STOP_MARGIN_MS
+                    ? (uint64_t) drain - CDC_STOP_MARGIN_MS : 0);
+
+    r->retry_timer.handler = cdc_repl_stop_timer;
+    r->retry_timer.data = r;
+    cdc_repl_stop_timer(&r->retry_timer);
+}
+
+
+/*
+ * The ops thread may be in a call that takes longer than the supervisor
+ * waits; the process ends around it, what it does may run again.
+ */
+
+static int
+cdc_repl_end(cdc_repl_t *r)
+{
+    if (r->disk_worker) {
+        cdc_worker_destroy(r->disk_worker);
+        r->disk_worker = NULL;
+    }
+
+    if (r->db && r->running) {
+        (void) cdc_checkpoint_last(r);
+    }
+
+    cdc_checkpoint_close(r);
+    cdc_target_conf_free(&r->target_conf);
+
+    cdc_log(CDC_LOG_INFO, 0, "stopped");
+
+    return 0;
+}
+
+
+int
+cdc_replicator_main(cdc_role_t *role)
+{
+    char         path[4096];
+    cdc_repl_t  *r;
+    const char  *state;
+
+    r = calloc(1, sizeof(cdc_repl_t));
+    if (r == NULL) {
+        return 1;
+    }
+
+    r->role = role;
+    r->loop = role->loop;
+    r->init = json_loadb(role->init, role->init_len, 0, NULL);
+
+    state = json_string_value(json_object_get(r->init, "state_dir"));
+    r->task_id = (char *) json_string_value(json_object_get(r->init,
+                                                            "task_id"));
+
+    if (state == NULL || r->task_id == NULL) {
+        cdc_log(CDC_LOG_ALERT, 0, "INIT lacks state_dir or task_id");
+        return 1;
+    }
+
+    snprintf(path, sizeof(path), "%s/tasks", state);
+
+    if (mkdir(path, 0700) == -1 && errno != EEXIST) {
+        cdc_log(CDC_LOG_CRIT, errno, "mkdir(\"%s\") failed", path);
+        return 1;
+    }
+
+    snprintf(path, sizeof(path), "%s/tasks/%s", state, r->task_id);
+    r->dir = strdup(path);
+
+    cdc_grpc_init(r->loop);
+
+    role->control->handler = cdc_repl_frame;
+    role->control->data = r;
+    role->on_stop = cdc_repl_on_stop;
+    role->data = r;
+
+    (void) cdc_conn_send(role->control, CDC_FRAME_ASK, 0, 0, r->task_id,
+                         strlen(r->task_id));
+
+    (void) cdc_loop_run(r->loop);
+
+    return cdc_repl_end(r);
+}
