@@ -304,7 +304,7 @@ cdc_probe_allowed(const json_t *allow, const char *address)
 static void
 cdc_probe_connect_failed(cdc_probe_t *p, const cdc_target_error_t *err)
 {
-    char          text[CDC_REASON_MAX];
+    char          text[CDC_REASON_MAX + 64];
     unsigned      n;
     const char   *code;
 

@@ -32,6 +32,7 @@
 /* of etcd.CollectionInfo (proto-facts 6) */
 
 #define CDC_INFO_ID            1
+#define CDC_INFO_SCHEMA        2         /* its field 1 is the name */
 #define CDC_INFO_CREATE_TIME   3
 #define CDC_INFO_VCHANNELS     7
 #define CDC_INFO_STATE         13
@@ -41,6 +42,7 @@
 
 typedef struct {
     cdc_probe_t  *probe;
+    const char   *default_db;            /* keys of that database */
     unsigned      described;
     unsigned      same;
 } cdc_source_check_t;
@@ -50,9 +52,25 @@ typedef struct {
     int64_t       id;
     uint64_t      created;
     uint64_t      state;
+    cdc_span_t    name;
     unsigned      nchannels;
     cdc_span_t    channels[CDC_INFO_CHANNELS_MAX];
 } cdc_source_info_t;
+
+
+static cdc_span_t
+cdc_source_name(cdc_span_t schema)
+{
+    cdc_field_t  f;
+
+    while (cdc_wire_next(&schema, &f) == CDC_OK) {
+        if (f.number == 1 && f.wire_type == 2) {
+            return f.body;
+        }
+    }
+
+    return cdc_span("");
+}
 
 
 static int
@@ -81,6 +99,9 @@ cdc_source_parse(cdc_span_t in, cdc_source_info_t *info)
                 info->state = f.value;
                 break;
             }
+
+        } else if (f.wire_type == 2 && f.number == CDC_INFO_SCHEMA) {
+            info->name = cdc_source_name(f.body);
 
         } else if (f.wire_type == 2 && f.number == CDC_INFO_VCHANNELS
                    && info->nchannels < CDC_INFO_CHANNELS_MAX)
@@ -138,6 +159,37 @@ cdc_source_same(const cdc_source_info_t *info,
 }
 
 
+/*
+ * By name where the database is known to have the same name everywhere,
+ * else by id alone, which is as good but for servers that answer it badly.
+ */
+
+static int
+cdc_source_describe(cdc_source_check_t *check, const cdc_etcd_kv_t *kv,
+    const cdc_source_info_t *info, cdc_target_collection_t **c,
+    cdc_target_error_t *err)
+{
+    char    name[CDC_MAX_NAME_LEN + 1];
+    size_t  len;
+
+    len = strlen(check->default_db);
+
+    if (kv->key.len > len
+        && memcmp(kv->key.data, check->default_db, len) == 0
+        && info->name.len > 0 && info->name.len <= CDC_MAX_NAME_LEN)
+    {
+        memcpy(name, info->name.data, info->name.len);
+        name[info->name.len] = '\0';
+
+        return cdc_probe_ops->describe(check->probe->target, "default", name,
+                                       0, c, err);
+    }
+
+    return cdc_probe_ops->describe(check->probe->target, "default", NULL,
+                                   info->id, c, err);
+}
+
+
 static int
 cdc_source_collection(void *arg, const cdc_etcd_kv_t *kv)
 {
@@ -156,8 +208,11 @@ cdc_source_collection(void *arg, const cdc_etcd_kv_t *kv)
     c = NULL;
     memset(&err, 0, sizeof(cdc_target_error_t));
 
-    rc = cdc_probe_ops->describe(check->probe->target, "default", NULL,
-                                 info.id, &c, &err);
+    rc = cdc_source_describe(check, kv, &info, &c, &err);
+
+    cdc_log(CDC_LOG_DEBUG, 0, "collection %lld of the source on %s: %s",
+            (long long) info.id, check->probe->name,
+            rc == CDC_OK ? "there" : err.text);
 
     if (rc == CDC_OK) {
         check->same = cdc_source_same(&info, c);
@@ -175,7 +230,7 @@ int
 cdc_probe_is_source(cdc_probe_t *p)
 {
     int                  rc;
-    char                 prefix[1024], err[CDC_REASON_MAX];
+    char                 prefix[1024], db[1040], err[CDC_REASON_MAX];
     json_t              *etcd;
     const char          *root, *meta;
     cdc_source_check_t   check;
@@ -191,8 +246,11 @@ cdc_probe_is_source(cdc_probe_t *p)
     (void) snprintf(prefix, sizeof(prefix),
                     "%s/%s/root-coord/database/collection-info/", root, meta);
 
+    (void) snprintf(db, sizeof(db), "%s1/", prefix);
+
     memset(&check, 0, sizeof(cdc_source_check_t));
     check.probe = p;
+    check.default_db = db;
     err[0] = '\0';
 
     rc = cdc_etcd_range(etcd, prefix, CDC_SOURCE_KEYS, CDC_SOURCE_TIMEOUT_MS,
