@@ -11,20 +11,19 @@ package Test::Nginx::Server;
 use strict;
 use warnings;
 
-use Errno qw(EADDRINUSE EACCES);
-use Fcntl qw(:flock);
 use File::Path qw(make_path remove_tree);
 use File::Spec;
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
+use IO::Socket::UNIX;
 use POSIX ();
 use Subreaper;
 use Time::HiRes qw(sleep time);
 
-# below the range that the kernel takes ephemeral ports from
-use constant PORTS => (20000, 32000);
+# below what the testbeds take, and what the kernel takes for clients
+use constant PORTS => (5000, 9900);
 
-my @locks;
+my @marks;
 
 
 sub new {
@@ -51,19 +50,17 @@ sub new {
 }
 
 
-# A free TCP port of 127.0.0.1.  The lock is held until this process ends:
-# two runs side by side never pick the same one between look and listen.
+# A free TCP port of 127.0.0.1.  A socket in the abstract name space marks it
+# until this process ends, whatever way: two runs side by side never pick the
+# same one between look and listen.
 sub free_port {
-    my $dir = File::Spec->tmpdir() . "/cdc-test-ports.$>";
     my ($low, $high) = PORTS;
-
-    mkdir $dir, 0700;
 
     for (1 .. 1000) {
         my $port = $low + int rand($high - $low);
 
-        open my $lock, '>', "$dir/$port" or die "open($dir/$port): $!\n";
-        next if !flock $lock, LOCK_EX | LOCK_NB;
+        my $mark = IO::Socket::UNIX->new(Local => "\0cdc-test-port-$port",
+                                         Listen => 1) or next;
 
         # SO_REUSEADDR passes over TIME_WAIT, as nginx's own bind does
         my $probe = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
@@ -72,7 +69,7 @@ sub free_port {
             or next;
         close $probe;
 
-        push @locks, $lock;
+        push @marks, $mark;
         return $port;
     }
 
