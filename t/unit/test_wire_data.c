@@ -205,6 +205,13 @@ test_envelope(void)
     is_int(env.rows, TEST_ROWS, "its rows");
     test_drop(msg);
 
+    /* rows as claimed, each at its own number */
+
+    ok(cdc_wire_envelope(cdc_span("\x0a\x03\x08\x91\x03\x58\x07\x70\x09"),
+                         &env) == CDC_OK && env.rows == 7, "a delete's rows");
+    ok(cdc_wire_envelope(cdc_span("\x0a\x03\x08\x90\x03\x58\x07\x70\x09"),
+                         &env) == CDC_OK && env.rows == 9, "an insert's");
+
     /* MsgType 1212, and one from the future */
 
     msg = cdc_span("\x0a\x05\x08\xbc\x09\x18\x05\x12\x01x");
