@@ -16,9 +16,9 @@
  * of one that was posted already, close delivers the result and leaves the
  * empty operation to the post's handler.
  *
- * "unsent" is certain knowledge: the peer of a call is an address only once
- * its headers have been given to a connection; before that gRPC answers with
- * the name that the channel was made for.
+ * "unsent" is certain knowledge: gRPC says that it found no connection to
+ * give the request to, and no connection has had a part in the call.  A
+ * deadline or a cancellation says nothing about it.
  */
 
 #include <errno.h>
@@ -156,6 +156,8 @@ cdc_grpc_error_set(cdc_grpc_error_t *err, int status, const char *text)
 }
 
 
+/* the peer is an address once the server, or its connection, has spoken */
+
 static int
 cdc_grpc_reached(grpc_call *call)
 {
@@ -168,11 +170,34 @@ cdc_grpc_reached(grpc_call *call)
     }
 
     reached = (strncmp(peer, "ipv4:", 5) == 0
-               || strncmp(peer, "ipv6:", 5) == 0
-               || strncmp(peer, "unix", 4) == 0);
+               || strncmp(peer, "ipv6:", 5) == 0);
     gpr_free(peer);
 
     return reached;
+}
+
+
+static int
+cdc_grpc_unsent(const cdc_grpc_error_t *err, grpc_call *call)
+{
+    size_t  i;
+
+    static const char  *words[] = {
+        "failed to connect to all addresses",
+        "DNS resolution failed"
+    };
+
+    if (err->status != GRPC_STATUS_UNAVAILABLE || cdc_grpc_reached(call)) {
+        return 0;
+    }
+
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strncmp(err->text, words[i], strlen(words[i])) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -181,9 +206,6 @@ cdc_grpc_error_fill(cdc_grpc_error_t *err, grpc_status_code status,
     grpc_slice details, grpc_call *call)
 {
     size_t  n;
-
-    err->status = (int) status;
-    err->unsent = (status != GRPC_STATUS_OK && !cdc_grpc_reached(call));
 
     n = GRPC_SLICE_LENGTH(details);
     if (n >= sizeof(err->text)) {
@@ -196,6 +218,9 @@ cdc_grpc_error_fill(cdc_grpc_error_t *err, grpc_status_code status,
 
     err->text[n] = '\0';
     grpc_slice_unref(details);
+
+    err->status = (int) status;
+    err->unsent = cdc_grpc_unsent(err, call);
 }
 
 
@@ -580,6 +605,10 @@ cdc_grpc_flatten(grpc_byte_buffer *buffer, size_t *len)
     }
 
     grpc_byte_buffer_reader_destroy(&reader);
+
+    if (out != NULL) {
+        out[*len] = '\0';
+    }
 
     return out;
 }

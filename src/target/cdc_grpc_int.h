@@ -42,10 +42,10 @@ void cdc_grpc_headers_fill(cdc_grpc_headers_t *h, cdc_grpc_t *g,
     const char *const header[2]);
 void cdc_grpc_headers_free(cdc_grpc_headers_t *h);
 
-/* malloc()ed and one byte longer than *len; NULL: no memory, or damaged */
+/* malloc()ed, with a NUL behind *len bytes; NULL: no memory, or damaged */
 uint8_t *cdc_grpc_flatten(grpc_byte_buffer *buffer, size_t *len);
 
-/* takes the details slice over; call NULL: never reached a connection */
+/* takes the details slice over */
 void cdc_grpc_error_fill(cdc_grpc_error_t *err, grpc_status_code status,
     grpc_slice details, grpc_call *call);
 
