@@ -8,6 +8,12 @@
  * messages, tombstones: proto-facts 6; milvus-cdc-behaviour 3.1.
  * A collection is known by its id.  It becomes visible (handler) when it is
  * in state Created with all its fields and its partitions.
+ *
+ * collection() comes once with all partitions of that moment, again when
+ * name, database, properties or schema have changed, and once with "gone";
+ * a partition that is made or dropped later comes by partition().  One that
+ * is being dropped is not gone before its key is.  All changes of one etcd
+ * revision are applied before the first call.
  */
 
 #ifndef CDC_META_H_INCLUDED
@@ -22,7 +28,7 @@ typedef struct cdc_meta_s  cdc_meta_t;
 typedef struct {
     int64_t      id;
     char        *name;
-    uint64_t     created_ts;
+    uint64_t     created_ts;             /* TSO; 2.3 keeps no finer than ms */
     cdc_span_t   properties;             /* serialized KeyValuePair fields
                                           * of number 3 (CreateDatabase) */
     unsigned     gone:1;
@@ -91,7 +97,8 @@ int  cdc_meta_sync(cdc_meta_t *m, void (*done)(void *arg), void *arg);
 const cdc_meta_collection_t *cdc_meta_by_id(cdc_meta_t *m, int64_t id);
 
 /* the collection that had this name at ts (0: now), aliases too; NULL: none
- * known.  Ended names are kept until the process ends. */
+ * known.  Ended names are kept as long as their collection is: the newest
+ * 4096 dropped collections are. */
 const cdc_meta_collection_t *cdc_meta_by_name(cdc_meta_t *m, cdc_span_t db,
     cdc_span_t name, uint64_t ts);
 const cdc_meta_db_t *cdc_meta_db_by_name(cdc_meta_t *m, cdc_span_t db);

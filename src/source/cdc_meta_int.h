@@ -1,0 +1,186 @@
+/*
+ * Shared by src/source/cdc_meta*.c, their tests and the fuzzer only.
+ */
+
+#ifndef CDC_META_INT_H_INCLUDED
+#define CDC_META_INT_H_INCLUDED
+
+#include "cdc_etcd.h"
+#include "cdc_meta.h"
+#include "milvus_meta.pb-c.h"
+
+
+#define CDC_META_GONE_MAX    4096        /* collections that are remembered */
+#define CDC_META_PARTS_MAX   1024        /* dropped partitions, of each */
+
+#define CDC_META_CREATED     0           /* CollectionState and others */
+#define CDC_META_CREATING    1
+#define CDC_META_DB_DROPPING 3
+
+
+/* ---- keys (cdc_meta_key.c) ---------------------------------------- */
+
+typedef enum {
+    CDC_META_INFO,                       /* item id: the database's */
+    CDC_META_FIELD,
+    CDC_META_FUNCTION,
+    CDC_META_STRUCT,
+    CDC_META_PARTITION,
+    CDC_META_INDEX,
+    CDC_META_LOAD,                       /* item id: 0 */
+    CDC_META_PARTLOAD,
+    CDC_META_KINDS,                      /* of a collection, up to here */
+
+    CDC_META_DB,
+    CDC_META_ALIAS
+} cdc_meta_kind_e;
+
+typedef struct {
+    cdc_meta_kind_e    kind;
+    int64_t            db;               /* INFO, DB, ALIAS */
+    int64_t            collection;
+    int64_t            item;
+    cdc_span_t         alias;
+    uint64_t           ts;               /* not 0: a key of snapshots/ */
+} cdc_meta_key_t;
+
+/* key: without root and meta path; CDC_DECLINED: none of ours */
+int  cdc_meta_key(cdc_span_t key, cdc_meta_key_t *k);
+int  cdc_meta_tombstone(cdc_span_t value);
+
+
+/* ---- objects ------------------------------------------------------ */
+
+typedef struct cdc_meta_coll_s  cdc_meta_coll_t;
+
+typedef struct {
+    int64_t            id;
+    uint8_t           *value;            /* as etcd has it */
+    size_t             len;
+    unsigned           gen;              /* of the list that saw it last */
+} cdc_meta_item_t;
+
+typedef struct {
+    cdc_meta_item_t   *a;                /* by id */
+    size_t             n, cap;
+} cdc_meta_items_t;
+
+/* from ts on; name NULL (alias: collection 0): it has ended */
+
+typedef struct {
+    uint64_t           ts;
+    int64_t            id;               /* database, or alias's collection */
+    char              *name;
+} cdc_meta_name_t;
+
+typedef struct {
+    cdc_meta_name_t   *a;                /* by ts */
+    size_t             n, cap;
+} cdc_meta_names_t;
+
+struct cdc_meta_coll_s {
+    cdc_meta_collection_t         pub;   /* valid when visible; first */
+    int64_t                       id;
+    cdc_meta_coll_t              *next;  /* in its bucket */
+    cdc_meta_coll_t              *next_dirty;
+    cdc_meta_coll_t              *next_gone;
+    cdc_meta_items_t              items[CDC_META_KINDS];
+    cdc_meta_names_t              names;
+    Milvus__Meta__CollectionInfo *info;  /* what pub points into */
+    unsigned                      visible:1;
+    unsigned                      dirty:1;
+};
+
+typedef struct {
+    cdc_meta_db_t      pub;
+    unsigned           gen;
+    unsigned           dirty:1;
+} cdc_meta_database_t;
+
+typedef struct {
+    int64_t            db;
+    char              *name;
+    int64_t            collection;       /* 0: gone */
+    uint64_t           created_ts;
+    unsigned           gen;
+    cdc_meta_names_t   names;
+} cdc_meta_alias_t;
+
+typedef struct cdc_meta_waiter_s  cdc_meta_waiter_t;
+
+struct cdc_meta_waiter_s {
+    cdc_meta_waiter_t   *next;
+    uint64_t             ticket;
+    void               (*done)(void *arg);
+    void                *arg;
+};
+
+struct cdc_meta_s {
+    cdc_meta_handler_t    handler;
+    cdc_etcd_follow_t    *follow;
+    char                 *prefix;
+    size_t                prefix_len;
+
+    cdc_meta_coll_t     **buckets;
+    size_t                nbuckets, ncolls;
+    cdc_meta_coll_t      *dirty;
+    cdc_meta_coll_t      *gone, **gone_last;
+    size_t                ngone;
+
+    cdc_meta_database_t **dbs;
+    size_t                ndbs, dbs_cap;
+    cdc_meta_alias_t    **aliases;
+    size_t                naliases, aliases_cap;
+
+    cdc_meta_waiter_t    *waiters;
+    unsigned              gen;
+    unsigned              oom:1;
+};
+
+
+/* cdc_meta_apply.c: what etcd says; no I/O */
+int  cdc_meta_create(cdc_meta_t *m, const cdc_meta_handler_t *h,
+    const char *prefix);
+void cdc_meta_destroy(cdc_meta_t *m);
+void cdc_meta_apply(cdc_meta_t *m, const cdc_etcd_batch_t *batch);
+
+/* cdc_meta_object.c */
+cdc_meta_coll_t *cdc_meta_coll(cdc_meta_t *m, int64_t id, int make);
+void cdc_meta_coll_dirty(cdc_meta_t *m, cdc_meta_coll_t *c);
+void cdc_meta_coll_remove(cdc_meta_t *m, cdc_meta_coll_t *c);
+cdc_meta_item_t *cdc_meta_item(const cdc_meta_items_t *items, int64_t id);
+int  cdc_meta_item_put(cdc_meta_items_t *items, int64_t id, cdc_span_t value,
+    unsigned gen);
+void cdc_meta_item_del(cdc_meta_items_t *items, int64_t id);
+void cdc_meta_items_free(cdc_meta_coll_t *c);
+cdc_meta_database_t *cdc_meta_database(cdc_meta_t *m, int64_t id, int make);
+void *cdc_meta_grow(void *a, size_t n, size_t *cap, size_t size);
+
+/* cdc_meta_build.c: the public form of a collection; CDC_DECLINED: not
+ * complete yet, CDC_ERROR: does not parse (logged) or no memory */
+int  cdc_meta_build(cdc_meta_t *m, cdc_meta_coll_t *c,
+    const cdc_meta_item_t *info_item, Milvus__Meta__CollectionInfo *info,
+    cdc_meta_collection_t *pub);
+void cdc_meta_pub_free(cdc_meta_collection_t *pub);
+const cdc_meta_partition_t *cdc_meta_partition(
+    const cdc_meta_collection_t *c, int64_t id);
+int  cdc_meta_field_name(const cdc_meta_coll_t *c, int64_t id,
+    cdc_span_t *name);
+int  cdc_meta_schema_name(cdc_span_t schema, cdc_span_t *name);
+int  cdc_meta_retag(cdc_span_t msg, uint32_t from, uint32_t to,
+    cdc_span_t *out);
+
+/* cdc_meta_name.c: which name meant what, and when */
+int  cdc_meta_names_add(cdc_meta_names_t *names, uint64_t ts, int64_t id,
+    cdc_span_t name, int ended);
+/* what is so now, when no snapshot has told since when */
+int  cdc_meta_names_settle(cdc_meta_names_t *names, uint64_t created_ts,
+    int64_t id, cdc_span_t name, int ended);
+const cdc_meta_name_t *cdc_meta_names_at(const cdc_meta_names_t *names,
+    uint64_t ts);
+void cdc_meta_names_free(cdc_meta_names_t *names);
+cdc_meta_alias_t *cdc_meta_alias(cdc_meta_t *m, int64_t db, cdc_span_t name,
+    int make);
+
+
+#endif /* CDC_META_INT_H_INCLUDED */
