@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""The comparison that the other suites rely on sees every difference."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                'lib', 'python'))
+
+from e2e import E2E                                          # noqa: E402
+from pymilvus import Collection, db                          # noqa: E402
+
+import compare                                               # noqa: E402
+from fixtures import EVERY, PLAIN, TEXT_KEY, Shape           # noqa: E402
+
+KEYED = Shape(partition_key=4)
+
+# an ordinary instance, filled by hand in the place of a target
+ORDINARY = {'target': {'config': {'common': {'ttMsgEnabled': True}}}}
+
+# of one row, what to put in the place of each kind of field
+OTHER = {'vec': [0.5] * 8, 'f_bool': None, 'f_i8': 77, 'f_i16': 7777,
+         'f_i32': 77777, 'f_i64': 777777, 'f_float': 0.25, 'f_double': 0.75,
+         'f_text': 'other', 'f_json': {'n': 'other'}, 'a_bool': [True] * 7,
+         'a_i8': [7] * 7, 'a_i16': [7] * 7, 'a_i32': [7] * 7,
+         'a_i64': [7] * 7, 'a_float': [7.5] * 7, 'a_double': [7.5] * 7,
+         'a_text': ['other'] * 7, 'dyn_version': 99}
+
+
+def sees(t, name, *texts):
+    found = compare.differences('source', 'target')
+    return t.ok(len(found) == len(texts) and all(
+        any(text in line for line in found) for text in texts),
+        'seen: ' + name, 'wanted %s, found %s' % (texts, found))
+
+
+def fields(t):
+    target = Collection('every', using='target')
+    for field, value in OTHER.items():
+        row = EVERY.row(10)
+        row[field] = not row[field] if value is None else value
+        target.upsert([row])
+        sees(t, 'another %s' % field, '1 rows differ, such as [10]')
+    row = EVERY.row(10)
+    row['dyn_more'] = 1
+    target.upsert([row])
+    sees(t, 'one more dynamic field', '1 rows differ, such as [10]')
+    target.upsert([EVERY.row(10)])
+    sees(t, 'nothing, once it is equal again')
+
+
+def rows(t):
+    target = Collection('every', using='target')
+    target.insert([EVERY.row(11)])
+    sees(t, 'a row that is there twice', 'count(*): source 200, target 201')
+    target.delete('id in [11]')
+    sees(t, 'a row that is missing', 'count(*): source 200, target 199',
+         '1 rows missing on the target, such as [11]')
+    target.insert([EVERY.row(11), EVERY.row(9999)])
+    sees(t, 'a row too many', 'count(*): source 200, target 201',
+         '1 rows only on the target, such as [9999]')
+    target.delete('id in [9999]')
+    sees(t, 'nothing, once it is equal again')
+
+    target = Collection('text_key', using='target')
+    target.delete(TEXT_KEY.expression([7]))
+    target.insert([TEXT_KEY.row(7)], partition_name='first')
+    sees(t, 'a row in another partition',
+         'text_key/_default: count(*): source 100, target 99',
+         'text_key/_default: 1 rows missing',
+         'text_key/first: count(*): source 10, target 11',
+         'text_key/first: 1 rows only on the target')
+    target.delete(TEXT_KEY.expression([7]))
+    target.insert([TEXT_KEY.row(7)])
+    sees(t, 'nothing, once it is equal again')
+
+
+def metadata(t):
+    db.create_database('more', using='source')
+    sees(t, 'a database', 'database "more" is missing on the target')
+    db.drop_database('more', using='source')
+
+    other = PLAIN.create('other', 'target')
+    sees(t, 'a collection', '"other" is only on the target')
+    EVERY.create('other', 'source')
+    found = compare.differences('source', 'target')
+    t.ok(len(found) > 20, 'seen: another schema (%d lines)' % len(found))
+    other.drop()
+    Collection('other', using='source').drop()
+
+    keyed = Collection('keyed', using='target')
+    keyed.upsert([KEYED.row(5, version=1)])
+    keyed.delete('id in [6]')
+    sees(t, 'rows under a partition key',
+         'keyed: count(*): source 100, target 99',
+         'keyed: 1 rows missing', 'keyed: 1 rows differ')
+    keyed.upsert([KEYED.row(5), KEYED.row(6)])
+
+    text = Collection('text_key', using='source')
+    text.create_partition('more')
+    sees(t, 'a partition', 'partition "more" is missing on the target')
+    text.partition('more').release()
+    text.drop_partition('more')
+
+    target = Collection('every', using='target')
+    target.release()
+    sees(t, 'a load state', 'every: load state: source Loaded, target NotL',
+         'every/_default: load state')
+    target.drop_index()
+    found = compare.differences('source', 'target')
+    t.ok(any('index' in line for line in found), 'seen: an index', found)
+
+
+with E2E() as t:
+    t.up(ORDINARY)
+    for side in ('source', 'target'):
+        EVERY.ready('every', side, 200)
+        text = TEXT_KEY.ready('text_key', side, 100)
+        text.create_partition('first')
+        text.insert(TEXT_KEY.rows(100, 110), partition_name='first')
+        KEYED.ready('keyed', side, 100)
+    t.equal('two clusters filled alike are equal')
+    fields(t)
+    rows(t)
+    metadata(t)
