@@ -123,12 +123,19 @@ NGX_MAKE      := $(NGX_OBJS)/Makefile
 NGX_CC_OPT    := $(OPT) $(HARDEN) $(SAN) -fPIC
 NGX_LD_OPT    := $(SAN) -Wl,-z,relro -Wl,-z,now -fPIC
 
+# a new source file has to be known to nginx's configure
+MODULE_C      := $(sort $(wildcard $(TOP)/*.c $(TOP)/src/http/*.c \
+                     $(TOP)/src/table/*.c $(TOP)/src/supervisor/*.c))
+ifneq ($(MODULE_C),$(shell cat $(B)/module.list 2>/dev/null))
+$(shell mkdir -p $(B) && echo $(MODULE_C) > $(B)/module.list)
+endif
+
 module: $(NGX_MAKE)
 	+$(MAKE) -C $(NGINX_SRC) -f $(NGX_MAKE) modules MILVUS_CDC_HELPER=no
 	cp -f $(NGX_OBJS)/ngx_http_milvus_cdc_module.so $(MODULE).tmp
 	mv -f $(MODULE).tmp $(MODULE)
 
-$(NGX_MAKE): $(TOP)/config $(TOP)/config.make $(TOP)/Makefile
+$(NGX_MAKE): $(TOP)/config $(TOP)/config.make $(TOP)/Makefile $(B)/module.list
 	@test -f $(NGINX_SRC)/configure || \
 	    { echo 'nginx-dev is missing: run "sh t/run build"' >&2; exit 1; }
 	@mkdir -p $(B)

@@ -1,0 +1,88 @@
+/*
+ * The task table in the shared zone: a read cache of what the store holds.
+ *
+ * Workers read, the supervisor alone writes.  Every call takes the zone's
+ * mutex for one slot's memory copy and nothing else; nothing here allocates
+ * after the start.
+ */
+
+#ifndef NGX_HTTP_MILVUS_CDC_TABLE_H_INCLUDED
+#define NGX_HTTP_MILVUS_CDC_TABLE_H_INCLUDED
+
+#include "ngx_http_milvus_cdc.h"
+
+
+/* grows whenever a struct below, or one inside it, changes */
+#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   1
+
+
+typedef struct {
+    uint64_t                    since_ms;    /* Unix ms of the last change
+                                                of state, or of appearing */
+    uint64_t                    restarts;    /* of its replicator, by fault */
+    uint32_t                    in_use;
+    uint32_t                    generation;  /* of the slot: grows with each
+                                                task that takes it */
+    uint32_t                    seq;         /* odd: a write is under way, or
+                                                its writer was killed in it */
+    uint32_t                    epoch;       /* of the last synchronization
+                                                that named this task */
+    cdc_task_status_t           status;
+    cdc_task_record_t           record;
+} ngx_http_milvus_cdc_slot_t;
+
+
+typedef struct {
+    ngx_uint_t                  slots;
+    ngx_uint_t                  used;
+    uint64_t                    store_restarts;
+    uint64_t                    takeovers;
+} ngx_http_milvus_cdc_table_stat_t;
+
+
+/* ---- configuration, master ------------------------------------------- */
+
+/* the least size of a zone for that many tasks */
+size_t ngx_http_milvus_cdc_table_size(ngx_uint_t tasks);
+
+/* the zone's init callback: builds the table or takes over the old one */
+ngx_int_t ngx_http_milvus_cdc_table_init(ngx_shm_zone_t *zone, void *data);
+
+
+/* ---- readers ---------------------------------------------------------- */
+
+/* 1 when the table shows every task of the store */
+ngx_uint_t ngx_http_milvus_cdc_table_ready(ngx_shm_zone_t *zone);
+
+/*
+ * Copies slot i.  NGX_OK; NGX_DECLINED: free; NGX_AGAIN: torn, to be seen as
+ * a table that is not ready; NGX_DONE: i is behind the last slot.
+ */
+ngx_int_t ngx_http_milvus_cdc_table_read(ngx_shm_zone_t *zone, ngx_uint_t i,
+    ngx_http_milvus_cdc_slot_t *slot);
+
+/* the same by task id; NGX_DECLINED: no such task */
+ngx_int_t ngx_http_milvus_cdc_table_find(ngx_shm_zone_t *zone, ngx_str_t *id,
+    ngx_http_milvus_cdc_slot_t *slot);
+
+void ngx_http_milvus_cdc_table_stat(ngx_shm_zone_t *zone,
+    ngx_http_milvus_cdc_table_stat_t *st);
+
+
+/* ---- the writer -------------------------------------------------------- */
+
+/* a new store speaks: what it does not name before sync_end() is dropped */
+void ngx_http_milvus_cdc_table_sync_begin(ngx_shm_zone_t *zone,
+    ngx_uint_t restart);
+void ngx_http_milvus_cdc_table_sync_end(ngx_shm_zone_t *zone);
+
+/* NGX_DECLINED: no free slot */
+ngx_int_t ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone,
+    cdc_task_record_t *rec);
+void ngx_http_milvus_cdc_table_remove(ngx_shm_zone_t *zone, ngx_str_t *id);
+void ngx_http_milvus_cdc_table_status(ngx_shm_zone_t *zone, ngx_str_t *id,
+    cdc_task_status_t *st);
+void ngx_http_milvus_cdc_table_restarted(ngx_shm_zone_t *zone, ngx_str_t *id);
+
+
+#endif /* NGX_HTTP_MILVUS_CDC_TABLE_H_INCLUDED */

@@ -1,0 +1,557 @@
+/*
+ * POST /cdc: the envelope of a request and of its answer.
+ */
+
+#include "ngx_http_milvus_cdc_http.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+
+#define NGX_HTTP_MILVUS_CDC_MESSAGE_MAX   8192
+#define NGX_HTTP_MILVUS_CDC_JSON          "application/json"
+
+
+static void ngx_http_milvus_cdc_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_milvus_cdc_body(ngx_http_milvus_cdc_ctx_t *c,
+    ngx_str_t *body);
+static ngx_int_t ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c,
+    ngx_str_t *body);
+static ngx_int_t ngx_http_milvus_cdc_request_data(
+    ngx_http_milvus_cdc_ctx_t *c, json_t *in);
+static ngx_int_t ngx_http_milvus_cdc_bad_json(ngx_http_milvus_cdc_ctx_t *c,
+    json_error_t *je);
+static ngx_int_t ngx_http_milvus_cdc_header(ngx_http_request_t *r,
+    const char *name, const char *value);
+static void ngx_http_milvus_cdc_wait_handler(ngx_event_t *ev);
+
+
+static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_id_fields[] = {
+    { "task_id", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "ignore_not_found", NGX_HTTP_MILVUS_CDC_BOOL, NULL },
+    { NULL, 0, NULL }
+};
+
+static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_no_fields[] = {
+    { NULL, 0, NULL }
+};
+
+static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_op_fields[] = {
+    { "operation", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "params", NGX_HTTP_MILVUS_CDC_ANY_MAP, NULL },
+    { NULL, 0, NULL }
+};
+
+
+/* the request types: one row and one function each */
+
+static const ngx_http_milvus_cdc_type_t  ngx_http_milvus_cdc_types[] = {
+    { "create", ngx_http_milvus_cdc_create, ngx_http_milvus_cdc_create_fields },
+    { "delete", ngx_http_milvus_cdc_control, ngx_http_milvus_cdc_id_fields },
+    { "pause", ngx_http_milvus_cdc_control, ngx_http_milvus_cdc_id_fields },
+    { "resume", ngx_http_milvus_cdc_control, ngx_http_milvus_cdc_id_fields },
+    { "get", ngx_http_milvus_cdc_get, ngx_http_milvus_cdc_id_fields },
+    { "list", ngx_http_milvus_cdc_list, ngx_http_milvus_cdc_no_fields },
+    { "position", ngx_http_milvus_cdc_position, ngx_http_milvus_cdc_id_fields },
+    { "maintenance", ngx_http_milvus_cdc_maintenance,
+      ngx_http_milvus_cdc_op_fields },
+    { NULL, NULL, NULL }
+};
+
+
+ngx_int_t
+ngx_http_milvus_cdc_api_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                   rc;
+    ngx_http_cleanup_t         *cln;
+    ngx_http_milvus_cdc_ctx_t  *c;
+
+    c = ngx_pcalloc(r->pool, sizeof(ngx_http_milvus_cdc_ctx_t));
+    if (c == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    c->request = r;
+    c->mcf = ngx_http_get_module_main_conf(r, ngx_http_milvus_cdc_module);
+    c->lcf = ngx_http_get_module_loc_conf(r, ngx_http_milvus_cdc_module);
+
+    if (r->method != NGX_HTTP_POST) {
+        rc = ngx_http_discard_request_body(r);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        return ngx_http_milvus_cdc_error(c, CDC_E_METHOD);
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln->handler = ngx_http_milvus_cdc_cleanup;
+    cln->data = c;
+
+    ngx_http_set_ctx(r, c, ngx_http_milvus_cdc_module);
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_milvus_cdc_body_handler);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+void
+ngx_http_milvus_cdc_cleanup(void *data)
+{
+    ngx_http_milvus_cdc_ctx_t *c = data;
+
+    if (c->timer.timer_set) {
+        ngx_del_timer(&c->timer);
+    }
+
+    ngx_http_milvus_cdc_frames_close(&c->frames);
+
+    if (c->frame.len) {
+        ngx_explicit_memzero(c->frame.data, c->frame.len);
+        c->frame.len = 0;
+    }
+
+    json_decref(c->data);
+    c->data = NULL;
+}
+
+
+void
+ngx_http_milvus_cdc_finalize(ngx_http_milvus_cdc_ctx_t *c, ngx_int_t rc)
+{
+    ngx_connection_t    *pc;
+    ngx_http_request_t  *r;
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    r = c->request;
+    pc = r->connection;
+
+    ngx_http_milvus_cdc_cleanup(c);
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(pc);
+}
+
+
+static void
+ngx_http_milvus_cdc_body_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                   rc;
+    ngx_str_t                   body;
+    ngx_http_milvus_cdc_ctx_t  *c;
+
+    c = ngx_http_get_module_ctx(r, ngx_http_milvus_cdc_module);
+
+    rc = ngx_http_milvus_cdc_body(c, &body);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_milvus_cdc_request(c, &body);
+
+    } else if (rc == NGX_ERROR) {
+        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc == NGX_AGAIN) {
+
+        /* the client's going away ends the request, and our cleanup */
+
+        r->read_event_handler = ngx_http_test_reading;
+        return;
+    }
+
+    ngx_http_finalize_request(r, rc);
+}
+
+
+/* NGX_OK with the body in one piece; otherwise an answer */
+
+static ngx_int_t
+ngx_http_milvus_cdc_body(ngx_http_milvus_cdc_ctx_t *c, ngx_str_t *body)
+{
+    off_t                size;
+    u_char              *p;
+    ssize_t              n;
+    ngx_buf_t           *b;
+    ngx_chain_t         *cl, *bufs;
+    ngx_http_request_t  *r;
+
+    r = c->request;
+    bufs = r->request_body ? r->request_body->bufs : NULL;
+    size = 0;
+
+    for (cl = bufs; cl; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    if (size > CDC_FRAME_MAX) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_BODY_TOO_LARGE);
+    }
+
+    body->data = ngx_pnalloc(r->pool, size + 1);
+    if (body->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = body->data;
+
+    for (cl = bufs; cl; cl = cl->next) {
+        b = cl->buf;
+
+        if (ngx_buf_in_memory(b)) {
+            p = ngx_cpymem(p, b->pos, b->last - b->pos);
+
+            /* secrets need not stay for as long as the connection does */
+
+            ngx_explicit_memzero(b->pos, b->last - b->pos);
+            continue;
+        }
+
+        n = ngx_read_file(b->file, p, b->file_last - b->file_pos, b->file_pos);
+
+        if (n != b->file_last - b->file_pos) {
+            return ngx_http_milvus_cdc_error(c, CDC_E_BODY_READ,
+                                             "temporary file");
+        }
+
+        p += n;
+    }
+
+    body->len = p - body->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c, ngx_str_t *body)
+{
+    json_t                            *root, *type;
+    ngx_int_t                          rc;
+    json_error_t                       je;
+    const ngx_http_milvus_cdc_type_t  *row;
+
+    root = json_loadb((char *) body->data, body->len, JSON_DECODE_ANY, &je);
+
+    ngx_explicit_memzero(body->data, body->len);
+
+    if (root == NULL) {
+        return ngx_http_milvus_cdc_bad_json(c, &je);
+    }
+
+    if (!json_is_object(root) && !json_is_null(root)) {
+        json_decref(root);
+        return ngx_http_milvus_cdc_error(c, CDC_E_BODY_NOT_JSON,
+                                         "the request is not a JSON object");
+    }
+
+    type = ngx_http_milvus_cdc_member(root, "request_type");
+
+    if (type && !json_is_string(type) && !json_is_null(type)) {
+        json_decref(root);
+        return ngx_http_milvus_cdc_error(c, CDC_E_BODY_NOT_JSON,
+                                         "'request_type' is not a string");
+    }
+
+    for (row = ngx_http_milvus_cdc_types; row->name; row++) {
+        if (type && json_is_string(type)
+            && ngx_strcmp(row->name, json_string_value(type)) == 0)
+        {
+            break;
+        }
+    }
+
+    if (row->name == NULL) {
+        json_decref(root);
+        return ngx_http_milvus_cdc_error(c, CDC_E_REQUEST_TYPE);
+    }
+
+    c->type = row;
+
+    rc = ngx_http_milvus_cdc_request_data(c,
+                         ngx_http_milvus_cdc_member(root, "request_data"));
+    json_decref(root);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return row->handler(c);
+}
+
+
+static ngx_int_t
+ngx_http_milvus_cdc_request_data(ngx_http_milvus_cdc_ctx_t *c, json_t *in)
+{
+    json_t                      *errs, *e;
+    size_t                       i, n;
+    u_char                      *p;
+    ngx_int_t                    rc;
+    ngx_str_t                    text;
+    ngx_http_milvus_cdc_text_t   t;
+
+    if (in && !json_is_object(in) && !json_is_null(in)) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_BODY_NOT_JSON,
+                                         "'request_data' is not an object");
+    }
+
+    errs = json_array();
+
+    c->data = ngx_http_milvus_cdc_decode(c->type->fields, in, "", errs);
+
+    n = json_array_size(errs);
+
+    if (c->data == NULL || n == 0) {
+        json_decref(errs);
+        return c->data ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_milvus_cdc_text_init(&t, c->request->pool);
+    ngx_http_milvus_cdc_text_printf(&t, "fail to decode the %s request, "
+                                    "error: %uz error(s) decoding:\n",
+                                    c->type->name, n);
+
+    json_array_foreach(errs, i, e) {
+        if (i == 16) {
+            ngx_http_milvus_cdc_text_str(&t, "\n* ...");
+            break;
+        }
+
+        ngx_http_milvus_cdc_text_str(&t, "\n* ");
+        ngx_http_milvus_cdc_text_str(&t, json_string_value(e));
+    }
+
+    json_decref(errs);
+
+    /* 16 errors fit into the first buffer, or nearly */
+
+    p = t.head ? t.head->buf->pos : NULL;
+
+    if (t.failed || p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    text.data = p;
+    text.len = t.head->buf->last - p;
+
+    rc = ngx_http_milvus_cdc_error_text(c, CDC_E_DECODE, (char *) text.data,
+                                        text.len);
+    return rc;
+}
+
+
+/* jansson's own text quotes the source, which may be a secret */
+
+static ngx_int_t
+ngx_http_milvus_cdc_bad_json(ngx_http_milvus_cdc_ctx_t *c, json_error_t *je)
+{
+    char         text[128];
+    const char  *what;
+
+    switch (json_error_code(je)) {
+
+    case json_error_premature_end_of_input:
+        what = "unexpected end of JSON input";
+        break;
+
+    case json_error_invalid_utf8:
+        what = "invalid UTF-8";
+        break;
+
+    case json_error_numeric_overflow:
+        what = "number out of range";
+        break;
+
+    case json_error_stack_overflow:
+        what = "too deeply nested";
+        break;
+
+    case json_error_null_character:
+        what = "null character";
+        break;
+
+    case json_error_end_of_input_expected:
+        what = "invalid character after top-level value";
+        break;
+
+    default:
+        what = "invalid character";
+        break;
+    }
+
+    (void) snprintf(text, sizeof(text), "%s (line %d, column %d)", what,
+                    je->line, je->column);
+
+    return ngx_http_milvus_cdc_error(c, CDC_E_BODY_NOT_JSON, text);
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_answer(ngx_http_milvus_cdc_ctx_t *c, const u_char *data,
+    size_t len)
+{
+    ngx_http_milvus_cdc_text_t  t;
+
+    if (len == 0) {
+        data = (u_char *) "{}";
+        len = 2;
+    }
+
+    ngx_http_milvus_cdc_text_init(&t, c->request->pool);
+    ngx_http_milvus_cdc_text_str(&t, "{\"code\":200,\"data\":");
+    ngx_http_milvus_cdc_text_add(&t, data, len);
+    ngx_http_milvus_cdc_text_str(&t, "}\n");
+
+    return ngx_http_milvus_cdc_text_send(&t, c->request, NGX_HTTP_OK,
+                                         NGX_HTTP_MILVUS_CDC_JSON);
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_error(ngx_http_milvus_cdc_ctx_t *c, cdc_error_e err, ...)
+{
+    int      n;
+    char     text[NGX_HTTP_MILVUS_CDC_MESSAGE_MAX];
+    va_list  args;
+
+    va_start(args, err);
+    n = vsnprintf(text, sizeof(text), cdc_error_row(err)->text, args);
+    va_end(args);
+
+    if (n < 0) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_milvus_cdc_error_text(c, err, text,
+                                          ngx_min((size_t) n,
+                                                  sizeof(text) - 1));
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_error_text(ngx_http_milvus_cdc_ctx_t *c, cdc_error_e err,
+    const char *text, size_t len)
+{
+    size_t                       n;
+    u_char                      *p, *message;
+    ngx_uint_t                   status, level;
+    ngx_http_request_t          *r;
+    const cdc_error_row_t       *row;
+    ngx_http_milvus_cdc_text_t   t;
+
+    r = c->request;
+    row = cdc_error_row(err);
+
+    /* what a handler says is named so; the envelope's own texts are whole */
+
+    n = 0;
+    message = ngx_pnalloc(r->pool, len + 64);
+    if (message == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = message;
+
+    if (err >= CDC_E_EMPTY_ADDRESS && c->type) {
+        p = ngx_snprintf(p, 64, "fail to handle the %s request, error: ",
+                         c->type->name);
+    }
+
+    p = ngx_cpymem(p, text, len);
+    n = p - message;
+
+    ngx_http_milvus_cdc_text_init(&t, r->pool);
+    ngx_http_milvus_cdc_text_printf(&t, "{\"code\":%d,\"message\":",
+                                    row->code);
+    ngx_http_milvus_cdc_text_json(&t, message, n);
+    ngx_http_milvus_cdc_text_str(&t, "}\n");
+
+    status = row->http;
+
+    if (c->lcf->http_status == NGX_HTTP_MILVUS_CDC_COMPAT) {
+        status = NGX_HTTP_OK;
+    }
+
+    if (row->http == NGX_HTTP_NOT_ALLOWED
+        && ngx_http_milvus_cdc_header(r, "Allow", "POST") != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (row->http == NGX_HTTP_SERVICE_UNAVAILABLE
+        && ngx_http_milvus_cdc_header(r, "Retry-After", "1") != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    level = (row->http >= NGX_HTTP_INTERNAL_SERVER_ERROR) ? NGX_LOG_WARN
+                                                          : NGX_LOG_INFO;
+
+    ngx_log_error(level, r->connection->log, 0,
+                  "milvus_cdc: %s request refused with code %d",
+                  c->type ? c->type->name : "invalid", row->code);
+
+    return ngx_http_milvus_cdc_text_send(&t, r, status,
+                                         NGX_HTTP_MILVUS_CDC_JSON);
+}
+
+
+static ngx_int_t
+ngx_http_milvus_cdc_header(ngx_http_request_t *r, const char *name,
+    const char *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value.data = (u_char *) value;
+    h->value.len = ngx_strlen(value);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_wait(ngx_http_milvus_cdc_ctx_t *c)
+{
+    if (c->timer.handler == NULL) {
+        c->timer.handler = ngx_http_milvus_cdc_wait_handler;
+        c->timer.data = c;
+        c->timer.log = c->request->connection->log;
+        c->deadline = ngx_current_msec + c->mcf->timeout;
+    }
+
+    if ((ngx_msec_int_t) (c->deadline - ngx_current_msec) <= 0) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_STARTING);
+    }
+
+    ngx_add_timer(&c->timer, NGX_HTTP_MILVUS_CDC_POLL);
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_milvus_cdc_wait_handler(ngx_event_t *ev)
+{
+    ngx_http_milvus_cdc_ctx_t *c = ev->data;
+
+    ngx_http_milvus_cdc_finalize(c, c->retry(c));
+}

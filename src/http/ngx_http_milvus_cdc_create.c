@@ -1,0 +1,698 @@
+/*
+ * create: the checks that need nothing but the request and the configuration,
+ * in the order and with the texts of the existing service; then what this
+ * version does not do is refused by name; then the store decides.
+ */
+
+#include "ngx_http_milvus_cdc_http.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+
+
+#define NGX_HTTP_MILVUS_CDC_CONNECT_TIMEOUT  5000    /* ms, the default */
+#define NGX_HTTP_MILVUS_CDC_PROBE_EXTRA      2000    /* ms */
+
+#define NGX_HTTP_MILVUS_CDC_NAMES_MAX        2048
+
+
+/* NGX_OK: goes on; anything else is the answer's result */
+
+typedef ngx_int_t (*ngx_http_milvus_cdc_check_pt)(
+    ngx_http_milvus_cdc_ctx_t *c);
+
+
+static ngx_int_t ngx_http_milvus_cdc_check_connect(
+    ngx_http_milvus_cdc_ctx_t *c);
+static ngx_int_t ngx_http_milvus_cdc_check_kafka(
+    ngx_http_milvus_cdc_ctx_t *c);
+static ngx_int_t ngx_http_milvus_cdc_check_buffer(
+    ngx_http_milvus_cdc_ctx_t *c);
+static ngx_int_t ngx_http_milvus_cdc_check_selection(
+    ngx_http_milvus_cdc_ctx_t *c);
+static ngx_int_t ngx_http_milvus_cdc_check_rpc_channel(
+    ngx_http_milvus_cdc_ctx_t *c);
+static ngx_int_t ngx_http_milvus_cdc_check_supported(
+    ngx_http_milvus_cdc_ctx_t *c);
+static ngx_int_t ngx_http_milvus_cdc_check_target(
+    ngx_http_milvus_cdc_ctx_t *c);
+static ngx_int_t ngx_http_milvus_cdc_check_task_id(
+    ngx_http_milvus_cdc_ctx_t *c);
+
+static ngx_int_t ngx_http_milvus_cdc_check_names(
+    ngx_http_milvus_cdc_ctx_t *c, json_t *infos);
+static ngx_uint_t ngx_http_milvus_cdc_vchannel(const char *name);
+static ngx_uint_t ngx_http_milvus_cdc_target_allowed(
+    ngx_http_milvus_cdc_main_conf_t *mcf, ngx_str_t *host, in_port_t port);
+
+
+static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_dial_fields[] = {
+    { "server_name", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "server_pem_path", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "ca_pem_path", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "client_pem_path", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "client_key_path", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { NULL, 0, NULL }
+};
+
+static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_milvus_fields[]
+    = {
+    { "uri", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "token", NGX_HTTP_MILVUS_CDC_SECRET, NULL },
+    { "host", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "port", NGX_HTTP_MILVUS_CDC_INT, NULL },
+    { "username", NGX_HTTP_MILVUS_CDC_SECRET, NULL },
+    { "password", NGX_HTTP_MILVUS_CDC_SECRET, NULL },
+    { "enable_tls", NGX_HTTP_MILVUS_CDC_BOOL, NULL },
+    { "dial_config", NGX_HTTP_MILVUS_CDC_STRUCT,
+      ngx_http_milvus_cdc_dial_fields },
+    { "channel_num", NGX_HTTP_MILVUS_CDC_INT, NULL },
+    { "ignore_partition", NGX_HTTP_MILVUS_CDC_BOOL, NULL },
+    { "connect_timeout", NGX_HTTP_MILVUS_CDC_INT, NULL },
+    { NULL, 0, NULL }
+};
+
+static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_sasl_fields[] = {
+    { "username", NGX_HTTP_MILVUS_CDC_SECRET, NULL },
+    { "password", NGX_HTTP_MILVUS_CDC_SECRET, NULL },
+    { "mechanisms", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "security_protocol", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { NULL, 0, NULL }
+};
+
+static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_kafka_fields[]
+    = {
+    { "address", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "topic", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "enable_sasl", NGX_HTTP_MILVUS_CDC_BOOL, NULL },
+    { "sasl", NGX_HTTP_MILVUS_CDC_STRUCT, ngx_http_milvus_cdc_sasl_fields },
+    { NULL, 0, NULL }
+};
+
+static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_info_fields[] = {
+    { "name", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "positions", NGX_HTTP_MILVUS_CDC_MAP, NULL },
+    { "use_start_position", NGX_HTTP_MILVUS_CDC_BOOL, NULL },
+    { NULL, 0, NULL }
+};
+
+static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_rpc_fields[] = {
+    { "name", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "position", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { NULL, 0, NULL }
+};
+
+static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_extra_fields[]
+    = {
+    { "enable_user_role", NGX_HTTP_MILVUS_CDC_BOOL, NULL },
+    { NULL, 0, NULL }
+};
+
+static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_buffer_fields[]
+    = {
+    { "period", NGX_HTTP_MILVUS_CDC_INT, NULL },
+    { "size", NGX_HTTP_MILVUS_CDC_INT, NULL },
+    { NULL, 0, NULL }
+};
+
+static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_mapping_fields[]
+    = {
+    { "source_db", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "target_db", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "collection_mapping", NGX_HTTP_MILVUS_CDC_MAP, NULL },
+    { NULL, 0, NULL }
+};
+
+const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_create_fields[] = {
+    { "milvus_connect_param", NGX_HTTP_MILVUS_CDC_STRUCT,
+      ngx_http_milvus_cdc_milvus_fields },
+    { "kafka_connect_param", NGX_HTTP_MILVUS_CDC_STRUCT,
+      ngx_http_milvus_cdc_kafka_fields },
+    { "collection_infos", NGX_HTTP_MILVUS_CDC_LIST,
+      ngx_http_milvus_cdc_info_fields },
+    { "db_collections", NGX_HTTP_MILVUS_CDC_MAP_LIST,
+      ngx_http_milvus_cdc_info_fields },
+    { "rpc_channel_info", NGX_HTTP_MILVUS_CDC_STRUCT,
+      ngx_http_milvus_cdc_rpc_fields },
+    { "extra_info", NGX_HTTP_MILVUS_CDC_STRUCT,
+      ngx_http_milvus_cdc_extra_fields },
+    { "buffer_config", NGX_HTTP_MILVUS_CDC_STRUCT,
+      ngx_http_milvus_cdc_buffer_fields },
+    { "name_mapping", NGX_HTTP_MILVUS_CDC_LIST,
+      ngx_http_milvus_cdc_mapping_fields },
+    { "disable_auto_start", NGX_HTTP_MILVUS_CDC_BOOL, NULL },
+    { "task_id", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { NULL, 0, NULL }
+};
+
+
+static const ngx_http_milvus_cdc_check_pt  ngx_http_milvus_cdc_checks[] = {
+    ngx_http_milvus_cdc_check_connect,
+    ngx_http_milvus_cdc_check_kafka,
+    ngx_http_milvus_cdc_check_buffer,
+    ngx_http_milvus_cdc_check_selection,
+    ngx_http_milvus_cdc_check_rpc_channel,
+    ngx_http_milvus_cdc_check_supported,
+    ngx_http_milvus_cdc_check_target,
+    ngx_http_milvus_cdc_check_task_id,
+    NULL
+};
+
+
+/* absent fields read as the zero value of their type */
+
+static const char *
+ngx_http_milvus_cdc_str(json_t *obj, const char *name)
+{
+    const char  *s;
+
+    s = json_string_value(json_object_get(obj, name));
+
+    return s ? s : "";
+}
+
+
+static json_int_t
+ngx_http_milvus_cdc_int(json_t *obj, const char *name)
+{
+    return json_integer_value(json_object_get(obj, name));
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_create(ngx_http_milvus_cdc_ctx_t *c)
+{
+    json_t                              *connect;
+    ngx_int_t                            rc;
+    json_int_t                           timeout;
+    ngx_msec_t                           extra;
+    const ngx_http_milvus_cdc_check_pt  *check;
+
+    for (check = ngx_http_milvus_cdc_checks; *check; check++) {
+        rc = (*check)(c);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    connect = json_object_get(c->data, "milvus_connect_param");
+    timeout = ngx_http_milvus_cdc_int(connect, "connect_timeout");
+
+    extra = NGX_HTTP_MILVUS_CDC_PROBE_EXTRA;
+    extra += timeout ? (ngx_msec_t) ngx_min(timeout, 86400) * 1000
+                     : NGX_HTTP_MILVUS_CDC_CONNECT_TIMEOUT;
+
+    return ngx_http_milvus_cdc_store(c, 1, extra);
+}
+
+
+/* 1 to 5 */
+
+static ngx_int_t
+ngx_http_milvus_cdc_check_connect(ngx_http_milvus_cdc_ctx_t *c)
+{
+    json_t      *m;
+    ngx_uint_t   kafka, uri;
+    json_int_t   port;
+    const char  *host;
+
+    m = json_object_get(c->data, "milvus_connect_param");
+
+    kafka = ngx_http_milvus_cdc_str(json_object_get(c->data,
+                                                    "kafka_connect_param"),
+                                    "address")[0] != '\0';
+    uri = ngx_http_milvus_cdc_str(m, "uri")[0] != '\0';
+    host = ngx_http_milvus_cdc_str(m, "host");
+    port = ngx_http_milvus_cdc_int(m, "port");
+
+    if (!uri && host[0] == '\0' && port <= 0 && !kafka) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_EMPTY_ADDRESS);
+    }
+
+    if (kafka && (uri || host[0] != '\0' || port > 0)) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_MILVUS_AND_KAFKA);
+    }
+
+    if (kafka) {
+        return NGX_OK;
+    }
+
+    if (!uri && host[0] == '\0') {
+        return ngx_http_milvus_cdc_error(c, CDC_E_EMPTY_HOST);
+    }
+
+    if (!uri && port <= 0) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_BAD_PORT);
+    }
+
+    if ((ngx_http_milvus_cdc_str(m, "username")[0] == '\0')
+        != (ngx_http_milvus_cdc_str(m, "password")[0] == '\0'))
+    {
+        return ngx_http_milvus_cdc_error(c, CDC_E_ONE_CREDENTIAL);
+    }
+
+    if (ngx_http_milvus_cdc_int(m, "connect_timeout") < 0) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_CONNECT_TIMEOUT);
+    }
+
+    return NGX_OK;
+}
+
+
+/* 6 */
+
+static ngx_int_t
+ngx_http_milvus_cdc_check_kafka(ngx_http_milvus_cdc_ctx_t *c)
+{
+    json_t  *k;
+
+    k = json_object_get(c->data, "kafka_connect_param");
+
+    if (ngx_http_milvus_cdc_str(k, "address")[0] != '\0'
+        && ngx_http_milvus_cdc_str(k, "topic")[0] == '\0')
+    {
+        return ngx_http_milvus_cdc_error(c, CDC_E_EMPTY_TOPIC);
+    }
+
+    return NGX_OK;
+}
+
+
+/* 7 */
+
+static ngx_int_t
+ngx_http_milvus_cdc_check_buffer(ngx_http_milvus_cdc_ctx_t *c)
+{
+    json_t  *b;
+
+    b = json_object_get(c->data, "buffer_config");
+
+    if (ngx_http_milvus_cdc_int(b, "period") < 0) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_BUFFER_PERIOD);
+    }
+
+    if (ngx_http_milvus_cdc_int(b, "size") < 0) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_BUFFER_SIZE);
+    }
+
+    return NGX_OK;
+}
+
+
+/* 8 to 15 */
+
+static ngx_int_t
+ngx_http_milvus_cdc_check_selection(ngx_http_milvus_cdc_ctx_t *c)
+{
+    void        *iter;
+    size_t       nc, nd;
+    json_t      *infos, *dbs;
+    const char  *db;
+
+    infos = json_object_get(c->data, "collection_infos");
+    dbs = json_object_get(c->data, "db_collections");
+
+    nc = json_array_size(infos);
+    nd = json_object_size(dbs);
+
+    if (nc == 0 && nd == 0) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_NO_COLLECTION);
+    }
+
+    if (nc > 1 || nd > 1) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_ONE_COLLECTION);
+    }
+
+    if (nc && nd) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_ONE_SELECTION);
+    }
+
+    if (nd) {
+        iter = json_object_iter(dbs);
+        db = json_object_iter_key(iter);
+        infos = json_object_iter_value(iter);
+
+        if (ngx_strlen(db) > (size_t) c->mcf->max_name_length) {
+            return ngx_http_milvus_cdc_error(c, CDC_E_DB_NAME_LENGTH,
+                                             (int) c->mcf->max_name_length,
+                                             db);
+        }
+
+        if (json_array_size(infos) == 0) {
+            return ngx_http_milvus_cdc_error(c, CDC_E_EMPTY_COLLECTIONS);
+        }
+
+        if (json_array_size(infos) > 1) {
+            return ngx_http_milvus_cdc_error(c, CDC_E_ONE_DB_COLLECTION);
+        }
+    }
+
+    return ngx_http_milvus_cdc_check_names(c, infos);
+}
+
+
+static ngx_int_t
+ngx_http_milvus_cdc_check_names(ngx_http_milvus_cdc_ctx_t *c, json_t *infos)
+{
+    char         text[NGX_HTTP_MILVUS_CDC_NAMES_MAX];
+    json_t      *info, *positions, *v;
+    const char  *name, *channel;
+
+    info = json_array_get(infos, 0);
+    positions = json_object_get(info, "positions");
+    name = ngx_http_milvus_cdc_str(info, "name");
+
+    if (ngx_strcmp(name, "*") == 0 && json_object_size(positions)) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_STAR_POSITIONS);
+    }
+
+    json_object_foreach(positions, channel, v) {
+        if (!ngx_http_milvus_cdc_vchannel(channel)) {
+            return ngx_http_milvus_cdc_error(c, CDC_E_NOT_VCHANNEL, channel);
+        }
+    }
+
+    if (name[0] == '\0') {
+        return ngx_http_milvus_cdc_error(c, CDC_E_COLLECTION_NAMES,
+                               "there is a collection name that is empty. ");
+    }
+
+    if (ngx_strlen(name) > (size_t) c->mcf->max_name_length) {
+        (void) snprintf(text, sizeof(text), "there are some collection names "
+                        "whose length exceeds %d characters, [%s]",
+                        (int) c->mcf->max_name_length, name);
+
+        return ngx_http_milvus_cdc_error(c, CDC_E_COLLECTION_NAMES, text);
+    }
+
+    return NGX_OK;
+}
+
+
+/* <physical channel>_<collection id>v<shard> */
+
+static ngx_uint_t
+ngx_http_milvus_cdc_vchannel(const char *name)
+{
+    const char  *p, *id;
+
+    p = strrchr(name, '_');
+    if (p == NULL || p == name) {
+        return 0;
+    }
+
+    for (id = ++p; *p >= '0' && *p <= '9'; p++) { /* void */ }
+
+    if (p == id || *p != 'v') {
+        return 0;
+    }
+
+    for (id = ++p; *p >= '0' && *p <= '9'; p++) { /* void */ }
+
+    return p != id && *p == '\0';
+}
+
+
+/* 16 */
+
+static ngx_int_t
+ngx_http_milvus_cdc_check_rpc_channel(ngx_http_milvus_cdc_ctx_t *c)
+{
+    ngx_str_t   *want;
+    const char  *name;
+
+    name = ngx_http_milvus_cdc_str(json_object_get(c->data,
+                                                   "rpc_channel_info"),
+                                   "name");
+    want = &c->lcf->source->replicate_channel;
+
+    if (name[0] != '\0'
+        && (ngx_strlen(name) != want->len
+            || ngx_strncmp(name, want->data, want->len) != 0))
+    {
+        return ngx_http_milvus_cdc_error(c, CDC_E_RPC_CHANNEL);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_milvus_cdc_check_supported(ngx_http_milvus_cdc_ctx_t *c)
+{
+    void        *iter;
+    json_t      *infos, *info;
+    const char  *field, *cure;
+
+    infos = json_object_get(c->data, "collection_infos");
+
+    if (json_array_size(infos) == 0) {
+        iter = json_object_iter(json_object_get(c->data, "db_collections"));
+        infos = json_object_iter_value(iter);
+    }
+
+    info = json_array_get(infos, 0);
+
+    field = NULL;
+    cure = "leave it out";
+
+    if (ngx_http_milvus_cdc_str(json_object_get(c->data,
+                                                "kafka_connect_param"),
+                                "address")[0] != '\0')
+    {
+        field = "kafka_connect_param";
+        cure = "the target has to be a Milvus, in milvus_connect_param";
+
+    } else if (json_array_size(json_object_get(c->data, "name_mapping"))) {
+        field = "name_mapping";
+        cure = "names on the target are those of the source";
+
+    } else if (json_is_true(json_object_get(json_object_get(c->data,
+                                                            "extra_info"),
+                                            "enable_user_role")))
+    {
+        field = "extra_info.enable_user_role";
+        cure = "users and roles have to be made on the target by hand";
+
+    } else if (json_object_size(json_object_get(info, "positions"))) {
+        field = "positions";
+        cure = "a task starts from the beginning of the source's log";
+
+    } else if (ngx_http_milvus_cdc_str(json_object_get(c->data,
+                                                       "rpc_channel_info"),
+                                       "position")[0] != '\0')
+    {
+        field = "rpc_channel_info.position";
+        cure = "a task starts from what the source holds now";
+
+    } else if (json_is_true(json_object_get(json_object_get(c->data,
+                                                    "milvus_connect_param"),
+                                            "ignore_partition")))
+    {
+        field = "milvus_connect_param.ignore_partition";
+        cure = "partitions are always kept in step";
+
+    } else if (json_is_true(json_object_get(c->data, "disable_auto_start"))) {
+        field = "disable_auto_start";
+        cure = "a task keeps its state over a restart; pause it instead";
+    }
+
+    if (field) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_NOT_SUPPORTED, field, cure);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_milvus_cdc_check_target(ngx_http_milvus_cdc_ctx_t *c)
+{
+    char         shown[512];
+    json_t      *m;
+    in_port_t    port;
+    ngx_str_t    url;
+    ngx_url_t    u;
+    const char  *uri, *host;
+
+    m = json_object_get(c->data, "milvus_connect_param");
+
+    uri = ngx_http_milvus_cdc_str(m, "uri");
+    host = ngx_http_milvus_cdc_str(m, "host");
+    port = 19530;
+
+    if (uri[0] == '\0') {
+        if (ngx_http_milvus_cdc_int(m, "port") > 65535) {
+            return ngx_http_milvus_cdc_error(c, CDC_E_BAD_URI,
+                                             "the port exceeds 65535");
+        }
+
+        (void) snprintf(shown, sizeof(shown),
+                        strchr(host, ':') && host[0] != '[' ? "[%s]:%d"
+                                                            : "%s:%d",
+                        host, (int) ngx_http_milvus_cdc_int(m, "port"));
+
+        url.data = (u_char *) shown;
+
+    } else if (ngx_strncasecmp((u_char *) uri, (u_char *) "http://", 7) == 0) {
+        url.data = (u_char *) uri + 7;
+
+    } else if (ngx_strncasecmp((u_char *) uri, (u_char *) "https://", 8)
+               == 0)
+    {
+        url.data = (u_char *) uri + 8;
+        port = 443;
+
+    } else {
+        return ngx_http_milvus_cdc_error(c, CDC_E_BAD_URI,
+                                         "it has no http:// or https://");
+    }
+
+    url.len = ngx_strlen(url.data);
+
+    if (url.len && url.data[url.len - 1] == '/') {
+        url.len--;
+    }
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+    u.url = url;
+    u.default_port = port;
+    u.no_resolve = 1;
+
+    /* "user@host" too: a login belongs into token, where it is not shown */
+
+    if (url.len == 0
+        || ngx_strlchr(url.data, url.data + url.len, '@') != NULL
+        || ngx_strlchr(url.data, url.data + url.len, '/') != NULL
+        || ngx_strncasecmp(url.data, (u_char *) "unix:", 5) == 0
+        || ngx_parse_url(c->request->pool, &u) != NGX_OK
+        || u.host.len == 0)
+    {
+        return ngx_http_milvus_cdc_error(c, CDC_E_BAD_URI,
+                                         u.err ? u.err : "no valid host");
+    }
+
+    if (!ngx_http_milvus_cdc_target_allowed(c->mcf, &u.host, u.port)) {
+        (void) snprintf(shown, sizeof(shown), "%.*s:%d", (int) u.host.len,
+                        u.host.data, (int) u.port);
+
+        return ngx_http_milvus_cdc_error(c, CDC_E_TARGET_NOT_ALLOWED, shown);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_milvus_cdc_target_allowed(ngx_http_milvus_cdc_main_conf_t *mcf,
+    ngx_str_t *host, in_port_t port)
+{
+    u_char      *colon;
+    ngx_int_t    n;
+    ngx_str_t   *pattern, h;
+    ngx_uint_t   i;
+
+    if (mcf->allow_target == NULL) {
+        return 1;
+    }
+
+    pattern = mcf->allow_target->elts;
+
+    for (i = 0; i < mcf->allow_target->nelts; i++) {
+        h = pattern[i];
+
+        /* the last colon, unless it is inside an IPv6 address */
+
+        for (colon = h.data + h.len; colon > h.data; colon--) {
+            if (colon[-1] == ':' || colon[-1] == ']') {
+                break;
+            }
+        }
+
+        if (colon > h.data && colon[-1] == ':') {
+            n = ngx_atoi(colon, h.data + h.len - colon);
+
+            if (n != (ngx_int_t) port) {
+                continue;
+            }
+
+            h.len = colon - 1 - h.data;
+        }
+
+        if (h.data[0] == '*') {
+
+            /* "*.example.com": any name below it */
+
+            h.data++;
+            h.len--;
+
+            if (host->len > h.len
+                && ngx_strncasecmp(host->data + host->len - h.len, h.data,
+                                   h.len) == 0)
+            {
+                return 1;
+            }
+
+            continue;
+        }
+
+        if (host->len == h.len
+            && ngx_strncasecmp(host->data, h.data, h.len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * The caller's id, or a new one: with an id in the request, sending it again
+ * to the next store is safe.
+ */
+
+static ngx_int_t
+ngx_http_milvus_cdc_check_task_id(ngx_http_milvus_cdc_ctx_t *c)
+{
+    u_char       random[CDC_TASK_ID_LEN / 2];
+    u_char       hex[CDC_TASK_ID_LEN];
+    size_t       len;
+    const char  *id;
+
+    id = ngx_http_milvus_cdc_str(c->data, "task_id");
+    len = ngx_strlen(id);
+
+    if (len == 0) {
+
+        if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
+            ngx_log_error(NGX_LOG_ALERT, c->request->connection->log,
+                          ngx_errno, "getrandom() failed");
+            return ngx_http_milvus_cdc_error(c, CDC_E_INTERNAL);
+        }
+
+        ngx_hex_dump(hex, random, sizeof(random));
+
+        if (json_object_set_new(c->data, "task_id",
+                                json_stringn((char *) hex, sizeof(hex)))
+            != 0)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return NGX_OK;
+    }
+
+    /* it names a directory of the state */
+
+    if (len > CDC_TASK_ID_MAX
+        || strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                      "0123456789_.-") != len
+        || ngx_strcmp(id, ".") == 0 || ngx_strcmp(id, "..") == 0)
+    {
+        return ngx_http_milvus_cdc_error(c, CDC_E_BAD_TASK_ID);
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,182 @@
+/*
+ * Request handling, private to src/http/.  Runs in workers and never blocks.
+ *
+ * A request of the API goes through these steps:
+ *
+ *   body -> JSON -> row of the type table -> decode (names, types) -> handler
+ *
+ * and its handler ends it by one of the answer functions, at once (validation
+ * errors), after waiting for the zone (list, get), or after the store has
+ * answered (create, pause, resume, delete).
+ */
+
+#ifndef NGX_HTTP_MILVUS_CDC_HTTP_H_INCLUDED
+#define NGX_HTTP_MILVUS_CDC_HTTP_H_INCLUDED
+
+#include "ngx_http_milvus_cdc.h"
+#include "ngx_http_milvus_cdc_frames.h"
+#include "ngx_http_milvus_cdc_table.h"
+
+#include <ngx_event.h>
+#include <jansson.h>
+
+
+typedef struct ngx_http_milvus_cdc_ctx_s    ngx_http_milvus_cdc_ctx_t;
+typedef struct ngx_http_milvus_cdc_field_s  ngx_http_milvus_cdc_field_t;
+
+
+/* ---- text that grows: a chain of buffers (.._text.c) ------------------ */
+
+typedef struct {
+    ngx_pool_t                  *pool;
+    ngx_chain_t                 *head;
+    ngx_chain_t                **last;
+    ngx_buf_t                   *buf;
+    size_t                       size;
+    ngx_uint_t                   failed;     /* no memory: send() says so */
+} ngx_http_milvus_cdc_text_t;
+
+
+void ngx_http_milvus_cdc_text_init(ngx_http_milvus_cdc_text_t *t,
+    ngx_pool_t *pool);
+void ngx_http_milvus_cdc_text_add(ngx_http_milvus_cdc_text_t *t,
+    const void *data, size_t len);
+void ngx_http_milvus_cdc_text_str(ngx_http_milvus_cdc_text_t *t,
+    const char *s);
+
+/* ngx_snprintf()'s formats; at most 1 kB each */
+void ngx_http_milvus_cdc_text_printf(ngx_http_milvus_cdc_text_t *t,
+    const char *fmt, ...);
+
+/* a JSON string with its quotes; bytes that are no UTF-8 become "?" */
+void ngx_http_milvus_cdc_text_json(ngx_http_milvus_cdc_text_t *t,
+    const void *data, size_t len);
+
+/* a copy of the other text */
+void ngx_http_milvus_cdc_text_append(ngx_http_milvus_cdc_text_t *t,
+    ngx_http_milvus_cdc_text_t *from);
+
+/* the whole answer; the value for ngx_http_finalize_request() */
+ngx_int_t ngx_http_milvus_cdc_text_send(ngx_http_milvus_cdc_text_t *t,
+    ngx_http_request_t *r, ngx_uint_t status, const char *type);
+
+
+/* ---- decoding (.._decode.c) -------------------------------------------- */
+
+typedef enum {
+    NGX_HTTP_MILVUS_CDC_STRING = 0,
+    NGX_HTTP_MILVUS_CDC_SECRET,              /* a string not to be shown */
+    NGX_HTTP_MILVUS_CDC_INT,
+    NGX_HTTP_MILVUS_CDC_BOOL,
+    NGX_HTTP_MILVUS_CDC_STRUCT,
+    NGX_HTTP_MILVUS_CDC_LIST,                /* of STRUCT */
+    NGX_HTTP_MILVUS_CDC_MAP,                 /* name -> string */
+    NGX_HTTP_MILVUS_CDC_MAP_LIST,            /* name -> LIST */
+    NGX_HTTP_MILVUS_CDC_ANY_MAP              /* left as it is */
+} ngx_http_milvus_cdc_kind_e;
+
+
+struct ngx_http_milvus_cdc_field_s {
+    const char                        *name; /* NULL: end of the table */
+    ngx_http_milvus_cdc_kind_e         kind;
+    const ngx_http_milvus_cdc_field_t *fields;
+};
+
+
+/*
+ * A new object with the fields of the table only, names as in the table.
+ * Errors go to *errs, an array of strings that are ready for the answer.
+ * NULL: no memory.
+ */
+json_t *ngx_http_milvus_cdc_decode(const ngx_http_milvus_cdc_field_t *fields,
+    json_t *in, const char *path, json_t *errs);
+
+/* the value of that name, or of one that differs in case only */
+json_t *ngx_http_milvus_cdc_member(json_t *obj, const char *name);
+
+
+/* ---- one request ---------------------------------------------------------- */
+
+typedef struct {
+    const char                        *name;
+    ngx_int_t                        (*handler)(ngx_http_milvus_cdc_ctx_t *c);
+    const ngx_http_milvus_cdc_field_t *fields;
+} ngx_http_milvus_cdc_type_t;
+
+
+struct ngx_http_milvus_cdc_ctx_s {
+    ngx_http_request_t                *request;
+    ngx_http_milvus_cdc_main_conf_t   *mcf;
+    ngx_http_milvus_cdc_loc_conf_t    *lcf;
+    const ngx_http_milvus_cdc_type_t  *type;
+    json_t                            *data;     /* decoded request_data */
+    ngx_event_t                        timer;
+    ngx_msec_t                         deadline;
+
+    /* waiting for the zone: what to try again */
+    ngx_int_t                        (*retry)(ngx_http_milvus_cdc_ctx_t *c);
+
+    /* the store */
+    ngx_http_milvus_cdc_frames_t       frames;
+    ngx_str_t                          frame;
+    ngx_msec_t                         last;     /* no resend after it */
+    unsigned                           sent:1;
+    unsigned                           idempotent:1;
+};
+
+
+/* rows of the type table; each returns what finalize_request() takes, or
+ * NGX_AGAIN when the request goes on */
+
+ngx_int_t ngx_http_milvus_cdc_create(ngx_http_milvus_cdc_ctx_t *c);
+ngx_int_t ngx_http_milvus_cdc_control(ngx_http_milvus_cdc_ctx_t *c);
+ngx_int_t ngx_http_milvus_cdc_get(ngx_http_milvus_cdc_ctx_t *c);
+ngx_int_t ngx_http_milvus_cdc_list(ngx_http_milvus_cdc_ctx_t *c);
+ngx_int_t ngx_http_milvus_cdc_position(ngx_http_milvus_cdc_ctx_t *c);
+ngx_int_t ngx_http_milvus_cdc_maintenance(ngx_http_milvus_cdc_ctx_t *c);
+
+extern const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_create_fields[];
+
+
+/* {"code":200,"data":...}; NULL: {} */
+ngx_int_t ngx_http_milvus_cdc_answer(ngx_http_milvus_cdc_ctx_t *c,
+    const u_char *data, size_t len);
+
+/* {"code":N,"message":"..."} from the error table; arguments as printf() */
+ngx_int_t ngx_http_milvus_cdc_error(ngx_http_milvus_cdc_ctx_t *c,
+    cdc_error_e err, ...);
+
+/* the same with a finished text */
+ngx_int_t ngx_http_milvus_cdc_error_text(ngx_http_milvus_cdc_ctx_t *c,
+    cdc_error_e err, const char *text, size_t len);
+
+/* calls c->retry every 20 ms until milvus_cdc_timeout; NGX_AGAIN, or an
+ * answer when that is over */
+ngx_int_t ngx_http_milvus_cdc_wait(ngx_http_milvus_cdc_ctx_t *c);
+
+/* sends {request_type, request_data, source} and passes the answer on;
+ * "extra" is what the store may take beside milvus_cdc_timeout */
+ngx_int_t ngx_http_milvus_cdc_store(ngx_http_milvus_cdc_ctx_t *c,
+    ngx_uint_t idempotent, ngx_msec_t extra);
+
+/* ends the request from an event handler */
+void ngx_http_milvus_cdc_finalize(ngx_http_milvus_cdc_ctx_t *c, ngx_int_t rc);
+
+/* releases what is not in the request's pool; the request's cleanup */
+void ngx_http_milvus_cdc_cleanup(void *data);
+
+
+/* ---- the table as text (.._task.c) ---------------------------------------- */
+
+/* why the task does not replicate as it should, or an empty string */
+void ngx_http_milvus_cdc_reason(ngx_http_milvus_cdc_slot_t *slot,
+    ngx_str_t *reason);
+const char *ngx_http_milvus_cdc_state(ngx_uint_t state);
+
+/* one scratch slot for each process: they are too large for a stack */
+extern ngx_http_milvus_cdc_slot_t  ngx_http_milvus_cdc_scratch;
+
+uint64_t ngx_http_milvus_cdc_wall_ms(void);
+
+
+#endif /* NGX_HTTP_MILVUS_CDC_HTTP_H_INCLUDED */

@@ -1,0 +1,441 @@
+/*
+ * Metrics (Prometheus text) and health, both from the zone alone.
+ *
+ * Labels are bounded: a task's id, and states; a task that is deleted takes
+ * its series with it.
+ */
+
+#include "ngx_http_milvus_cdc_http.h"
+
+
+#define NGX_HTTP_MILVUS_CDC_BY_REQUEST  "manually pause through http interface"
+#define NGX_HTTP_MILVUS_CDC_STALE       3000    /* ms: reports come each 1 s */
+#define NGX_HTTP_MILVUS_CDC_PROM        "text/plain; version=0.0.4; "         \
+                                        "charset=utf-8"
+
+
+/* what a scrape takes of a slot */
+
+typedef struct {
+    uint64_t                     restarts;
+    ngx_uint_t                   state;
+    cdc_task_status_t            status;
+    char                         task_id[CDC_TASK_ID_MAX + 1];
+} ngx_http_milvus_cdc_row_t;
+
+
+typedef enum {
+    NGX_HTTP_MILVUS_CDC_U64,                /* of the status, as it is */
+    NGX_HTTP_MILVUS_CDC_U32,
+    NGX_HTTP_MILVUS_CDC_LAG,                /* ms -> s, growing while silent */
+    NGX_HTTP_MILVUS_CDC_AGE,                /* Unix ms -> s ago */
+    NGX_HTTP_MILVUS_CDC_FLAG,               /* 1 unless 0 */
+    NGX_HTTP_MILVUS_CDC_STATE,
+    NGX_HTTP_MILVUS_CDC_RESTARTS
+} ngx_http_milvus_cdc_metric_e;
+
+
+typedef struct {
+    const char                    *name;
+    const char                    *type;
+    const char                    *help;
+    ngx_http_milvus_cdc_metric_e   kind;
+    size_t                         offset;
+} ngx_http_milvus_cdc_metric_t;
+
+
+static ngx_int_t ngx_http_milvus_cdc_get_only(ngx_http_request_t *r);
+static ngx_int_t ngx_http_milvus_cdc_rows(ngx_http_request_t *r,
+    ngx_http_milvus_cdc_main_conf_t *mcf, ngx_http_milvus_cdc_row_t **rows);
+static void ngx_http_milvus_cdc_metric(ngx_http_milvus_cdc_text_t *t,
+    const ngx_http_milvus_cdc_metric_t *m, ngx_http_milvus_cdc_row_t *rows,
+    ngx_uint_t n);
+static void ngx_http_milvus_cdc_gauge(ngx_http_milvus_cdc_text_t *t,
+    const char *name, const char *type, const char *help, uint64_t value);
+
+
+#define ngx_http_milvus_cdc_status_field(field)                               \
+    offsetof(cdc_task_status_t, field)
+
+
+static const ngx_http_milvus_cdc_metric_t  ngx_http_milvus_cdc_metrics[] = {
+
+    { "task_state", "gauge", "State of a task: 0 initial, 1 running, "
+      "2 paused.", NGX_HTTP_MILVUS_CDC_STATE, 0 },
+
+    { "lag_seconds", "gauge", "Newest time of the source's log minus the time "
+      "up to which the target has acknowledged.",
+      NGX_HTTP_MILVUS_CDC_LAG, ngx_http_milvus_cdc_status_field(lag_ms) },
+
+    { "rows_in_total", "counter", "Rows read from the source's log.",
+      NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(rows_in) },
+
+    { "rows_out_total", "counter", "Rows that the target has acknowledged.",
+      NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(rows_out) },
+
+    { "bytes_in_total", "counter", "Bytes read from the source's log.",
+      NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(bytes_in) },
+
+    { "bytes_out_total", "counter", "Bytes that the target has acknowledged.",
+      NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(bytes_out) },
+
+    { "requests_total", "counter", "Requests sent to the target.",
+      NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(requests) },
+
+    { "retries_total", "counter", "Requests to the target that were tried "
+      "again.",
+      NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(retries) },
+
+    { "restarts_total", "counter", "Starts of a task's replicator after it "
+      "had ended by itself.", NGX_HTTP_MILVUS_CDC_RESTARTS, 0 },
+
+    { "operations_total", "counter", "Operations applied on the target, such "
+      "as create, drop, index and load.",
+      NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(operations) },
+
+    { "rows_skipped_total", "counter", "Rows of collections and partitions "
+      "that are gone.",
+      NGX_HTTP_MILVUS_CDC_U64,
+      ngx_http_milvus_cdc_status_field(rows_skipped) },
+
+    { "rows_settled_total", "counter", "Rows sent again as delete and insert "
+      "because their first sending was in doubt.",
+      NGX_HTTP_MILVUS_CDC_U64,
+      ngx_http_milvus_cdc_status_field(rows_settled) },
+
+    { "buffered_bytes", "gauge", "Bytes read and not acknowledged yet.",
+      NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(buffered) },
+
+    { "checkpoint_age_seconds", "gauge", "Time since the last checkpoint.",
+      NGX_HTTP_MILVUS_CDC_AGE,
+      ngx_http_milvus_cdc_status_field(checkpoint_ms) },
+
+    { "report_age_seconds", "gauge", "Time since the replicator's last "
+      "report.",
+      NGX_HTTP_MILVUS_CDC_AGE, ngx_http_milvus_cdc_status_field(updated_ms) },
+
+    { "degraded", "gauge", "1 while a task is running and cannot proceed.",
+      NGX_HTTP_MILVUS_CDC_FLAG,
+      ngx_http_milvus_cdc_status_field(degraded_since_ms) },
+
+    { "collections", "gauge", "Collections that a task follows.",
+      NGX_HTTP_MILVUS_CDC_U32, ngx_http_milvus_cdc_status_field(collections) },
+
+    { "channels", "gauge", "Channels of the source's log that a task reads.",
+      NGX_HTTP_MILVUS_CDC_U32, ngx_http_milvus_cdc_status_field(channels) },
+
+    { "live", "gauge", "1 when a task has no backlog.",
+      NGX_HTTP_MILVUS_CDC_U32, ngx_http_milvus_cdc_status_field(live) },
+
+    { NULL, NULL, NULL, 0, 0 }
+};
+
+
+ngx_int_t
+ngx_http_milvus_cdc_metrics_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                            rc;
+    ngx_uint_t                           i, ready, n, states[3];
+    ngx_http_milvus_cdc_row_t           *rows;
+    ngx_http_milvus_cdc_text_t           t;
+    ngx_http_milvus_cdc_main_conf_t     *mcf;
+    ngx_http_milvus_cdc_table_stat_t     st;
+    const ngx_http_milvus_cdc_metric_t  *m;
+
+    rc = ngx_http_milvus_cdc_get_only(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_milvus_cdc_module);
+
+    rc = ngx_http_milvus_cdc_rows(r, mcf, &rows);
+    if (rc < 0) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    n = rc;
+
+    ngx_memzero(states, sizeof(states));
+
+    for (i = 0; i < n; i++) {
+        states[rows[i].state]++;
+    }
+
+    ready = ngx_http_milvus_cdc_table_ready(mcf->zone);
+    ngx_http_milvus_cdc_table_stat(mcf->zone, &st);
+
+    ngx_http_milvus_cdc_text_init(&t, r->pool);
+
+    ngx_http_milvus_cdc_text_str(&t, "# HELP milvus_cdc_info The module.\n"
+                      "# TYPE milvus_cdc_info gauge\n"
+                      "milvus_cdc_info{version=\"" CDC_VERSION "\"} 1\n");
+
+    ngx_http_milvus_cdc_gauge(&t, "ready", "gauge", "1 when the task table "
+                              "shows every task of the store.", ready);
+
+    ngx_http_milvus_cdc_text_printf(&t,
+                      "# HELP milvus_cdc_task_num Tasks by state.\n"
+                      "# TYPE milvus_cdc_task_num gauge\n"
+                      "milvus_cdc_task_num{task_state=\"Initial\"} %ui\n"
+                      "milvus_cdc_task_num{task_state=\"Running\"} %ui\n"
+                      "milvus_cdc_task_num{task_state=\"Paused\"} %ui\n",
+                      states[CDC_TASK_INITIAL], states[CDC_TASK_RUNNING],
+                      states[CDC_TASK_PAUSED]);
+
+    ngx_http_milvus_cdc_gauge(&t, "zone_slots", "gauge", "Tasks that the zone "
+                              "has room for.", st.slots);
+    ngx_http_milvus_cdc_gauge(&t, "zone_slots_used", "gauge", "Tasks in the "
+                              "zone.", st.used);
+    ngx_http_milvus_cdc_gauge(&t, "store_restarts_total", "counter", "Starts "
+                              "of the store after it had ended by itself.",
+                              st.store_restarts);
+    ngx_http_milvus_cdc_gauge(&t, "supervisor_takeovers_total", "counter",
+                              "Starts of a supervisor.", st.takeovers);
+
+    for (m = ngx_http_milvus_cdc_metrics; m->name; m++) {
+        ngx_http_milvus_cdc_metric(&t, m, rows, n);
+    }
+
+    return ngx_http_milvus_cdc_text_send(&t, r, NGX_HTTP_OK,
+                                         NGX_HTTP_MILVUS_CDC_PROM);
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                         rc;
+    ngx_str_t                         reason;
+    ngx_uint_t                        i, bad, running, paused;
+    ngx_http_milvus_cdc_slot_t       *slot;
+    ngx_http_milvus_cdc_text_t        t, list;
+    ngx_http_milvus_cdc_main_conf_t  *mcf;
+
+    rc = ngx_http_milvus_cdc_get_only(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_milvus_cdc_module);
+    slot = &ngx_http_milvus_cdc_scratch;
+
+    ngx_http_milvus_cdc_text_init(&t, r->pool);
+    ngx_http_milvus_cdc_text_init(&list, r->pool);
+
+    bad = 0;
+    running = 0;
+    paused = 0;
+
+    rc = ngx_http_milvus_cdc_table_ready(mcf->zone) ? NGX_OK : NGX_AGAIN;
+
+    for (i = 0; rc != NGX_AGAIN; i++) {
+        rc = ngx_http_milvus_cdc_table_read(mcf->zone, i, slot);
+
+        if (rc == NGX_DONE) {
+            break;
+        }
+
+        if (rc != NGX_OK) {
+            continue;
+        }
+
+        running += (slot->record.state == CDC_TASK_RUNNING);
+        paused += (slot->record.state == CDC_TASK_PAUSED);
+
+        ngx_http_milvus_cdc_reason(slot, &reason);
+
+        if (reason.len == 0
+            || (slot->record.state == CDC_TASK_PAUSED
+                && ngx_strcmp(reason.data, NGX_HTTP_MILVUS_CDC_BY_REQUEST)
+                   == 0))
+        {
+            continue;
+        }
+
+        ngx_http_milvus_cdc_text_str(&list, bad++ ? ",{\"task_id\":"
+                                                  : "{\"task_id\":");
+        ngx_http_milvus_cdc_text_json(&list, slot->record.task_id,
+                                      ngx_strlen(slot->record.task_id));
+        ngx_http_milvus_cdc_text_printf(&list, ",\"state\":\"%s\",\"reason\":",
+                            ngx_http_milvus_cdc_state(slot->record.state));
+        ngx_http_milvus_cdc_text_json(&list, reason.data, reason.len);
+        ngx_http_milvus_cdc_text_str(&list, "}");
+    }
+
+    if (rc == NGX_AGAIN) {
+        ngx_http_milvus_cdc_text_str(&t, "{\"status\":\"starting\"}\n");
+
+        return ngx_http_milvus_cdc_text_send(&t, r,
+                                             NGX_HTTP_SERVICE_UNAVAILABLE,
+                                             "application/json");
+    }
+
+    ngx_http_milvus_cdc_text_printf(&t, "{\"status\":\"%s\",\"running\":%ui,"
+                                    "\"paused\":%ui",
+                                    bad ? "degraded" : "ok", running, paused);
+
+    if (bad) {
+        ngx_http_milvus_cdc_text_str(&t, ",\"tasks\":[");
+        ngx_http_milvus_cdc_text_append(&t, &list);
+        ngx_http_milvus_cdc_text_str(&t, "]");
+    }
+
+    ngx_http_milvus_cdc_text_str(&t, "}\n");
+
+    return ngx_http_milvus_cdc_text_send(&t, r,
+                                         bad ? NGX_HTTP_SERVICE_UNAVAILABLE
+                                             : NGX_HTTP_OK,
+                                         "application/json");
+}
+
+
+static ngx_int_t
+ngx_http_milvus_cdc_get_only(ngx_http_request_t *r)
+{
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    return ngx_http_discard_request_body(r);
+}
+
+
+/* the number of rows; torn slots are left out of a scrape */
+
+static ngx_int_t
+ngx_http_milvus_cdc_rows(ngx_http_request_t *r,
+    ngx_http_milvus_cdc_main_conf_t *mcf, ngx_http_milvus_cdc_row_t **rows)
+{
+    ngx_int_t                    rc;
+    ngx_uint_t                   i, n;
+    ngx_http_milvus_cdc_row_t   *row;
+    ngx_http_milvus_cdc_slot_t  *slot;
+
+    slot = &ngx_http_milvus_cdc_scratch;
+
+    *rows = ngx_palloc(r->pool,
+                       CDC_MAX_TASKS * sizeof(ngx_http_milvus_cdc_row_t));
+    if (*rows == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = 0;
+
+    for (i = 0; n < CDC_MAX_TASKS; i++) {
+        rc = ngx_http_milvus_cdc_table_read(mcf->zone, i, slot);
+
+        if (rc == NGX_DONE) {
+            break;
+        }
+
+        if (rc != NGX_OK) {
+            continue;
+        }
+
+        row = &(*rows)[n++];
+        row->restarts = slot->restarts;
+        row->state = ngx_min(slot->record.state, CDC_TASK_PAUSED);
+        row->status = slot->status;
+        ngx_memcpy(row->task_id, slot->record.task_id, CDC_TASK_ID_MAX + 1);
+    }
+
+    return n;
+}
+
+
+static void
+ngx_http_milvus_cdc_metric(ngx_http_milvus_cdc_text_t *t,
+    const ngx_http_milvus_cdc_metric_t *m, ngx_http_milvus_cdc_row_t *rows,
+    ngx_uint_t n)
+{
+    u_char      *p;
+    double       d;
+    uint64_t     v, now;
+    ngx_uint_t   i, seconds;
+
+    ngx_http_milvus_cdc_text_printf(t, "# HELP milvus_cdc_%s %s\n"
+                                    "# TYPE milvus_cdc_%s %s\n",
+                                    m->name, m->help, m->name, m->type);
+
+    now = ngx_http_milvus_cdc_wall_ms();
+
+    for (i = 0; i < n; i++) {
+        p = (u_char *) &rows[i].status + m->offset;
+        seconds = 0;
+
+        switch (m->kind) {
+
+        case NGX_HTTP_MILVUS_CDC_STATE:
+            v = rows[i].state;
+            break;
+
+        case NGX_HTTP_MILVUS_CDC_RESTARTS:
+            v = rows[i].restarts;
+            break;
+
+        case NGX_HTTP_MILVUS_CDC_U32:
+            v = *(uint32_t *) p;
+            break;
+
+        case NGX_HTTP_MILVUS_CDC_FLAG:
+            v = (*(uint64_t *) p != 0);
+            break;
+
+        case NGX_HTTP_MILVUS_CDC_AGE:
+            v = *(uint64_t *) p;
+
+            if (v == 0) {
+                continue;
+            }
+
+            v = now > v ? now - v : 0;
+            seconds = 1;
+            break;
+
+        case NGX_HTTP_MILVUS_CDC_LAG:
+
+            /* nothing is known before the first report; and a lag must not
+             * look healthy because nobody measures it any more */
+
+            if (rows[i].status.updated_ms == 0) {
+                continue;
+            }
+
+            v = *(uint64_t *) p;
+
+            if (now > rows[i].status.updated_ms + NGX_HTTP_MILVUS_CDC_STALE) {
+                v += now - rows[i].status.updated_ms;
+            }
+
+            seconds = 1;
+            break;
+
+        default:
+            v = *(uint64_t *) p;
+            break;
+        }
+
+        ngx_http_milvus_cdc_text_printf(t, "milvus_cdc_%s{task_id=\"%s\"} ",
+                                        m->name, rows[i].task_id);
+
+        if (seconds) {
+            d = (double) v / 1000;
+            ngx_http_milvus_cdc_text_printf(t, "%.3f\n", d);
+
+        } else {
+            ngx_http_milvus_cdc_text_printf(t, "%uL\n", v);
+        }
+    }
+}
+
+
+static void
+ngx_http_milvus_cdc_gauge(ngx_http_milvus_cdc_text_t *t, const char *name,
+    const char *type, const char *help, uint64_t value)
+{
+    ngx_http_milvus_cdc_text_printf(t, "# HELP milvus_cdc_%s %s\n"
+                                    "# TYPE milvus_cdc_%s %s\n"
+                                    "milvus_cdc_%s %uL\n",
+                                    name, help, name, type, name, value);
+}

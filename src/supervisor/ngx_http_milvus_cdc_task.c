@@ -1,0 +1,440 @@
+/*
+ * Tasks, and the frames between store and replicators.
+ *
+ * The store is the truth and the supervisor its hands: a task exists here
+ * from the first TASK frame to GONE.  Frames of a replicator that the store
+ * must not miss (ASK, FAILED) are kept until their answer and sent again to
+ * each new store, because a store may be killed with one in its socket.
+ *
+ * A replicator that has reported FAILED is not started again until the store
+ * has sent a newer TASK: Paused with that reason, or Running after a resume.
+ */
+
+#include "ngx_http_milvus_cdc_supervisor.h"
+
+
+static ngx_int_t ngx_http_milvus_cdc_on_task(
+    ngx_http_milvus_cdc_supervisor_t *sv, cdc_frame_t *f, u_char *payload);
+static void ngx_http_milvus_cdc_on_gone(ngx_http_milvus_cdc_supervisor_t *sv,
+    cdc_frame_t *f, u_char *payload);
+static void ngx_http_milvus_cdc_on_synced(
+    ngx_http_milvus_cdc_supervisor_t *sv);
+static void ngx_http_milvus_cdc_on_config(
+    ngx_http_milvus_cdc_supervisor_t *sv, cdc_frame_t *f, u_char *payload);
+static void ngx_http_milvus_cdc_on_failed(
+    ngx_http_milvus_cdc_supervisor_t *sv, ngx_http_milvus_cdc_task_t *task,
+    cdc_frame_t *f, u_char *payload);
+static void ngx_http_milvus_cdc_task_apply(ngx_http_milvus_cdc_task_t *task);
+static void ngx_http_milvus_cdc_task_end(
+    ngx_http_milvus_cdc_supervisor_t *sv, ngx_http_milvus_cdc_task_t *task);
+static ngx_http_milvus_cdc_task_t *ngx_http_milvus_cdc_task_find(
+    ngx_http_milvus_cdc_supervisor_t *sv, u_char *id);
+static void ngx_http_milvus_cdc_task_free(ngx_http_milvus_cdc_task_t *task);
+
+
+void
+ngx_http_milvus_cdc_store_started(ngx_http_milvus_cdc_supervisor_t *sv)
+{
+    ngx_queue_t                 *q;
+    ngx_http_milvus_cdc_task_t  *task;
+
+    ngx_http_milvus_cdc_table_sync_begin(sv->conf->zone,
+                                         sv->store.failures != 0);
+
+    for (q = ngx_queue_head(&sv->tasks);
+         q != ngx_queue_sentinel(&sv->tasks);
+         q = ngx_queue_next(q))
+    {
+        task = ngx_queue_data(q, ngx_http_milvus_cdc_task_t, queue);
+        task->seen = 0;
+
+        if (task->asked) {
+            (void) ngx_http_milvus_cdc_frames_send(&sv->store.frames,
+                                   CDC_FRAME_ASK, task->ask_id,
+                                   task->id.data, task->id.len);
+        }
+
+        if (task->failed.data) {
+            (void) ngx_http_milvus_cdc_frames_send(&sv->store.frames,
+                                   CDC_FRAME_FAILED, 0,
+                                   task->failed.data, task->failed.len);
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_store_frame(ngx_http_milvus_cdc_frames_t *fr,
+    cdc_frame_t *f, u_char *payload)
+{
+    ngx_http_milvus_cdc_supervisor_t  *sv;
+
+    sv = &ngx_http_milvus_cdc_sv;
+
+    switch (f->type) {
+
+    case CDC_FRAME_TASK:
+        if (ngx_http_milvus_cdc_on_task(sv, f, payload) != NGX_OK) {
+            break;
+        }
+
+        return NGX_OK;
+
+    case CDC_FRAME_GONE:
+        ngx_http_milvus_cdc_on_gone(sv, f, payload);
+        return NGX_OK;
+
+    case CDC_FRAME_SYNCED:
+        ngx_http_milvus_cdc_on_synced(sv);
+        return NGX_OK;
+
+    case CDC_FRAME_CONFIG:
+        ngx_http_milvus_cdc_on_config(sv, f, payload);
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ALERT, sv->log, 0,
+                  "milvus_cdc: bad frame of type %ui and %uD bytes from the "
+                  "store", (ngx_uint_t) f->type, f->len);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_replicator_frame(ngx_http_milvus_cdc_frames_t *fr,
+    cdc_frame_t *f, u_char *payload)
+{
+    ngx_http_milvus_cdc_task_t        *task;
+    ngx_http_milvus_cdc_helper_t      *h;
+    ngx_http_milvus_cdc_supervisor_t  *sv;
+
+    h = fr->data;
+    task = h->task;
+    sv = &ngx_http_milvus_cdc_sv;
+
+    switch (f->type) {
+
+    case CDC_FRAME_ASK:
+        task->asked = 1;
+        task->ask_id = f->id;
+
+        (void) ngx_http_milvus_cdc_frames_send(&sv->store.frames,
+                                               CDC_FRAME_ASK, f->id,
+                                               task->id.data, task->id.len);
+        return NGX_OK;
+
+    case CDC_FRAME_STATUS:
+        if (f->len != sizeof(cdc_task_status_t)) {
+            break;
+        }
+
+        ((cdc_task_status_t *) payload)->degraded[CDC_REASON_MAX - 1] = '\0';
+
+        ngx_http_milvus_cdc_table_status(sv->conf->zone, &task->id,
+                                         (cdc_task_status_t *) payload);
+        return NGX_OK;
+
+    case CDC_FRAME_FAILED:
+        ngx_http_milvus_cdc_on_failed(sv, task, f, payload);
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ALERT, sv->log, 0,
+                  "milvus_cdc: bad frame of type %ui and %uD bytes from the "
+                  "replicator of task %V",
+                  (ngx_uint_t) f->type, f->len, &task->id);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_task_ended(ngx_http_milvus_cdc_task_t *task,
+    ngx_uint_t by_request)
+{
+    ngx_http_milvus_cdc_supervisor_t  *sv;
+
+    sv = &ngx_http_milvus_cdc_sv;
+
+    task->asked = 0;
+    task->restart = 0;
+
+    if (task->gone || !task->wanted) {
+        ngx_http_milvus_cdc_task_end(sv, task);
+        return NGX_DONE;
+    }
+
+    /* resumed, or changed, while it was draining */
+
+    if (by_request) {
+        return NGX_OK;
+    }
+
+    if (task->failed.data) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_milvus_cdc_table_restarted(sv->conf->zone, &task->id);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_milvus_cdc_on_task(ngx_http_milvus_cdc_supervisor_t *sv,
+    cdc_frame_t *f, u_char *payload)
+{
+    cdc_task_record_t           *rec;
+    ngx_http_milvus_cdc_task_t  *task;
+
+    rec = (cdc_task_record_t *) payload;
+
+    if (f->len != sizeof(cdc_task_record_t)
+        || rec->list_len > CDC_DOC_MAX || rec->get_len > CDC_DOC_MAX
+        || rec->task_id[0] == '\0')
+    {
+        return NGX_ERROR;
+    }
+
+    rec->task_id[CDC_TASK_ID_MAX] = '\0';
+    rec->reason[CDC_REASON_MAX - 1] = '\0';
+
+    if (ngx_http_milvus_cdc_table_put(sv->conf->zone, rec) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ALERT, sv->log, 0,
+                      "milvus_cdc: no room in milvus_cdc_zone for task %s, "
+                      "which runs but is not shown: enlarge the zone",
+                      rec->task_id);
+    }
+
+    (void) ngx_http_milvus_cdc_frames_send(&sv->store.frames, CDC_FRAME_ACK,
+                                           f->id, NULL, 0);
+
+    task = ngx_http_milvus_cdc_task_find(sv, (u_char *) rec->task_id);
+
+    if (task == NULL) {
+        task = ngx_calloc(sizeof(ngx_http_milvus_cdc_task_t), sv->log);
+        if (task == NULL) {
+            return NGX_OK;
+        }
+
+        ngx_memcpy(task->name, rec->task_id, CDC_TASK_ID_MAX + 1);
+        task->id.data = task->name;
+        task->id.len = ngx_strlen(task->name);
+
+        ngx_http_milvus_cdc_helper_init(sv, &task->helper, task);
+        ngx_queue_insert_tail(&sv->tasks, &task->queue);
+
+    } else if (task->revision != rec->revision || task->gone) {
+
+        /* the same id, made again after GONE, is another task */
+
+        task->restart = task->helper.running && !task->helper.stopping;
+
+        ngx_free(task->failed.data);
+        ngx_str_null(&task->failed);
+        task->gone = 0;
+    }
+
+    task->revision = rec->revision;
+    task->wanted = (rec->state == CDC_TASK_RUNNING);
+    task->seen = 1;
+
+    ngx_http_milvus_cdc_task_apply(task);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_milvus_cdc_task_apply(ngx_http_milvus_cdc_task_t *task)
+{
+    ngx_http_milvus_cdc_helper_t  *h;
+
+    h = &task->helper;
+
+    if (task->failed.data) {
+        return;
+    }
+
+    if (!task->wanted || task->restart) {
+        task->restart = 0;
+        ngx_http_milvus_cdc_helper_stop(h);
+        return;
+    }
+
+    /* stopping: started again when it has ended; a back-off goes on */
+
+    if (!h->running && !h->timer.timer_set) {
+        ngx_http_milvus_cdc_helper_start(h);
+    }
+}
+
+
+static void
+ngx_http_milvus_cdc_on_gone(ngx_http_milvus_cdc_supervisor_t *sv,
+    cdc_frame_t *f, u_char *payload)
+{
+    ngx_str_t                    id;
+    ngx_http_milvus_cdc_task_t  *task;
+
+    id.data = payload;
+    id.len = f->len;
+
+    ngx_http_milvus_cdc_table_remove(sv->conf->zone, &id);
+
+    (void) ngx_http_milvus_cdc_frames_send(&sv->store.frames, CDC_FRAME_ACK,
+                                           f->id, NULL, 0);
+
+    task = ngx_http_milvus_cdc_task_find(sv, payload);
+
+    if (task == NULL) {
+        (void) ngx_http_milvus_cdc_frames_send(&sv->store.frames,
+                                               CDC_FRAME_STOPPED, 0,
+                                               id.data, id.len);
+        return;
+    }
+
+    task->gone = 1;
+    task->wanted = 0;
+
+    if (task->helper.running) {
+        ngx_http_milvus_cdc_helper_stop(&task->helper);
+        return;
+    }
+
+    ngx_http_milvus_cdc_task_end(sv, task);
+}
+
+
+/* the store has named every task that there is: forget the others */
+
+static void
+ngx_http_milvus_cdc_on_synced(ngx_http_milvus_cdc_supervisor_t *sv)
+{
+    ngx_queue_t                 *q, *next;
+    ngx_http_milvus_cdc_task_t  *task;
+
+    ngx_http_milvus_cdc_table_sync_end(sv->conf->zone);
+
+    for (q = ngx_queue_head(&sv->tasks);
+         q != ngx_queue_sentinel(&sv->tasks);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        task = ngx_queue_data(q, ngx_http_milvus_cdc_task_t, queue);
+
+        if (task->seen) {
+            continue;
+        }
+
+        task->gone = 1;
+        task->wanted = 0;
+
+        if (task->helper.running) {
+            ngx_http_milvus_cdc_helper_stop(&task->helper);
+
+        } else {
+            ngx_http_milvus_cdc_task_end(sv, task);
+        }
+    }
+
+    ngx_log_error(NGX_LOG_INFO, sv->log, 0,
+                  "milvus_cdc: the task table is in step with the store");
+}
+
+
+/* secrets inside: passed on at once, wiped by the frames' owner */
+
+static void
+ngx_http_milvus_cdc_on_config(ngx_http_milvus_cdc_supervisor_t *sv,
+    cdc_frame_t *f, u_char *payload)
+{
+    ngx_http_milvus_cdc_task_t  *task;
+
+    task = ngx_http_milvus_cdc_task_find(sv, payload);
+
+    if (task == NULL || !task->asked || !task->helper.running) {
+        return;
+    }
+
+    task->asked = 0;
+
+    (void) ngx_http_milvus_cdc_frames_send(&task->helper.frames,
+                                           CDC_FRAME_CONFIG, f->id, payload,
+                                           f->len);
+}
+
+
+static void
+ngx_http_milvus_cdc_on_failed(ngx_http_milvus_cdc_supervisor_t *sv,
+    ngx_http_milvus_cdc_task_t *task, cdc_frame_t *f, u_char *payload)
+{
+    size_t  len;
+
+    len = ngx_min(f->len, sizeof(task->name) + CDC_REASON_MAX);
+
+    ngx_free(task->failed.data);
+
+    task->failed.len = len;
+    task->failed.data = ngx_alloc(len + 1, sv->log);
+
+    if (task->failed.data) {
+        ngx_memcpy(task->failed.data, payload, len);
+    }
+
+    (void) ngx_http_milvus_cdc_frames_send(&sv->store.frames,
+                                           CDC_FRAME_FAILED, f->id, payload,
+                                           len);
+}
+
+
+/* no process is left of a task that is paused or gone */
+
+static void
+ngx_http_milvus_cdc_task_end(ngx_http_milvus_cdc_supervisor_t *sv,
+    ngx_http_milvus_cdc_task_t *task)
+{
+    (void) ngx_http_milvus_cdc_frames_send(&sv->store.frames,
+                                           CDC_FRAME_STOPPED, 0,
+                                           task->id.data, task->id.len);
+
+    if (task->gone) {
+        ngx_http_milvus_cdc_task_free(task);
+    }
+}
+
+
+static ngx_http_milvus_cdc_task_t *
+ngx_http_milvus_cdc_task_find(ngx_http_milvus_cdc_supervisor_t *sv, u_char *id)
+{
+    ngx_queue_t                 *q;
+    ngx_http_milvus_cdc_task_t  *task;
+
+    for (q = ngx_queue_head(&sv->tasks);
+         q != ngx_queue_sentinel(&sv->tasks);
+         q = ngx_queue_next(q))
+    {
+        task = ngx_queue_data(q, ngx_http_milvus_cdc_task_t, queue);
+
+        if (ngx_strcmp(task->name, id) == 0) {
+            return task;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_http_milvus_cdc_task_free(ngx_http_milvus_cdc_task_t *task)
+{
+    if (task->helper.timer.timer_set) {
+        ngx_del_timer(&task->helper.timer);
+    }
+
+    ngx_queue_remove(&task->queue);
+
+    ngx_free(task->failed.data);
+    ngx_free(task);
+}

@@ -1,0 +1,466 @@
+/*
+ * The task table.
+ *
+ * A fixed array of slots behind a header, both in one slab allocation.  The
+ * number of slots follows from the zone's size alone, so that a reload may
+ * change milvus_cdc_max_tasks and keep the zone.
+ *
+ * A writer makes "seq" odd, copies, and makes it even, all under the slab
+ * mutex.  When it is killed in between, nginx's SIGCHLD handler releases the
+ * mutex and the slot stays odd: readers then answer "not ready" until the
+ * next supervisor's store has sent the task again, which is milliseconds.
+ *
+ * The table outlives its writer.  After a kill or a reload the old content
+ * stays readable ("ready" is not taken back) while the new store sends its
+ * tasks; sync_end() drops the ones that it did not name.
+ */
+
+#include "ngx_http_milvus_cdc_table.h"
+
+
+#define NGX_HTTP_MILVUS_CDC_MAGIC  0x4344434d      /* "MCDC" */
+
+
+typedef struct {
+    uint32_t                     magic;
+    uint32_t                     layout;
+    uint32_t                     slot_size;
+    uint32_t                     nslots;
+    uint32_t                     epoch;
+    uint32_t                     ready;
+    uint64_t                     store_restarts;
+    uint64_t                     takeovers;
+    ngx_http_milvus_cdc_slot_t   slots[1];
+} ngx_http_milvus_cdc_table_t;
+
+
+static ngx_http_milvus_cdc_slot_t *ngx_http_milvus_cdc_table_lookup(
+    ngx_http_milvus_cdc_table_t *t, ngx_str_t *id);
+static void ngx_http_milvus_cdc_slot_open(ngx_http_milvus_cdc_slot_t *slot);
+static void ngx_http_milvus_cdc_slot_close(ngx_http_milvus_cdc_slot_t *slot);
+
+
+#define ngx_http_milvus_cdc_pool(zone)   ((ngx_slab_pool_t *) (zone)->shm.addr)
+#define ngx_http_milvus_cdc_table(zone)                                       \
+    ((ngx_http_milvus_cdc_table_t *) ngx_http_milvus_cdc_pool(zone)->data)
+
+
+static size_t
+ngx_http_milvus_cdc_table_bytes(ngx_uint_t slots)
+{
+    return offsetof(ngx_http_milvus_cdc_table_t, slots)
+           + slots * sizeof(ngx_http_milvus_cdc_slot_t);
+}
+
+
+size_t
+ngx_http_milvus_cdc_table_size(ngx_uint_t tasks)
+{
+    size_t  pages;
+
+    /* the slab pool keeps a descriptor for each page, and its own header */
+
+    pages = ngx_http_milvus_cdc_table_bytes(tasks) / ngx_pagesize + 1;
+
+    return ngx_align((pages + 4) * ngx_pagesize
+                     + pages * sizeof(ngx_slab_page_t), ngx_pagesize);
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_table_init(ngx_shm_zone_t *zone, void *data)
+{
+    ngx_uint_t                    n;
+    ngx_slab_pool_t              *pool;
+    ngx_http_milvus_cdc_table_t  *t;
+
+    pool = ngx_http_milvus_cdc_pool(zone);
+
+    /* on a reload this runs in the master while workers use the table */
+
+    if (data || zone->shm.exists) {
+        t = pool->data;
+
+        if (t == NULL
+            || t->magic != NGX_HTTP_MILVUS_CDC_MAGIC
+            || t->layout != NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT
+            || t->slot_size != sizeof(ngx_http_milvus_cdc_slot_t))
+        {
+            ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
+                          "milvus_cdc_zone \"%V\" was made by another version "
+                          "of the module: restart or upgrade nginx instead of "
+                          "reloading it, or name another zone",
+                          &zone->shm.name);
+            return NGX_ERROR;
+        }
+
+        return NGX_OK;
+    }
+
+    for (n = CDC_MAX_TASKS; n > 1; n--) {
+        if (ngx_http_milvus_cdc_table_size(n) <= zone->shm.size) {
+            break;
+        }
+    }
+
+    t = ngx_slab_calloc(pool, ngx_http_milvus_cdc_table_bytes(n));
+    if (t == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
+                      "milvus_cdc_zone \"%V\" is too small",
+                      &zone->shm.name);
+        return NGX_ERROR;
+    }
+
+    t->magic = NGX_HTTP_MILVUS_CDC_MAGIC;
+    t->layout = NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT;
+    t->slot_size = sizeof(ngx_http_milvus_cdc_slot_t);
+    t->nslots = n;
+
+    pool->data = t;
+    pool->log_nomem = 0;
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_milvus_cdc_table_ready(ngx_shm_zone_t *zone)
+{
+    ngx_uint_t  ready;
+
+    ngx_shmtx_lock(&ngx_http_milvus_cdc_pool(zone)->mutex);
+    ready = ngx_http_milvus_cdc_table(zone)->ready;
+    ngx_shmtx_unlock(&ngx_http_milvus_cdc_pool(zone)->mutex);
+
+    return ready;
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_table_read(ngx_shm_zone_t *zone, ngx_uint_t i,
+    ngx_http_milvus_cdc_slot_t *slot)
+{
+    ngx_int_t                     rc;
+    ngx_slab_pool_t              *pool;
+    ngx_http_milvus_cdc_table_t  *t;
+
+    pool = ngx_http_milvus_cdc_pool(zone);
+    t = ngx_http_milvus_cdc_table(zone);
+
+    if (i >= t->nslots) {
+        return NGX_DONE;
+    }
+
+    ngx_shmtx_lock(&pool->mutex);
+
+    if (t->slots[i].seq & 1) {
+        rc = NGX_AGAIN;
+
+    } else if (!t->slots[i].in_use) {
+        rc = NGX_DECLINED;
+
+    } else {
+        ngx_memcpy(slot, &t->slots[i], sizeof(ngx_http_milvus_cdc_slot_t));
+        rc = NGX_OK;
+    }
+
+    ngx_shmtx_unlock(&pool->mutex);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_table_find(ngx_shm_zone_t *zone, ngx_str_t *id,
+    ngx_http_milvus_cdc_slot_t *slot)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    i;
+    ngx_slab_pool_t              *pool;
+    ngx_http_milvus_cdc_slot_t   *found;
+    ngx_http_milvus_cdc_table_t  *t;
+
+    pool = ngx_http_milvus_cdc_pool(zone);
+    t = ngx_http_milvus_cdc_table(zone);
+    rc = NGX_DECLINED;
+
+    ngx_shmtx_lock(&pool->mutex);
+
+    found = ngx_http_milvus_cdc_table_lookup(t, id);
+
+    if (found) {
+        ngx_memcpy(slot, found, sizeof(ngx_http_milvus_cdc_slot_t));
+        rc = NGX_OK;
+
+    } else {
+
+        /* a torn slot may be the one that is asked for */
+
+        for (i = 0; i < t->nslots; i++) {
+            if (t->slots[i].seq & 1) {
+                rc = NGX_AGAIN;
+                break;
+            }
+        }
+    }
+
+    ngx_shmtx_unlock(&pool->mutex);
+
+    return rc;
+}
+
+
+void
+ngx_http_milvus_cdc_table_stat(ngx_shm_zone_t *zone,
+    ngx_http_milvus_cdc_table_stat_t *st)
+{
+    ngx_uint_t                    i;
+    ngx_slab_pool_t              *pool;
+    ngx_http_milvus_cdc_table_t  *t;
+
+    pool = ngx_http_milvus_cdc_pool(zone);
+    t = ngx_http_milvus_cdc_table(zone);
+
+    ngx_shmtx_lock(&pool->mutex);
+
+    st->slots = t->nslots;
+    st->used = 0;
+    st->store_restarts = t->store_restarts;
+    st->takeovers = t->takeovers;
+
+    for (i = 0; i < t->nslots; i++) {
+        st->used += t->slots[i].in_use;
+    }
+
+    ngx_shmtx_unlock(&pool->mutex);
+}
+
+
+void
+ngx_http_milvus_cdc_table_sync_begin(ngx_shm_zone_t *zone, ngx_uint_t restart)
+{
+    ngx_slab_pool_t              *pool;
+    ngx_http_milvus_cdc_table_t  *t;
+
+    pool = ngx_http_milvus_cdc_pool(zone);
+    t = ngx_http_milvus_cdc_table(zone);
+
+    ngx_shmtx_lock(&pool->mutex);
+
+    t->epoch++;
+
+    if (restart) {
+        t->store_restarts++;
+
+    } else {
+        t->takeovers++;
+    }
+
+    ngx_shmtx_unlock(&pool->mutex);
+}
+
+
+void
+ngx_http_milvus_cdc_table_sync_end(ngx_shm_zone_t *zone)
+{
+    ngx_uint_t                    i;
+    ngx_slab_pool_t              *pool;
+    ngx_http_milvus_cdc_slot_t   *slot;
+    ngx_http_milvus_cdc_table_t  *t;
+
+    pool = ngx_http_milvus_cdc_pool(zone);
+    t = ngx_http_milvus_cdc_table(zone);
+
+    ngx_shmtx_lock(&pool->mutex);
+
+    for (i = 0; i < t->nslots; i++) {
+        slot = &t->slots[i];
+
+        if ((slot->in_use || (slot->seq & 1)) && slot->epoch != t->epoch) {
+            ngx_http_milvus_cdc_slot_open(slot);
+            slot->in_use = 0;
+            ngx_http_milvus_cdc_slot_close(slot);
+        }
+    }
+
+    t->ready = 1;
+
+    ngx_shmtx_unlock(&pool->mutex);
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
+{
+    uint64_t                      now;
+    ngx_int_t                     rc;
+    ngx_str_t                     id;
+    ngx_uint_t                    i;
+    ngx_time_t                   *tp;
+    ngx_slab_pool_t              *pool;
+    ngx_http_milvus_cdc_slot_t   *slot;
+    ngx_http_milvus_cdc_table_t  *t;
+
+    pool = ngx_http_milvus_cdc_pool(zone);
+    t = ngx_http_milvus_cdc_table(zone);
+
+    tp = ngx_timeofday();
+    now = (uint64_t) tp->sec * 1000 + tp->msec;
+
+    id.data = (u_char *) rec->task_id;
+    id.len = ngx_strlen(rec->task_id);
+
+    ngx_shmtx_lock(&pool->mutex);
+
+    slot = ngx_http_milvus_cdc_table_lookup(t, &id);
+
+    if (slot) {
+        ngx_http_milvus_cdc_slot_open(slot);
+
+        if (slot->record.state != rec->state) {
+            slot->since_ms = now;
+        }
+
+        rc = NGX_OK;
+
+    } else {
+        rc = NGX_DECLINED;
+
+        for (i = 0; i < t->nslots; i++) {
+            slot = &t->slots[i];
+
+            if (slot->in_use && !(slot->seq & 1)) {
+                continue;
+            }
+
+            ngx_http_milvus_cdc_slot_open(slot);
+
+            ngx_memzero(&slot->status, sizeof(cdc_task_status_t));
+            slot->generation++;
+            slot->restarts = 0;
+            slot->since_ms = now;
+            slot->in_use = 1;
+
+            rc = NGX_OK;
+            break;
+        }
+    }
+
+    if (rc == NGX_OK) {
+        ngx_memcpy(&slot->record, rec, sizeof(cdc_task_record_t));
+        slot->epoch = t->epoch;
+        ngx_http_milvus_cdc_slot_close(slot);
+    }
+
+    ngx_shmtx_unlock(&pool->mutex);
+
+    return rc;
+}
+
+
+void
+ngx_http_milvus_cdc_table_remove(ngx_shm_zone_t *zone, ngx_str_t *id)
+{
+    ngx_slab_pool_t             *pool;
+    ngx_http_milvus_cdc_slot_t  *slot;
+
+    pool = ngx_http_milvus_cdc_pool(zone);
+
+    ngx_shmtx_lock(&pool->mutex);
+
+    slot = ngx_http_milvus_cdc_table_lookup(ngx_http_milvus_cdc_table(zone),
+                                            id);
+    if (slot) {
+        ngx_http_milvus_cdc_slot_open(slot);
+        slot->in_use = 0;
+        ngx_http_milvus_cdc_slot_close(slot);
+    }
+
+    ngx_shmtx_unlock(&pool->mutex);
+}
+
+
+void
+ngx_http_milvus_cdc_table_status(ngx_shm_zone_t *zone, ngx_str_t *id,
+    cdc_task_status_t *st)
+{
+    ngx_slab_pool_t             *pool;
+    ngx_http_milvus_cdc_slot_t  *slot;
+
+    pool = ngx_http_milvus_cdc_pool(zone);
+
+    ngx_shmtx_lock(&pool->mutex);
+
+    slot = ngx_http_milvus_cdc_table_lookup(ngx_http_milvus_cdc_table(zone),
+                                            id);
+    if (slot) {
+        ngx_http_milvus_cdc_slot_open(slot);
+        ngx_memcpy(&slot->status, st, sizeof(cdc_task_status_t));
+        ngx_http_milvus_cdc_slot_close(slot);
+    }
+
+    ngx_shmtx_unlock(&pool->mutex);
+}
+
+
+void
+ngx_http_milvus_cdc_table_restarted(ngx_shm_zone_t *zone, ngx_str_t *id)
+{
+    ngx_slab_pool_t             *pool;
+    ngx_http_milvus_cdc_slot_t  *slot;
+
+    pool = ngx_http_milvus_cdc_pool(zone);
+
+    ngx_shmtx_lock(&pool->mutex);
+
+    slot = ngx_http_milvus_cdc_table_lookup(ngx_http_milvus_cdc_table(zone),
+                                            id);
+    if (slot) {
+        slot->restarts++;
+    }
+
+    ngx_shmtx_unlock(&pool->mutex);
+}
+
+
+/* a torn slot is nobody's: its id may be half of another one */
+
+static ngx_http_milvus_cdc_slot_t *
+ngx_http_milvus_cdc_table_lookup(ngx_http_milvus_cdc_table_t *t, ngx_str_t *id)
+{
+    ngx_uint_t                   i;
+    ngx_http_milvus_cdc_slot_t  *slot;
+
+    if (id->len == 0 || id->len > CDC_TASK_ID_MAX) {
+        return NULL;
+    }
+
+    for (i = 0; i < t->nslots; i++) {
+        slot = &t->slots[i];
+
+        if (slot->in_use && !(slot->seq & 1)
+            && ngx_strncmp(slot->record.task_id, id->data, id->len) == 0
+            && slot->record.task_id[id->len] == '\0')
+        {
+            return slot;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_http_milvus_cdc_slot_open(ngx_http_milvus_cdc_slot_t *slot)
+{
+    slot->seq |= 1;
+    ngx_memory_barrier();
+}
+
+
+static void
+ngx_http_milvus_cdc_slot_close(ngx_http_milvus_cdc_slot_t *slot)
+{
+    ngx_memory_barrier();
+    slot->seq++;
+}
