@@ -91,7 +91,7 @@ helper: $(HELPER)
 objects: $(LIB) $(MAIN_O)
 
 $(HELPER): $(MAIN_O) $(LIB)
-	$(CC) $(SAN) -pthread -Wl,-z,relro,-z,now $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(SAN) -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(LIB): $(LIB_O)
 	@rm -f $@

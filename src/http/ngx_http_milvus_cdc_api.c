@@ -156,7 +156,7 @@ ngx_http_milvus_cdc_body_handler(ngx_http_request_t *r)
 
     rc = ngx_http_milvus_cdc_body(c, &body);
 
-    if (rc == NGX_OK) {
+    if (rc == NGX_DECLINED) {
         rc = ngx_http_milvus_cdc_request(c, &body);
 
     } else if (rc == NGX_ERROR) {
@@ -175,7 +175,7 @@ ngx_http_milvus_cdc_body_handler(ngx_http_request_t *r)
 }
 
 
-/* NGX_OK with the body in one piece; otherwise an answer */
+/* NGX_DECLINED with the body in one piece; otherwise an answer's result */
 
 static ngx_int_t
 ngx_http_milvus_cdc_body(ngx_http_milvus_cdc_ctx_t *c, ngx_str_t *body)
@@ -230,7 +230,7 @@ ngx_http_milvus_cdc_body(ngx_http_milvus_cdc_ctx_t *c, ngx_str_t *body)
 
     body->len = p - body->data;
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -283,13 +283,15 @@ ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c, ngx_str_t *body)
                          ngx_http_milvus_cdc_member(root, "request_data"));
     json_decref(root);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
     return row->handler(c);
 }
 
+
+/* NGX_DECLINED: decoded; otherwise an answer's result */
 
 static ngx_int_t
 ngx_http_milvus_cdc_request_data(ngx_http_milvus_cdc_ctx_t *c, json_t *in)
@@ -314,7 +316,7 @@ ngx_http_milvus_cdc_request_data(ngx_http_milvus_cdc_ctx_t *c, json_t *in)
 
     if (c->data == NULL || n == 0) {
         json_decref(errs);
-        return c->data ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return c->data ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     ngx_http_milvus_cdc_text_init(&t, c->request->pool);

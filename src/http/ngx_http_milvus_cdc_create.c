@@ -16,7 +16,7 @@
 #define NGX_HTTP_MILVUS_CDC_NAMES_MAX        2048
 
 
-/* NGX_OK: goes on; anything else is the answer's result */
+/* NGX_DECLINED: no objection; anything else is the answer's result */
 
 typedef ngx_int_t (*ngx_http_milvus_cdc_check_pt)(
     ngx_http_milvus_cdc_ctx_t *c);
@@ -191,7 +191,7 @@ ngx_http_milvus_cdc_create(ngx_http_milvus_cdc_ctx_t *c)
     for (check = ngx_http_milvus_cdc_checks; *check; check++) {
         rc = (*check)(c);
 
-        if (rc != NGX_OK) {
+        if (rc != NGX_DECLINED) {
             return rc;
         }
     }
@@ -235,7 +235,7 @@ ngx_http_milvus_cdc_check_connect(ngx_http_milvus_cdc_ctx_t *c)
     }
 
     if (kafka) {
-        return NGX_OK;
+        return NGX_DECLINED;
     }
 
     if (!uri && host[0] == '\0') {
@@ -256,7 +256,7 @@ ngx_http_milvus_cdc_check_connect(ngx_http_milvus_cdc_ctx_t *c)
         return ngx_http_milvus_cdc_error(c, CDC_E_CONNECT_TIMEOUT);
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -275,7 +275,7 @@ ngx_http_milvus_cdc_check_kafka(ngx_http_milvus_cdc_ctx_t *c)
         return ngx_http_milvus_cdc_error(c, CDC_E_EMPTY_TOPIC);
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -296,7 +296,7 @@ ngx_http_milvus_cdc_check_buffer(ngx_http_milvus_cdc_ctx_t *c)
         return ngx_http_milvus_cdc_error(c, CDC_E_BUFFER_SIZE);
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -386,7 +386,7 @@ ngx_http_milvus_cdc_check_names(ngx_http_milvus_cdc_ctx_t *c, json_t *infos)
         return ngx_http_milvus_cdc_error(c, CDC_E_COLLECTION_NAMES, text);
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -434,7 +434,7 @@ ngx_http_milvus_cdc_check_rpc_channel(ngx_http_milvus_cdc_ctx_t *c)
         return ngx_http_milvus_cdc_error(c, CDC_E_RPC_CHANNEL);
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -502,7 +502,7 @@ ngx_http_milvus_cdc_check_supported(ngx_http_milvus_cdc_ctx_t *c)
         return ngx_http_milvus_cdc_error(c, CDC_E_NOT_SUPPORTED, field, cure);
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -580,7 +580,7 @@ ngx_http_milvus_cdc_check_target(ngx_http_milvus_cdc_ctx_t *c)
         return ngx_http_milvus_cdc_error(c, CDC_E_TARGET_NOT_ALLOWED, shown);
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -681,7 +681,7 @@ ngx_http_milvus_cdc_check_task_id(ngx_http_milvus_cdc_ctx_t *c)
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        return NGX_OK;
+        return NGX_DECLINED;
     }
 
     /* it names a directory of the state */
@@ -694,5 +694,5 @@ ngx_http_milvus_cdc_check_task_id(ngx_http_milvus_cdc_ctx_t *c)
         return ngx_http_milvus_cdc_error(c, CDC_E_BAD_TASK_ID);
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
