@@ -90,7 +90,7 @@ fuzz_equal(cdc_span_t a, cdc_span_t b)
 }
 
 
-static void * __attribute__((unused))
+static __attribute__((unused)) void *
 fuzz_unpack(const ProtobufCMessageDescriptor *d, cdc_span_t bytes)
 {
     return protobuf_c_message_unpack(d, NULL, bytes.len, bytes.data);

@@ -52,7 +52,7 @@ test_pack(void *message)
 
 /* unpacks all bytes of a chain; NULL when they are no such message */
 
-static void * __attribute__((unused))
+static __attribute__((unused)) void *
 test_unpack(const ProtobufCMessageDescriptor *d, const cdc_chain_t *c)
 {
     void     *m;
