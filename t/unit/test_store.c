@@ -1,0 +1,388 @@
+/* tasks: stored form, public form, which exclude each other */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc_store.h"
+#include "tap.h"
+
+
+static cdc_task_record_t  record;
+
+
+static cdc_stored_t *
+task(const char *id, const char *source, const char *request)
+{
+    char           err[CDC_REASON_MAX];
+    json_t        *json;
+    json_error_t   je;
+    cdc_stored_t  *t;
+
+    err[0] = '\0';
+    json = json_loads(request, 0, &je);
+    t = cdc_stored_create(id, source, json, err);
+    json_decref(json);
+
+    if (t == NULL) {
+        printf("# no task: %s\n", json == NULL ? je.text : err);
+    }
+
+    return t;
+}
+
+
+#define STAR  "\"collection_infos\":[{\"name\":\"*\"}]"
+
+#define URI(host)  "{\"milvus_connect_param\":{\"uri\":\"" host "\","         \
+    "\"token\":\"root:s3cret\",\"connect_timeout\":10},"
+
+
+static void
+test_ids(void)
+{
+    char    id[CDC_TASK_ID_MAX + 2];
+    size_t  i;
+
+    static const char  *good[] = { "a", "...", "A-b_c.9", ".a" };
+    static const char  *bad[] = { "", ".", "..", "a/b", "a b", "\xc3\xa4",
+                                  "a\n" };
+
+    for (i = 0; i < 4; i++) {
+        ok(cdc_stored_id_valid(good[i]), "id \"%s\" is taken", good[i]);
+    }
+
+    for (i = 0; i < 7; i++) {
+        ok(!cdc_stored_id_valid(bad[i]), "bad id %d is refused", (int) i);
+    }
+
+    memset(id, 'x', sizeof(id));
+    id[CDC_TASK_ID_MAX + 1] = '\0';
+    ok(!cdc_stored_id_valid(id), "256 characters are too many");
+    id[CDC_TASK_ID_MAX] = '\0';
+    ok(cdc_stored_id_valid(id), "255 are not");
+}
+
+
+static void
+shows(const char *request, const char *list, const char *get,
+    const char *name)
+{
+    char           text[128];
+    size_t         need;
+    cdc_stored_t  *t;
+
+    t = task("t1", "main", request);
+
+    if (t == NULL) {
+        ok(0, "%s", name);
+        return;
+    }
+
+    is_int(cdc_stored_record(t, &record, &need), CDC_OK, name);
+
+    (void) snprintf(text, sizeof(text), "list: %s", name);
+    is_str(record.list_doc, list, text);
+    (void) snprintf(text, sizeof(text), "get: %s", name);
+    is_str(record.get_doc, get, text);
+
+    ok(record.list_len == strlen(record.list_doc)
+       && record.get_len == strlen(record.get_doc), "lengths");
+    ok(memmem(&record, sizeof(record), "s3cret", 6) == NULL,
+       "no secret in the record");
+
+    cdc_stored_free(t);
+}
+
+
+static void
+test_docs(void)
+{
+    shows(URI("http://localhost:19530") STAR "}",
+          "{\"task_id\":\"t1\",\"milvus_connect_param\":{\"uri\":"
+          "\"http://localhost:19530\",\"connect_timeout\":10}," STAR "}",
+          "{" STAR ",\"milvus_connect_param\":{\"connect_timeout\":10,"
+          "\"uri\":\"http://localhost:19530\"},\"task_id\":\"t1\"}",
+          "current form");
+
+    shows("{\"milvus_connect_param\":{\"host\":\"localhost\",\"port\":19530,"
+          "\"username\":\"s3cret\",\"password\":\"s3cret\","
+          "\"enable_tls\":false,\"connect_timeout\":10}," STAR ","
+          "\"rpc_channel_info\":{\"name\":\"by-dev-replicate-msg\"}}",
+          "{\"task_id\":\"t1\",\"milvus_connect_param\":{\"host\":"
+          "\"localhost\",\"port\":19530,\"connect_timeout\":10}," STAR "}",
+          "{" STAR ",\"milvus_connect_param\":{\"host\":\"localhost\","
+          "\"port\":19530,\"enable_tls\":false,\"connect_timeout\":10},"
+          "\"task_id\":\"t1\"}", "earlier form");
+
+    shows("{\"milvus_connect_param\":{\"uri\":\"http://h:1\"},"
+          "\"db_collections\":{\"db1\":[{\"name\":\"c1\",\"x\":1}]}}",
+          "{\"task_id\":\"t1\",\"milvus_connect_param\":{\"uri\":"
+          "\"http://h:1\",\"connect_timeout\":0},"
+          "\"db_collections\":{\"db1\":[{\"name\":\"c1\"}]}}",
+          "{\"db_collections\":{\"db1\":[{\"name\":\"c1\"}]},"
+          "\"milvus_connect_param\":{\"connect_timeout\":0,"
+          "\"uri\":\"http://h:1\"},\"task_id\":\"t1\"}",
+          "db_collections");
+}
+
+
+static void
+test_doc_size(void)
+{
+    char          *request, *name;
+    size_t         need;
+    cdc_stored_t  *t;
+
+    name = malloc(CDC_DOC_MAX + 1);
+    memset(name, 'n', CDC_DOC_MAX);
+    name[CDC_DOC_MAX] = '\0';
+
+    if (asprintf(&request, URI("http://h:1") "\"collection_infos\":"
+                 "[{\"name\":\"%s\"}]}", name) == -1)
+    {
+        abort();
+    }
+
+    t = task("t1", "main", request);
+
+    is_int(cdc_stored_record(t, &record, &need), CDC_DECLINED,
+           "a document above the limit");
+    ok(need > CDC_DOC_MAX, "says how large it is");
+    is_int(record.list_len, 0, "and is not cut");
+
+    cdc_stored_free(t);
+    free(request);
+    free(name);
+}
+
+
+static void
+conflict(const char *a, const char *b, int same_address, cdc_error_e want,
+    const char *text, const char *name)
+{
+    char           got[CDC_REASON_MAX];
+    cdc_error_e    rc;
+    cdc_stored_t  *t, *other;
+
+    got[0] = '\0';
+    t = task("new", "main", a);
+    other = task("old", "main", b);
+
+    rc = cdc_stored_conflict(t, other, same_address, got);
+
+    is_int(rc, want, name);
+    is_str(got, text, name);
+
+    cdc_stored_free(t);
+    cdc_stored_free(other);
+}
+
+
+#define NAMED(name)  "\"collection_infos\":[{\"name\":\"" name "\"}]}"
+#define DB(db, name)                                                          \
+    "\"db_collections\":{\"" db "\":[{\"name\":\"" name "\"}]}}"
+#define DUP(what)                                                             \
+    "the collection name is duplicate with existing task, [" what "]"
+#define IN_USE(uri)                                                           \
+    "the target " uri " is already fed by the task old: delete that task "    \
+    "first, or let it cover both selections"
+
+
+static void
+test_conflicts(void)
+{
+    char           text[CDC_REASON_MAX];
+    cdc_stored_t  *t, *other;
+
+    conflict(URI("http://a:1") STAR "}", URI("http://b:1") STAR "}", 0,
+             CDC_E_OK, "", "another target");
+    conflict(URI("http://a:1") STAR "}", URI("http://a:1") STAR "}", 0,
+             CDC_E_DUPLICATE_COLLECTION, DUP("default.*"), "the same twice");
+    conflict(URI("http://a:1") NAMED("c"), URI("http://a:1") STAR "}", 0,
+             CDC_E_DUPLICATE_COLLECTION, DUP("default.c"), "one of all");
+    conflict(URI("http://a:1") DB("d", "c"), URI("http://a:1") STAR "}", 0,
+             CDC_E_DUPLICATE_COLLECTION, DUP("d.c"),
+             "one of another database, of all");
+    conflict(URI("http://a:1") DB("d", "c"), URI("http://a:1") DB("d", "*"),
+             0, CDC_E_DUPLICATE_COLLECTION, DUP("d.c"), "one of a database");
+    conflict(URI("http://a:1") DB("d", "c"), URI("http://a:1") NAMED("c"), 0,
+             CDC_E_TARGET_IN_USE, IN_USE("http://a:1"),
+             "the same name in another database");
+    conflict(URI("http://a:1") STAR "}", URI("http://a:1") NAMED("c"), 0,
+             CDC_E_TARGET_IN_USE, IN_USE("http://a:1"), "all, after one");
+    conflict(URI("http://a:1") NAMED("d"), URI("http://a:1") NAMED("c"), 0,
+             CDC_E_TARGET_IN_USE, IN_USE("http://a:1"), "one, after one");
+    conflict(URI("http://a:1") STAR "}", URI("http://b:1") STAR "}", 1,
+             CDC_E_TARGET_IN_USE, IN_USE("http://a:1"),
+             "the same address by another name");
+    conflict(URI("http://a:1") STAR "}",
+             "{\"milvus_connect_param\":{\"host\":\"a\",\"port\":1}," STAR
+             "}", 0, CDC_E_DUPLICATE_COLLECTION, DUP("default.*"),
+             "the same target in the other form");
+
+    t = task("new", "main", URI("http://a:1") STAR "}");
+    other = task("old", "second", URI("http://a:1") STAR "}");
+    is_int(cdc_stored_conflict(t, other, 0, text), CDC_E_TARGET_IN_USE,
+           "two sources, one target");
+    cdc_stored_free(t);
+    cdc_stored_free(other);
+}
+
+
+static void
+test_stored(void)
+{
+    char          *text, *again;
+    json_t        *json;
+    cdc_stored_t  *t, *u;
+
+    t = task("t1", "main", URI("http://a:1") STAR "}");
+    t->created_ms = 1700000000123;
+
+    cdc_stored_set(t, CDC_TASK_PAUSED, "broken \xff\xfe text");
+    is_int(t->revision, 2, "a change grows the revision");
+    is_str(t->reason, "broken ?? text", "a reason is made valid UTF-8");
+
+    text = cdc_stored_dump(t);
+    ok(strstr(text, "s3cret") != NULL, "the record holds the secrets");
+
+    u = cdc_stored_load(cdc_span("t1"), cdc_span_n(text, strlen(text)));
+    again = cdc_stored_dump(u);
+    is_str(again, text, "a record is read as it was written");
+    is_str(u->target, "http://a:1", "with its target");
+    is_str(u->address, "a:1", "and address");
+    free(again);
+
+    again = cdc_stored_config(u);
+    json = json_loads(again, 0, NULL);
+    is_str(json_string_value(json_object_get(json, "task_id")), "t1",
+           "CONFIG has the task's id");
+    is_int(json_equal(json_object_get(json, "request_data"), t->request), 1,
+           "and the request");
+    json_decref(json);
+    free(again);
+    cdc_stored_free(u);
+
+    /* one byte less: no JSON any more */
+
+    u = cdc_stored_load(cdc_span("t1"), cdc_span_n(text, strlen(text) - 1));
+    is_int(u->state, CDC_TASK_PAUSED, "a damaged record is a paused task");
+    ok(strstr(u->reason, "cannot be read") != NULL, "that says why");
+    ok(u->request == NULL, "and has no request");
+    {
+        size_t  need;
+
+        is_int(cdc_stored_record(u, &record, &need), CDC_OK, "it is shown");
+        is_str(record.list_doc, "{\"task_id\":\"t1\","
+               "\"milvus_connect_param\":{},\"collection_infos\":[]}",
+               "as far as it is known");
+    }
+    cdc_stored_free(u);
+
+    u = cdc_stored_load(cdc_span("t1"), cdc_span("{\"state\":\"Running\"}"));
+    is_int(u->state, CDC_TASK_PAUSED, "one that lacks fields, too");
+    cdc_stored_free(u);
+
+    ok(cdc_stored_load(cdc_span("a/b"), cdc_span_n(text, strlen(text)))
+           == NULL, "a record under a bad id is left aside");
+
+    cdc_stored_free(t);
+    free(text);
+}
+
+
+static void
+test_reason(void)
+{
+    char           long_text[CDC_REASON_MAX + 16];
+    size_t         i;
+    cdc_stored_t  *t;
+
+    t = task("t1", "main", URI("http://a:1") STAR "}");
+
+    for (i = 0; i + 2 < sizeof(long_text); i += 2) {
+        memcpy(long_text + i, "\xc3\xa4", 2);
+    }
+
+    long_text[i] = '\0';
+    memcpy(long_text, "xx", 1);
+    memmove(long_text + 1, long_text + 2, i - 1);
+
+    cdc_stored_set(t, CDC_TASK_PAUSED, long_text);
+    ok(strlen(t->reason) < CDC_REASON_MAX && strchr(t->reason, '?') == NULL,
+       "a long reason is cut between characters");
+
+    cdc_stored_free(t);
+}
+
+
+static int
+allowed(const char *list, const char *address)
+{
+    int      rc;
+    json_t  *json;
+
+    json = json_loads(list, 0, NULL);
+    rc = cdc_probe_allowed(json, address);
+    json_decref(json);
+
+    return rc;
+}
+
+
+static void
+test_allow(void)
+{
+    ok(allowed("[]", "h:1"), "no list allows all");
+    ok(allowed("[\"h\"]", "h:1"), "a host, any port");
+    ok(allowed("[\"x\",\"H:1\"]", "h:1"), "host and port, any case");
+    ok(!allowed("[\"h:2\"]", "h:1"), "another port");
+    ok(!allowed("[\"h\"]", "hh:1"), "another host");
+    ok(!allowed("[\"h\"]", "h.evil:1"), "a longer name");
+    ok(allowed("[\"*.d.org\"]", "a.d.org:1"), "a domain");
+    ok(!allowed("[\"*.d.org\"]", "d.org:1"), "not the domain's own name");
+    ok(!allowed("[\"*.d.org\"]", "ad.org:1"), "nor what ends alike");
+    ok(allowed("[\"[::1]\"]", "[::1]:1"), "IPv6, any port");
+    ok(allowed("[\"[::1]:1\"]", "[::1]:1"), "IPv6 and port");
+    ok(!allowed("[\"[::1]:2\"]", "[::1]:1"), "IPv6, another port");
+}
+
+
+static void
+test_addrs(void)
+{
+    cdc_addrs_t  a, b;
+
+    cdc_addrs_resolve(&a, "127.0.0.1:1");
+    cdc_addrs_resolve(&b, "localhost:1");
+    ok(cdc_addrs_meet(&a, &b), "127.0.0.1 is localhost");
+    cdc_addrs_resolve(&b, "[::1]:1");
+    ok(cdc_addrs_meet(&a, &b), "and [::1]");
+    cdc_addrs_resolve(&b, "[::ffff:127.0.0.1]:1");
+    ok(cdc_addrs_meet(&a, &b), "and its mapped form");
+    cdc_addrs_resolve(&b, "127.0.0.1:2");
+    ok(!cdc_addrs_meet(&a, &b), "the port counts");
+    cdc_addrs_resolve(&b, "192.0.2.1:1");
+    ok(!cdc_addrs_meet(&a, &b), "another address");
+    cdc_addrs_resolve(&b, "");
+    is_int(b.n, 0, "nothing resolves to nothing");
+    ok(!cdc_addrs_meet(&b, &b), "and meets nobody");
+}
+
+
+int
+main(void)
+{
+    cdc_log_init("", NULL, CDC_LOG_EMERG);
+
+    test_ids();
+    test_docs();
+    test_doc_size();
+    test_conflicts();
+    test_stored();
+    test_reason();
+    test_allow();
+    test_addrs();
+
+    return done_testing();
+}
