@@ -170,8 +170,9 @@ child_main(int fd, int pipe_fd)
 
     cdc_event_del(child_role.loop, &ev);
     cdc_conn_close(&conn);
-    cdc_loop_destroy(child_role.loop);
     free(init);
+
+    /* as in main(), the loop stays: a probe may still be running */
 
     return rc;
 }
