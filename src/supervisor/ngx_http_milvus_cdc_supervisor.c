@@ -353,7 +353,10 @@ ngx_http_milvus_cdc_supervisor_poll(ngx_http_milvus_cdc_supervisor_t *sv,
             if (c && c->fd == fds[i].fd
                 && (fds[i].revents & (POLLIN|POLLHUP|POLLERR)))
             {
+                /* what epoll last said is over: or ngx_recv() trusts it */
+
                 c->read->ready = 1;
+                c->read->available = -1;
                 ngx_http_milvus_cdc_frames_read(c->read);
             }
         }
