@@ -218,6 +218,10 @@ ngx_http_milvus_cdc_body(ngx_http_milvus_cdc_ctx_t *c, ngx_str_t *body)
             continue;
         }
 
+        if (!b->in_file) {
+            continue;                    /* the mark of a chunked body's end */
+        }
+
         n = ngx_read_file(b->file, p, b->file_last - b->file_pos, b->file_pos);
 
         if (n != b->file_last - b->file_pos) {
