@@ -312,9 +312,11 @@ cdc_main_run(int (*role)(cdc_role_t *role))
 
     rc = role(&cdc_main.role);
 
-    cdc_conn_close(&cdc_main.control);
-
-    /* the loop stays: a thread that the role left behind may still post */
+    /*
+     * The loop stays: a thread that the role left behind may still post.  The
+     * control socket stays as well: its end is the end of this process for the
+     * supervisor, who makes sure of that with SIGKILL.
+     */
 
     return rc;
 }
