@@ -251,12 +251,12 @@ ngx_http_milvus_cdc_init_main_conf(ngx_conf_t *cf, void *conf)
 
     if (mcf->helper.len == 0) {
         ngx_str_set(&mcf->helper, NGX_HTTP_MILVUS_CDC_HELPER);
-    }
 
-    if (access((char *) mcf->helper.data, X_OK) == -1) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, ngx_errno,
-                           "the helper \"%V\" cannot be executed, see "
-                           "milvus_cdc_helper", &mcf->helper);
+        if (access((char *) mcf->helper.data, X_OK) == -1) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, ngx_errno,
+                               "the helper \"%V\" cannot be executed, see "
+                               "milvus_cdc_helper", &mcf->helper);
+        }
     }
 
     if (mcf->path == NULL) {
@@ -683,6 +683,13 @@ ngx_http_milvus_cdc_helper(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (ngx_conf_full_name(cf->cycle, &value[1], 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (access((char *) value[1].data, X_OK) == -1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "the helper \"%V\" cannot be executed",
+                           &value[1]);
         return NGX_CONF_ERROR;
     }
 

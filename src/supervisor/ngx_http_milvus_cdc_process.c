@@ -14,12 +14,16 @@
 
 
 #define NGX_HTTP_MILVUS_CDC_FD_FREE   16     /* above all fixed descriptors */
+#define NGX_HTTP_MILVUS_CDC_EXIT      200    /* ms from end of file to exit */
+#define NGX_HTTP_MILVUS_CDC_KILL      1000   /* ms from SIGKILL to exit */
 
 
 static void ngx_http_milvus_cdc_helper_exec(
     ngx_http_milvus_cdc_supervisor_t *sv, char *const argv[], int control);
 static ngx_int_t ngx_http_milvus_cdc_helper_send_init(
     ngx_http_milvus_cdc_supervisor_t *sv, ngx_http_milvus_cdc_helper_t *h);
+static ngx_uint_t ngx_http_milvus_cdc_helper_wait(
+    ngx_http_milvus_cdc_helper_t *h, int ms);
 
 
 ngx_int_t
@@ -90,6 +94,7 @@ ngx_http_milvus_cdc_helper_spawn(ngx_http_milvus_cdc_supervisor_t *sv,
         || ngx_http_milvus_cdc_helper_send_init(sv, h) != NGX_OK)
     {
         ngx_http_milvus_cdc_frames_close(&h->frames);
+        ngx_http_milvus_cdc_helper_signal(h, SIGKILL);
         ngx_http_milvus_cdc_helper_reap(h, sv->log);
         return NGX_ERROR;
     }
@@ -203,29 +208,45 @@ void
 ngx_http_milvus_cdc_helper_reap(ngx_http_milvus_cdc_helper_t *h,
     ngx_log_t *log)
 {
-    struct pollfd  pfd;
+    if (h->pidfd == -1) {
+        ngx_http_milvus_cdc_helper_signal(h, SIGKILL);
+        h->pid = NGX_INVALID_PID;
+        return;
+    }
 
-    ngx_http_milvus_cdc_helper_signal(h, SIGKILL);
+    /* the socket is closed a moment before the process is gone */
 
-    if (h->pidfd != -1) {
-        pfd.fd = h->pidfd;
-        pfd.events = POLLIN;
-        pfd.revents = 0;
+    if (!ngx_http_milvus_cdc_helper_wait(h, NGX_HTTP_MILVUS_CDC_EXIT)) {
+        ngx_http_milvus_cdc_helper_signal(h, SIGKILL);
 
-        while (poll(&pfd, 1, 1000) == -1 && ngx_errno == NGX_EINTR) {
-            /* SIGCHLD */
-        }
-
-        if (pfd.revents == 0) {
+        if (!ngx_http_milvus_cdc_helper_wait(h, NGX_HTTP_MILVUS_CDC_KILL)) {
             ngx_log_error(NGX_LOG_ALERT, log, 0,
                           "milvus_cdc: process %P does not end", h->pid);
         }
-
-        (void) close(h->pidfd);
     }
+
+    (void) close(h->pidfd);
 
     h->pidfd = -1;
     h->pid = NGX_INVALID_PID;
+}
+
+
+static ngx_uint_t
+ngx_http_milvus_cdc_helper_wait(ngx_http_milvus_cdc_helper_t *h, int ms)
+{
+    int            n;
+    struct pollfd  pfd;
+
+    pfd.fd = h->pidfd;
+    pfd.events = POLLIN;
+    pfd.revents = 0;
+
+    do {
+        n = poll(&pfd, 1, ms);
+    } while (n == -1 && ngx_errno == NGX_EINTR);
+
+    return n == 1;
 }
 
 
