@@ -509,7 +509,7 @@ ngx_http_milvus_cdc_check_supported(ngx_http_milvus_cdc_ctx_t *c)
 static ngx_int_t
 ngx_http_milvus_cdc_check_target(ngx_http_milvus_cdc_ctx_t *c)
 {
-    char         shown[512];
+    char         given[512], shown[512];
     json_t      *m;
     in_port_t    port;
     ngx_str_t    url;
@@ -528,12 +528,12 @@ ngx_http_milvus_cdc_check_target(ngx_http_milvus_cdc_ctx_t *c)
                                              "the port exceeds 65535");
         }
 
-        (void) snprintf(shown, sizeof(shown),
+        (void) snprintf(given, sizeof(given),
                         strchr(host, ':') && host[0] != '[' ? "[%s]:%d"
                                                             : "%s:%d",
                         host, (int) ngx_http_milvus_cdc_int(m, "port"));
 
-        url.data = (u_char *) shown;
+        url.data = (u_char *) given;
 
     } else if (ngx_strncasecmp((u_char *) uri, (u_char *) "http://", 7) == 0) {
         url.data = (u_char *) uri + 7;
