@@ -9,10 +9,9 @@ sub source {
     return join "\n", 'milvus_cdc_source main {', @_, '}';
 }
 
-sub context { return qr/\[emerg\] .*"$_[0]" directive is not allowed here
-                        \ in\ \S+nginx\.conf:\d+/x }
+sub says { return qr/\[emerg\] .*(?:$_[0]).* in \S+nginx\.conf:\d+/ }
 
-sub says { return qr/\[emerg\] .*$_[0].* in \S+nginx\.conf:\d+/ }
+sub context { return says("\"$_[0]\" directive is not allowed here") }
 
 sub arguments { return says("invalid number of arguments in \"$_[0]\"") }
 
@@ -50,6 +49,7 @@ CDC::empty_list()
 --- http_config eval
 $main::base . 'milvus_cdc_zone tasks:8m; milvus_cdc_max_tasks 16;'
 . 'milvus_cdc_max_name_length 100; milvus_cdc_drain_timeout 2s;'
+. 'milvus_cdc_timeout 3s;'
 . 'milvus_cdc_allow_target 127.0.0.1:19530 milvus.internal;'
 . main::source('etcd http://127.0.0.1:2379 http://127.0.0.1:2380;',
                'root_path by-dev;', 'meta_path meta;',
@@ -57,11 +57,9 @@ $main::base . 'milvus_cdc_zone tasks:8m; milvus_cdc_max_tasks 16;'
                'kafka 127.0.0.1:9092 127.0.0.1:9093;')
 . 'milvus_cdc_source other { root_path other; }'
 --- config
-milvus_cdc_timeout 3s;
 milvus_cdc_http_status strict;
 location /cdc { milvus_cdc main; }
-location /other { milvus_cdc other; milvus_cdc_timeout 500ms;
-                  milvus_cdc_http_status compat; }
+location /other { milvus_cdc other; milvus_cdc_http_status compat; }
 location = /cdc/metrics { milvus_cdc_metrics; }
 location = /cdc/health { milvus_cdc_health; }
 --- request eval
@@ -214,9 +212,8 @@ location /cdc { milvus_cdc main; milvus_cdc main; }
 
 
 === TEST 20: dies: milvus_cdc_timeout twice
---- config
-location /cdc { milvus_cdc main; milvus_cdc_timeout 1s;
-                milvus_cdc_timeout 1s; }
+--- http_config eval
+$main::base . 'milvus_cdc_timeout 1s; milvus_cdc_timeout 1s;'
 --- error_log eval
 [main::says('"milvus_cdc_timeout" directive is duplicate')]
 
@@ -247,20 +244,20 @@ $main::base . main::source('root_path a;', 'root_path a;')
 
 
 
-=== TEST 24: dies: etcd twice in a source
+=== TEST 24: dies: an address of etcd twice
 --- http_config eval
 $main::base . main::source('etcd http://127.0.0.1:1;',
-                           'etcd http://127.0.0.1:2;')
+                           'etcd http://127.0.0.1:2 http://127.0.0.1:1;')
 --- error_log eval
-[main::says('"etcd" directive is duplicate')]
+[main::says('duplicate address "http://127.0.0.1:1"')]
 
 
 
-=== TEST 25: dies: kafka twice in a source
+=== TEST 25: dies: a broker twice
 --- http_config eval
-$main::base . main::source('kafka 127.0.0.1:1;', 'kafka 127.0.0.1:2;')
+$main::base . main::source('kafka 127.0.0.1:1;', 'kafka 127.0.0.1:1;')
 --- error_log eval
-[main::says('"kafka" directive is duplicate')]
+[main::says('duplicate address "127.0.0.1:1"')]
 
 
 
@@ -361,8 +358,8 @@ $main::base . 'milvus_cdc_drain_timeout soon;'
 
 
 === TEST 38: dies: a timeout that is no time
---- config
-location /cdc { milvus_cdc main; milvus_cdc_timeout 5x; }
+--- http_config eval
+$main::base . 'milvus_cdc_timeout 5x;'
 --- error_log eval
 [main::says('invalid value|"5x"')]
 
@@ -608,11 +605,11 @@ $main::base . main::source('root_path by-dev/;')
 
 
 
-=== TEST 68: dies: a broker without a port
+=== TEST 68: dies: a broker without a host
 --- http_config eval
-$main::base . main::source('kafka 127.0.0.1;')
+$main::base . main::source('kafka :9092;')
 --- error_log eval
-[main::says('"127.0.0.1"')]
+[main::says('":9092"')]
 
 
 
@@ -637,3 +634,44 @@ $main::base . main::source('root_path a b;')
 $main::base . main::source('kafka_user a b;')
 --- error_log eval
 [main::arguments('kafka_user')]
+
+
+
+=== TEST 72: dies: milvus_cdc_timeout in a location
+--- config
+location /cdc { milvus_cdc main; milvus_cdc_timeout 1s; }
+--- error_log eval
+[main::context('milvus_cdc_timeout')]
+
+
+
+=== TEST 73: dies: milvus_cdc_http_status outside of http
+--- main_config
+milvus_cdc_http_status strict;
+--- error_log eval
+[main::context('milvus_cdc_http_status')]
+
+
+
+=== TEST 74: dies: two handlers for one location
+--- config
+location /cdc { milvus_cdc main; milvus_cdc_metrics; }
+--- error_log eval
+[main::says('milvus_cdc')]
+
+
+
+=== TEST 75: dies: a helper that is not there
+--- http_config
+milvus_cdc_path $TEST_NGINX_CDC_STATE;
+milvus_cdc_helper /no/such/helper;
+--- error_log eval
+[qr{\[emerg\].*/no/such/helper}]
+
+
+
+=== TEST 76: dies: an empty path
+--- http_config
+milvus_cdc_path "";
+--- error_log eval
+[main::says('milvus_cdc_path')]

@@ -66,8 +66,8 @@ Allow: POST
 --- error_code eval
 [(500) x 8]
 --- response_body_like eval
-[(qr/\A\{"code":500,"message":"fail to unmarshal the request, error: \S.*"\}
-     \n\z/x) x 8]
+[(CDC::failure_like(500, 'fail to unmarshal the request, error: ', '\S.*'))
+ x 8]
 
 
 
@@ -87,8 +87,8 @@ qr/\A\{"code":500,"message":"fail to unmarshal the request, error: \S/
 --- error_code_like eval
 [('^[45]00$') x 6]
 --- response_body_like eval
-[(qr/\A\{"code":[45]00,"message":"(?:fail to unmarshal the request, error: \S
-     |invalid 'request_type' param)/x) x 6]
+[(CDC::failure_like('[45]00', '', '(?:fail to unmarshal the request, error: \S'
+                    . '|invalid .request_type. param).*')) x 6]
 
 
 
@@ -100,8 +100,8 @@ qr/\A\{"code":500,"message":"fail to unmarshal the request, error: \S/
 --- error_code eval
 [(400) x 6]
 --- response_body_like eval
-[(qr/\A\{"code":400,"message":"invalid\ 'request_type'\ param,\ can\ be\ set
-     \ \[[a-z ]+\]"\}\n\z/x) x 6]
+[(CDC::failure_like(400, "invalid 'request_type' param, can be set [",
+                    '[a-z ]+\]')) x 6]
 
 
 
@@ -136,8 +136,8 @@ qr/\A\{"code":500,"message":"fail to unmarshal the request, error: \S/
 [(500) x 4]
 --- response_body_like eval
 [map {
-    qr/\A\{"code":500,"message":"fail to decode the $_ request, error: .*
-       'task_id'.*string/x
+    CDC::failure_like(500, "fail to decode the $_ request, error: ",
+                      ".*'task_id'.*string.*")
 } qw(get pause resume delete)]
 
 

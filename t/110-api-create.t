@@ -268,8 +268,8 @@ CDC::http_config() . 'milvus_cdc_max_name_length 8;'
 [(500) x 11]
 --- response_body_like eval
 [map {
-    qr/\A\{"code":500,"message":"fail to decode the create request, error:
-       .*'[^']*$_[^']*'/x
+    CDC::failure_like(500, 'fail to decode the create request, error: ',
+                      ".*'[^']*${_}[^']*'.*")
 } qw(uri port connect_timeout enable_tls token collection_infos
      collection_infos name db_collections milvus_connect_param task_id)]
 
@@ -288,8 +288,7 @@ CDC::http_config() . 'milvus_cdc_max_name_length 8;'
  main::to(uri => 'http://127.0.0.1:1', ignore_partition => \1)]
 --- response_body_like eval
 [map {
-    qr/\A\{"code":400,"message":"fail to handle the create request, error:
-       .*`[^`]*$_[^`]*`\ is\ not\ supported\ yet:\ \S/x
+    CDC::refused_like('create', "`[^`]*${_}[^`]*` is not supported yet: .+")
 } qw(kafka name_mapping enable_user_role positions position
      ignore_partition)]
 
@@ -302,8 +301,7 @@ CDC::http_config() . 'milvus_cdc_max_name_length 8;'
  'http://localhost:x', "http://local host:19530", 'unix:/tmp/a',
  'http://localhost:19530:1']
 --- response_body_like eval
-[(qr/\A\{"code":400,"message":"fail to handle the create request, error:
-     .*uri/x) x 10]
+[(CDC::refused_like('create', '[^:]*uri.*')) x 10]
 
 
 
@@ -312,8 +310,7 @@ CDC::http_config() . 'milvus_cdc_max_name_length 8;'
 [map { main::wrong(task_id => $_) } '.', '..', '../a', 'a/b', "a b", "a\n",
  'x' x 256]
 --- response_body_like eval
-[(qr/\A\{"code":400,"message":"fail to handle the create request, error:
-     .*task_id/x) x 7]
+[(CDC::refused_like('create', 'the task_id is invalid, .+')) x 7]
 
 
 
@@ -327,8 +324,8 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
  main::to(uri => 'http://xmilvus.a:1')]
 --- response_body_like eval
 [map {
-    qr/\A\{"code":400,"message":"fail to handle the create request, error:
-       \ .*\Q$_\E.*milvus_cdc_allow_target/x
+    CDC::refused_like('create', "the target \Q$_\E is not in "
+                      . 'milvus_cdc_allow_target')
 } '127.0.0.1:19530', '127.0.0.1:19530', '127.0.0.2:19531', 'xmilvus.a:1']
 
 
@@ -340,8 +337,8 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 --- timeout: 10
 --- error_code: 500
 --- response_body_like eval
-[(qr/\A\{"code":500,"message":"fail to handle the create request, error:
-     \ fail to connect the milvus: \S/) x 2]
+[(CDC::refused_like('create', 'fail to connect the milvus: rpc error: .+',
+                    500)) x 2]
 
 
 

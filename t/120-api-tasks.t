@@ -52,10 +52,10 @@ sub got {
 sub got_paused {
     my ($id, $rest) = @_;
     my $reason = qr/(?:,"reason":"\Q$main::by_hand\E")/;
-    my $task = qr/\{\Q$rest\E$reason?,"state":"Paused"$reason?,
-                  "task_id":"$id"$reason?\}/x;
-    return qr/\A\{"code":200,"data":\{"Task":(?=.*reason.*"task":.*reason)
-              $task,"task":$task\}\}\n\z/x;
+    my $task = qr/\{\Q$rest\E$reason?,"state":"Paused"$reason?/
+        . qr/,"task_id":"$id"$reason?\}/;
+    my $both = qr/(?=.*reason.*"task":.*reason)/;
+    return qr/\A\{"code":200,"data":\{"Task":$both$task,"task":$task\}\}\n\z/;
 }
 
 our $by_hand = 'manually pause through http interface';

@@ -147,6 +147,20 @@ sub refused {
 }
 
 
+# the same where the end of the message is a pattern
+sub failure_like {
+    my ($code, $start, $pattern) = @_;
+    return qr/\A\{"code":$code,"message":"\Q$start\E$pattern"\}\n\z/s;
+}
+
+
+sub refused_like {
+    my ($type, $pattern, $code) = @_;
+    return failure_like($code // 400,
+                        "fail to handle the $type request, error: ", $pattern);
+}
+
+
 sub success {
     my ($data) = @_;
     return '{"code":200,"data":' . ($data // '{}') . "}\n";
@@ -191,7 +205,8 @@ sub new {
     $server->{connections} = 512;
 
     # an upgrade executes the path that nginx was started by
-    chomp($server->{binary} = `command -v $server->{binary}`);
+    ($server->{binary}) = grep { -x } map { "$_/$server->{binary}" }
+        split /:/, $ENV{PATH} if $server->{binary} !~ m{/};
 
     my $self = bless {
         server => $server,
