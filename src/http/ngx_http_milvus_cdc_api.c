@@ -21,8 +21,6 @@ static ngx_int_t ngx_http_milvus_cdc_request_data(
     ngx_http_milvus_cdc_ctx_t *c, json_t *in);
 static ngx_int_t ngx_http_milvus_cdc_bad_json(ngx_http_milvus_cdc_ctx_t *c,
     json_error_t *je);
-static ngx_int_t ngx_http_milvus_cdc_header(ngx_http_request_t *r,
-    const char *name, const char *value);
 static void ngx_http_milvus_cdc_wait_handler(ngx_event_t *ev);
 
 
@@ -510,27 +508,6 @@ ngx_http_milvus_cdc_error_text(ngx_http_milvus_cdc_ctx_t *c, cdc_error_e err,
 
     return ngx_http_milvus_cdc_text_send(&t, r, status,
                                          NGX_HTTP_MILVUS_CDC_JSON);
-}
-
-
-static ngx_int_t
-ngx_http_milvus_cdc_header(ngx_http_request_t *r, const char *name,
-    const char *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
-    h->value.data = (u_char *) value;
-    h->value.len = ngx_strlen(value);
-
-    return NGX_OK;
 }
 
 

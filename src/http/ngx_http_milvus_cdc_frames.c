@@ -137,6 +137,7 @@ ngx_http_milvus_cdc_frames_write(ngx_event_t *wev)
             /* the reading side gets the end of file and tells the owner */
 
             c->read->ready = 1;
+            c->read->available = -1;
             ngx_post_event(c->read, &ngx_posted_events);
             return;
         }

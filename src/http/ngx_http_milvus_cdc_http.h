@@ -60,6 +60,10 @@ void ngx_http_milvus_cdc_text_append(ngx_http_milvus_cdc_text_t *t,
 ngx_int_t ngx_http_milvus_cdc_text_send(ngx_http_milvus_cdc_text_t *t,
     ngx_http_request_t *r, ngx_uint_t status, const char *type);
 
+/* another header of the answer; constants only */
+ngx_int_t ngx_http_milvus_cdc_header(ngx_http_request_t *r, const char *name,
+    const char *value);
+
 
 /* ---- decoding (.._decode.c) -------------------------------------------- */
 
@@ -95,7 +99,7 @@ json_t *ngx_http_milvus_cdc_decode(const ngx_http_milvus_cdc_field_t *fields,
 json_t *ngx_http_milvus_cdc_member(json_t *obj, const char *name);
 
 
-/* ---- one request ---------------------------------------------------------- */
+/* ---- one request ------------------------------------------------------- */
 
 typedef struct {
     const char                        *name;
@@ -166,7 +170,7 @@ void ngx_http_milvus_cdc_finalize(ngx_http_milvus_cdc_ctx_t *c, ngx_int_t rc);
 void ngx_http_milvus_cdc_cleanup(void *data);
 
 
-/* ---- the table as text (.._task.c) ---------------------------------------- */
+/* ---- the table as text (.._task.c) ------------------------------------- */
 
 /* why the task does not replicate as it should, or an empty string */
 void ngx_http_milvus_cdc_reason(ngx_http_milvus_cdc_slot_t *slot,

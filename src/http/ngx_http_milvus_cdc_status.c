@@ -18,6 +18,7 @@
 
 typedef struct {
     uint64_t                     restarts;
+    uint64_t                     since_ms;
     ngx_uint_t                   state;
     cdc_task_status_t            status;
     char                         task_id[CDC_TASK_ID_MAX + 1];
@@ -294,6 +295,10 @@ static ngx_int_t
 ngx_http_milvus_cdc_get_only(ngx_http_request_t *r)
 {
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        if (ngx_http_milvus_cdc_header(r, "Allow", "GET, HEAD") != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
         return NGX_HTTP_NOT_ALLOWED;
     }
 
@@ -335,6 +340,7 @@ ngx_http_milvus_cdc_rows(ngx_http_request_t *r,
 
         row = &(*rows)[n++];
         row->restarts = slot->restarts;
+        row->since_ms = slot->since_ms;
         row->state = ngx_min(slot->record.state, CDC_TASK_PAUSED);
         row->status = slot->status;
         ngx_memcpy(row->task_id, slot->record.task_id, CDC_TASK_ID_MAX + 1);
@@ -351,7 +357,7 @@ ngx_http_milvus_cdc_metric(ngx_http_milvus_cdc_text_t *t,
 {
     u_char      *p;
     double       d;
-    uint64_t     v, now;
+    uint64_t     v, now, seen;
     ngx_uint_t   i, seconds;
 
     ngx_http_milvus_cdc_text_printf(t, "# HELP milvus_cdc_%s %s\n"
@@ -395,17 +401,18 @@ ngx_http_milvus_cdc_metric(ngx_http_milvus_cdc_text_t *t,
 
         case NGX_HTTP_MILVUS_CDC_LAG:
 
-            /* nothing is known before the first report; and a lag must not
-             * look healthy because nobody measures it any more */
-
-            if (rows[i].status.updated_ms == 0) {
-                continue;
-            }
+            /*
+             * A lag must not look healthy because nobody measures it (any
+             * more): it grows from the last report, or from the start.
+             */
 
             v = *(uint64_t *) p;
+            seen = ngx_max(rows[i].status.updated_ms, rows[i].since_ms);
 
-            if (now > rows[i].status.updated_ms + NGX_HTTP_MILVUS_CDC_STALE) {
-                v += now - rows[i].status.updated_ms;
+            if (rows[i].status.updated_ms == 0
+                || now > seen + NGX_HTTP_MILVUS_CDC_STALE)
+            {
+                v += now > seen ? now - seen : 0;
             }
 
             seconds = 1;

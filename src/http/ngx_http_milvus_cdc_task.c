@@ -198,12 +198,15 @@ ngx_http_milvus_cdc_position(ngx_http_milvus_cdc_ctx_t *c)
 }
 
 
-/* log levels and such are nginx's own; the documented answer to an operation
- * that the service does not have is a State, never an error */
+/*
+ * Log levels and such are nginx's own (error_log).  The documented answer to
+ * an operation that cannot be done is a State, never an error.
+ */
 
 ngx_int_t
 ngx_http_milvus_cdc_maintenance(ngx_http_milvus_cdc_ctx_t *c)
 {
+    json_t                      *level;
     const char                  *op;
     ngx_http_milvus_cdc_text_t   t, state;
 
@@ -213,9 +216,18 @@ ngx_http_milvus_cdc_maintenance(ngx_http_milvus_cdc_ctx_t *c)
         op = "";
     }
 
+    level = ngx_http_milvus_cdc_member(json_object_get(c->data, "params"),
+                                       "log_level");
+
     ngx_http_milvus_cdc_text_init(&state, c->request->pool);
-    ngx_http_milvus_cdc_text_str(&state, "unsupported operation: ");
-    ngx_http_milvus_cdc_text_str(&state, op);
+
+    if (ngx_strcmp(op, "set_log_level") == 0 && !json_is_string(level)) {
+        ngx_http_milvus_cdc_text_str(&state, "log_level is required");
+
+    } else {
+        ngx_http_milvus_cdc_text_str(&state, "unsupported operation: ");
+        ngx_http_milvus_cdc_text_str(&state, op);
+    }
 
     if (state.failed) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -308,7 +320,7 @@ ngx_http_milvus_cdc_task_json(ngx_pool_t *pool,
     ngx_str_t                    reason;
     ngx_chain_t                 *cl;
     ngx_http_milvus_cdc_text_t   t;
-    char                         id[CDC_TASK_ID_MAX + sizeof("\"task_id\":\"\"}")];
+    char                         id[CDC_TASK_ID_MAX + 16];
 
     if (len < 2 || doc[0] != '{' || doc[len - 1] != '}') {
         return NGX_ERROR;

@@ -183,3 +183,24 @@ ngx_http_milvus_cdc_text_send(ngx_http_milvus_cdc_text_t *t,
 
     return ngx_http_output_filter(r, t->head);
 }
+
+
+ngx_int_t
+ngx_http_milvus_cdc_header(ngx_http_request_t *r, const char *name,
+    const char *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value.data = (u_char *) value;
+    h->value.len = ngx_strlen(value);
+
+    return NGX_OK;
+}
