@@ -38,6 +38,7 @@ typedef struct {
     int64_t      id;
     char        *name;
     uint64_t     created_ts;
+    unsigned     dropping:1;
     unsigned     gone:1;
 } cdc_meta_partition_t;
 
@@ -61,6 +62,9 @@ typedef struct {
     cdc_span_t   properties;             /* KeyValuePair fields, number 7 */
     int64_t      num_partitions;         /* of a partition-key collection */
     int64_t      pk_field_id;
+    unsigned     dropping:1;             /* the drop has been accepted and the
+                                          * name has ended; 2.3.5 keeps the
+                                          * key for minutes more */
     unsigned     gone:1;                 /* tombstone or DELETE seen */
 } cdc_meta_collection_t;
 

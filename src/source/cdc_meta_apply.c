@@ -370,6 +370,7 @@ cdc_meta_coll_end(cdc_meta_t *m, cdc_meta_coll_t *c)
     m->oom |= cdc_meta_names_settle(&c->names, 0, 0, cdc_span_n(NULL, 0), 1)
               != CDC_OK;
 
+    c->pub.dropping = 1;
     c->pub.gone = 1;
     cdc_meta_items_free(c);
     *m->gone_last = c;
@@ -417,6 +418,8 @@ cdc_meta_coll_state(cdc_meta_t *m, cdc_meta_coll_t *c,
                                         item->id, name,
                                         info->state > CDC_META_CREATING)
                   != CDC_OK;
+
+        c->pub.dropping = (info->state > CDC_META_CREATING);
 
         rc = info->state == CDC_META_CREATED
              ? cdc_meta_build(m, c, item, info, &pub) : CDC_DECLINED;

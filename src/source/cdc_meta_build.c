@@ -317,7 +317,7 @@ cdc_meta_partition(const cdc_meta_collection_t *c, int64_t id)
 
 static int
 cdc_meta_partition_add(cdc_meta_collection_t *pub, int64_t id,
-    const char *name, uint64_t ts, unsigned gone)
+    const char *name, uint64_t ts, unsigned dropping, unsigned gone)
 {
     cdc_meta_partition_t  *p;
 
@@ -325,6 +325,7 @@ cdc_meta_partition_add(cdc_meta_collection_t *pub, int64_t id,
 
     p->id = id;
     p->created_ts = ts;
+    p->dropping = dropping;
     p->gone = gone;
     p->name = strdup(name);
 
@@ -366,7 +367,7 @@ cdc_meta_partitions_gone(cdc_meta_coll_t *c, cdc_meta_collection_t *pub)
             break;
         }
 
-        if (cdc_meta_partition_add(pub, p->id, p->name, p->created_ts, 1)
+        if (cdc_meta_partition_add(pub, p->id, p->name, p->created_ts, 1, 1)
             != CDC_OK)
         {
             return CDC_ERROR;
@@ -411,7 +412,8 @@ cdc_meta_partitions(cdc_meta_coll_t *c, cdc_meta_collection_t *pub)
         {
             rc = cdc_meta_partition_add(pub, items->a[i].id,
                                         info->partitionname,
-                                        info->partition_created_timestamp, 0);
+                                        info->partition_created_timestamp,
+                                        info->state != CDC_META_CREATED, 0);
         }
 
         milvus__meta__partition_info__free_unpacked(info, NULL);
