@@ -344,13 +344,25 @@ ngx_http_milvus_cdc_on_synced(ngx_http_milvus_cdc_supervisor_t *sv)
 }
 
 
-/* secrets inside: passed on at once, wiped by the frames' owner */
+/*
+ * Task id, zero byte, JSON: the JSON goes on to the replicator.  It has secrets
+ * inside, and the frames' owner wipes it.
+ */
 
 static void
 ngx_http_milvus_cdc_on_config(ngx_http_milvus_cdc_supervisor_t *sv,
     cdc_frame_t *f, u_char *payload)
 {
+    size_t                       len;
     ngx_http_milvus_cdc_task_t  *task;
+
+    len = ngx_strlen(payload) + 1;
+
+    if (len > f->len) {
+        ngx_log_error(NGX_LOG_ALERT, sv->log, 0,
+                      "milvus_cdc: bad CONFIG frame from the store");
+        return;
+    }
 
     task = ngx_http_milvus_cdc_task_find(sv, payload);
 
@@ -361,8 +373,8 @@ ngx_http_milvus_cdc_on_config(ngx_http_milvus_cdc_supervisor_t *sv,
     task->asked = 0;
 
     (void) ngx_http_milvus_cdc_frames_send(&task->helper.frames,
-                                           CDC_FRAME_CONFIG, f->id, payload,
-                                           f->len);
+                                           CDC_FRAME_CONFIG, f->id,
+                                           payload + len, f->len - len);
 }
 
 
