@@ -35,6 +35,10 @@ def use_venv():
 use_venv()
 
 
+class Hopeless(Exception):
+    pass
+
+
 class Suite:
     def __init__(self):
         self.count = 0
@@ -81,10 +85,17 @@ class Suite:
         self.ok(True, name)
         return result
 
+    def needed(self, good):
+        """Ends the suite where going on could only fail again."""
+        if not good:
+            raise Hopeless('what follows needs the last test')
+
     def __exit__(self, kind, error, trace):
         if kind is SystemExit:
             return False
-        if kind is not None:
+        if kind is Hopeless:
+            self.ok(False, 'the suite went on to its end', str(error))
+        elif kind is not None:
             self.ok(False, 'the suite went on to its end', ''.join(
                 traceback.format_exception(kind, error, trace)))
         print('1..%d' % self.count, flush=True)
