@@ -26,8 +26,12 @@
 
 #define CDC_PROBE_RETRY_MS       200
 
-#define CDC_GRPC_PERMISSION      7
 #define CDC_GRPC_UNAUTHENTICATED 16
+
+/* merr codes of Milvus that mean a wrong login (cdc_milvus_status.c) */
+
+#define CDC_MERR_NOT_AUTHENTICATED   1400
+#define CDC_MERR_INCORRECT_PASSWORD  1800
 
 
 const cdc_target_ops_t  *cdc_probe_ops = &cdc_milvus_target;
@@ -327,6 +331,19 @@ cdc_probe_connect_failed(cdc_probe_t *p, const cdc_target_error_t *err)
 
 
 static int
+cdc_probe_login(const cdc_target_error_t *err)
+{
+    if (err->transport) {
+        return err->code == CDC_GRPC_UNAUTHENTICATED;
+    }
+
+    return err->class == CDC_TARGET_DENIED
+           && (err->code == CDC_MERR_NOT_AUTHENTICATED
+               || err->code == CDC_MERR_INCORRECT_PASSWORD);
+}
+
+
+static int
 cdc_probe_hello(cdc_probe_t *p, cdc_target_info_t *info)
 {
     uint64_t            end;
@@ -359,10 +376,7 @@ cdc_probe_hello(cdc_probe_t *p, cdc_target_info_t *info)
         (void) usleep(CDC_PROBE_RETRY_MS * 1000);
     }
 
-    if (err.class == CDC_TARGET_DENIED
-        || (err.transport && (err.code == CDC_GRPC_UNAUTHENTICATED
-                              || err.code == CDC_GRPC_PERMISSION)))
-    {
+    if (cdc_probe_login(&err)) {
         cdc_log(CDC_LOG_NOTICE, 0, "target %s: %s", p->name, err.text);
 
         p->error = CDC_E_TARGET_AUTH;
@@ -395,6 +409,31 @@ cdc_probe_version_fits(const char *version)
 }
 
 
+/* ttMsgEnabled is the usual reason, but rights are one, too */
+
+static void
+cdc_probe_refused(cdc_probe_t *p, const cdc_target_info_t *info)
+{
+    if (!cdc_probe_version_fits(info->version)) {
+        p->error = CDC_E_TARGET_VERSION;
+        cdc_store_format(p->text, p->error, p->name, info->version);
+        return;
+    }
+
+    p->error = CDC_E_TARGET_DENIES;
+
+    if (info->why_not[0] == '\0'
+        || strstr(info->why_not, "ttMsgEnabled") != NULL)
+    {
+        cdc_store_format(p->text, p->error, p->name);
+        return;
+    }
+
+    (void) snprintf(p->text, sizeof(p->text), "the target %.300s refuses "
+                    "replicated messages: %.600s", p->name, info->why_not);
+}
+
+
 void
 cdc_probe_run(cdc_probe_t *p)
 {
@@ -416,15 +455,7 @@ cdc_probe_run(cdc_probe_t *p)
         cdc_log(CDC_LOG_NOTICE, 0, "target %s (%s) refuses ReplicateMessage: "
                 "%s", p->name, info.version, info.why_not);
 
-        if (cdc_probe_version_fits(info.version)) {
-            p->error = CDC_E_TARGET_DENIES;
-            cdc_store_format(p->text, p->error, p->name);
-
-        } else {
-            p->error = CDC_E_TARGET_VERSION;
-            cdc_store_format(p->text, p->error, p->name, info.version);
-        }
-
+        cdc_probe_refused(p, &info);
         return;
     }
 

@@ -117,7 +117,7 @@ cdc_store_failed(cdc_store_t *s, const char *id, const char *reason)
 
     cdc_stored_set(t, CDC_TASK_PAUSED, reason);
 
-    cdc_log(CDC_LOG_ERR, 0, "task %s is paused: %s", id, t->reason);
+    cdc_log(CDC_LOG_INFO, 0, "task %s is paused: %s", id, t->reason);
 
     if (cdc_store_write(s, t, err) != CDC_OK) {
         t->dirty = 1;

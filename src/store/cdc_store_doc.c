@@ -43,23 +43,24 @@ cdc_doc_connect(const cdc_stored_t *t, int get)
 
     timeout = cdc_doc_int(in, "connect_timeout");
 
+    /* in get the members are in alphabetical order, as documented */
+
+    if (get) {
+        json_object_set(out, "connect_timeout", timeout);
+    }
+
     if (json_string_length(json_object_get(in, "uri")) != 0) {
-
-        if (get) {
-            json_object_set(out, "connect_timeout", timeout);
-        }
-
         json_object_set_new(out, "uri", json_string(t->target));
 
     } else {
-        json_object_set(out, "host", json_object_get(in, "host"));
-        json_object_set_new(out, "port", cdc_doc_int(in, "port"));
-
         if (get) {
             json_object_set_new(out, "enable_tls",
                              json_boolean(json_is_true(json_object_get(in,
                                                            "enable_tls"))));
         }
+
+        json_object_set(out, "host", json_object_get(in, "host"));
+        json_object_set_new(out, "port", cdc_doc_int(in, "port"));
     }
 
     json_object_set_new(out, "connect_timeout", timeout);

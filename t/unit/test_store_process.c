@@ -84,7 +84,14 @@ fake_hello(cdc_target_t *t, cdc_target_info_t *info, cdc_target_error_t *err)
 
     } else if (strncmp(t->host, "login", 5) == 0) {
         err->class = CDC_TARGET_DENIED;
+        err->transport = 1;
+        err->code = 16;
         return CDC_ERROR;
+
+    } else if (strncmp(t->host, "rights", 6) == 0) {
+        info->replicate = 0;
+        (void) snprintf(info->why_not, sizeof(info->why_not), "no privilege "
+                        "(cure: give it the role admin)");
 
     } else if (strncmp(t->host, "odd", 3) == 0) {
         err->class = CDC_TARGET_REFUSED;
@@ -586,6 +593,10 @@ test_probes(int c)
     create(c, 4, "p", "login");
     answers(c, 4, CDC_E_TARGET_AUTH, "the target http://login:1 refuses the "
             "user, password or token", "login");
+    create(c, 5, "p", "rights");
+    answers(c, 5, CDC_E_TARGET_DENIES, "the target http://rights:1 refuses "
+            "replicated messages: no privilege (cure: give it the role "
+            "admin)", "rights");
     create(c, 5, "p", "odd");
     answers(c, 5, CDC_E_CONNECT_FAILED, "fail to connect the milvus: rpc "
             "error: code = Unimplemented desc = unknown method", "no Milvus");
