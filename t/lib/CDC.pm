@@ -291,7 +291,8 @@ sub tree {
 sub pids {
     my ($self, $re) = @_;
     my $tree = $self->tree;
-    return sort { $a <=> $b } grep { $tree->{$_} =~ $re } keys %$tree;
+    my @pids = sort { $a <=> $b } grep { $tree->{$_} =~ $re } keys %$tree;
+    return @pids;
 }
 
 
