@@ -110,8 +110,8 @@ test_docs(void)
           "\"rpc_channel_info\":{\"name\":\"by-dev-replicate-msg\"}}",
           "{\"task_id\":\"t1\",\"milvus_connect_param\":{\"host\":"
           "\"localhost\",\"port\":19530,\"connect_timeout\":10}," STAR "}",
-          "{" STAR ",\"milvus_connect_param\":{\"host\":\"localhost\","
-          "\"port\":19530,\"enable_tls\":false,\"connect_timeout\":10},"
+          "{" STAR ",\"milvus_connect_param\":{\"connect_timeout\":10,"
+          "\"enable_tls\":false,\"host\":\"localhost\",\"port\":19530},"
           "\"task_id\":\"t1\"}", "earlier form");
 
     shows("{\"milvus_connect_param\":{\"uri\":\"http://h:1\"},"
