@@ -21,6 +21,8 @@ add_response_body_check(sub {
 sub promtool {
     my ($body) = @_;
     my (%type, %help, %seen, $family);
+    my $labels = qr/(?:[a-z_]+="(?:[^"\\]|\\.)*",?)*/;
+    my $number = qr/-?\d+(?:\.\d+)?(?:e[-+]?\d+)?/;
 
     return "no newline at the end" if $body !~ /\n\z/;
 
@@ -29,20 +31,23 @@ sub promtool {
             return "HELP twice: $1" if $help{$1}++;
 
         } elsif ($line =~ /^# TYPE ([a-z_]+) (counter|gauge)$/) {
-            return "TYPE twice: $1" if $type{$1};
-            return "TYPE without HELP: $1" if !$help{$1};
-            return "counter without _total: $1"
-                if $2 eq 'counter' && $1 !~ /_total$/;
-            ($family, $type{$1}) = ($1, $2);
+            my ($name, $kind) = ($1, $2);
 
-        } elsif ($line =~ /^([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)*)\})?
-                            \ (-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)$/x) {
+            return "TYPE twice: $name" if $type{$name};
+            return "TYPE without HELP: $name" if !$help{$name};
+            return "counter without _total: $name"
+                if $kind eq 'counter' && $name !~ /_total$/;
+            ($family, $type{$name}) = ($name, $kind);
+
+        } elsif ($line =~ /^([a-z_]+)(?:\{($labels)\})? ($number)$/) {
+            my ($name, $label, $value) = ($1, $2 // '', $3);
+
             return "sample out of its family: $line"
-                if !defined $family || $1 ne $family;
-            return "sample twice: $line" if $seen{"$1 " . ($2 // '')}++;
+                if !defined $family || $name ne $family;
+            return "sample twice: $line" if $seen{"$name $label"}++;
             return "negative counter: $line"
-                if $type{$1} eq 'counter' && $3 < 0;
-            return "no prefix: $line" if $1 !~ /^(?:nginx_)?milvus_cdc_/;
+                if $type{$name} eq 'counter' && $value < 0;
+            return "no prefix: $line" if $name !~ /^milvus_cdc_/;
 
         } else {
             return "not understood: $line";
@@ -58,11 +63,11 @@ __DATA__
 
 === TEST 1: nothing to do is healthy
 --- request eval
-["GET /cdc/health", "HEAD /cdc/health"]
+[CDC::post('list'), "GET /cdc/health", "HEAD /cdc/health"]
 --- response_headers eval
-[("Content-Type: application/json") x 2]
+[("Content-Type: application/json") x 3]
 --- response_body_like eval
-['"status"\s*:\s*"ok"', '^$']
+['tasks', '^\{"status":"ok"', '^$']
 
 
 
