@@ -303,13 +303,13 @@ cdc_etcd_say(cdc_etcd_follow_t *f, cdc_etcd_kind_e kind, const char *text)
  * leaves the newest token for cdc_etcd_sync() */
 
 static int
-cdc_etcd_ask(cdc_etcd_follow_t *f, Etcd__RangeRequest *req,
+cdc_etcd_ask(cdc_etcd_follow_t *f, Etcd__RangeRequest *req, unsigned ms,
     Etcd__RangeResponse **res, cdc_grpc_error_t *err)
 {
     int          rc;
     const char  *token;
 
-    rc = cdc_etcd_client_range(&f->client, req, CDC_ETCD_CALL_MS, res, err);
+    rc = cdc_etcd_client_range(&f->client, req, ms, res, err);
     token = f->client.token;
 
     if (rc == CDC_OK && token != NULL) {
@@ -388,7 +388,7 @@ cdc_etcd_list_range(cdc_etcd_follow_t *f, const cdc_etcd_keys_t *keys,
     do {
         req.revision = *revision;
 
-        rc = cdc_etcd_ask(f, &req, &res, err);
+        rc = cdc_etcd_ask(f, &req, CDC_ETCD_CALL_MS, &res, err);
         free(next);
         next = NULL;
 
@@ -656,9 +656,16 @@ cdc_etcd_probe(cdc_etcd_follow_t *f, cdc_grpc_error_t *err)
     req.key.len = strlen(f->keys[0].from);
     req.count_only = 1;
 
-    rc = cdc_etcd_ask(f, &req, &res, err);
+    rc = cdc_etcd_ask(f, &req, CDC_ETCD_ANSWER_MS, &res, err);
 
     if (rc == CDC_OK) {
+
+        /* restored from a backup: our revision is one that it never had */
+
+        if (res->header->revision < f->revision) {
+            rc = CDC_DECLINED;
+        }
+
         etcd__range_response__free_unpacked(res, NULL);
     }
 
@@ -886,8 +893,8 @@ cdc_etcd_thread(void *data)
         }
 
         if (rc == CDC_DECLINED) {
-            cdc_log(CDC_LOG_NOTICE, 0, "etcd %s: revision %lld is compacted, "
-                    "listing again",
+            cdc_log(CDC_LOG_NOTICE, 0, "etcd %s: revision %lld is not there "
+                    "any more, listing again",
                     f->client.endpoints[f->client.at].address,
                     (long long) f->revision);
             f->revision = 0;

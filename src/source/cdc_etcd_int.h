@@ -14,7 +14,8 @@
 
 #define CDC_ETCD_PAGE         1000       /* keys of one Range */
 #define CDC_ETCD_CALL_MS      5000
-#define CDC_ETCD_PROBE_MS     5000       /* silence before we look */
+#define CDC_ETCD_PROBE_MS     2000       /* silence before we look */
+#define CDC_ETCD_ANSWER_MS    3000       /* to that */
 #define CDC_ETCD_BACKOFF_MIN  100
 #define CDC_ETCD_BACKOFF_MAX  10000
 
