@@ -4,7 +4,8 @@
  * Four operations, each with its tag: headers out, headers in, status in, one
  * write and one read at a time.  All their ends come from the stream's own
  * queue and are noted in "pending"; whoever waits, waits for a bit of it to
- * go.  A read that timed out stays pending and the next read() finds it.
+ * go, and may meet the end of another one meanwhile.  A read that timed out
+ * goes on; read() starts one only when the former has been taken ("reading").
  */
 
 #include <stdio.h>
@@ -36,6 +37,7 @@ struct cdc_grpc_stream_s {
     cdc_grpc_error_t         err;        /* valid once STATUS has come */
     unsigned                 pending;
     unsigned                 failed;     /* of those that have ended */
+    unsigned                 reading:1;  /* started, and not taken yet */
 };
 
 
@@ -243,8 +245,7 @@ cdc_grpc_stream_read(cdc_grpc_stream_t *s, unsigned timeout_ms,
 {
     grpc_op  op;
 
-    if (!(s->pending & CDC_GRPC_READ)) {
-
+    if (!s->reading) {
         memset(&op, 0, sizeof(op));
         op.op = GRPC_OP_RECV_MESSAGE;
         op.data.recv_message.recv_message = &s->in;
@@ -254,6 +255,8 @@ cdc_grpc_stream_read(cdc_grpc_stream_t *s, unsigned timeout_ms,
                                "gRPC refused to read");
             return CDC_ERROR;
         }
+
+        s->reading = 1;
     }
 
     if (cdc_grpc_stream_wait(s, CDC_GRPC_READ,
@@ -262,6 +265,8 @@ cdc_grpc_stream_read(cdc_grpc_stream_t *s, unsigned timeout_ms,
     {
         return CDC_AGAIN;
     }
+
+    s->reading = 0;
 
     if (s->in == NULL) {
         return cdc_grpc_stream_ended(s, err);

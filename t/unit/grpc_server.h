@@ -276,6 +276,7 @@ server_accept(void *data)
 {
     server_t        *s = data;
     pthread_t        thread;
+    grpc_event       ev;
     server_call_t   *c;
 
     for ( ;; ) {
@@ -285,11 +286,20 @@ server_accept(void *data)
         grpc_call_details_init(&c->details);
         grpc_metadata_array_init(&c->headers);
 
+        memset(&ev, 0, sizeof(ev));
+
         if (grpc_server_request_call(s->server, &c->call, &c->details,
                                      &c->headers, c->queue, s->queue, c)
-            != GRPC_CALL_OK
-            || !server_wait(s->queue))
+            == GRPC_CALL_OK)
         {
+            do {
+                ev = grpc_completion_queue_next(s->queue,
+                                     gpr_inf_future(GPR_CLOCK_MONOTONIC),
+                                     NULL);
+            } while (ev.tag != c);       /* the end of the server: NULL */
+        }
+
+        if (!ev.success) {
             grpc_call_details_destroy(&c->details);
             grpc_metadata_array_destroy(&c->headers);
             grpc_completion_queue_shutdown(c->queue);
