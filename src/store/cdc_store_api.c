@@ -48,6 +48,9 @@ cdc_store_change(cdc_request_t *r, cdc_stored_t *t, cdc_task_state_e state,
 
     t->dirty = 0;
 
+    cdc_log(CDC_LOG_INFO, 0, "task %s is %s by request", t->id,
+            state == CDC_TASK_PAUSED ? "paused" : "resumed");
+
     cdc_store_send_task(r->store, t);
     cdc_store_wait_ack(r->store, r->wait, t->seq);
 }
@@ -70,7 +73,6 @@ cdc_store_pause(cdc_request_t *r)
         return;
     }
 
-    cdc_log(CDC_LOG_INFO, 0, "task %s is paused by request", t->id);
     cdc_store_change(r, t, CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST);
 }
 
@@ -97,7 +99,6 @@ cdc_store_resume(cdc_request_t *r)
         return;
     }
 
-    cdc_log(CDC_LOG_INFO, 0, "task %s is resumed by request", t->id);
     cdc_store_change(r, t, CDC_TASK_RUNNING, "");
 }
 

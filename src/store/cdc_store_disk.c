@@ -29,7 +29,7 @@
 #include "cdc_store.h"
 
 
-#define CDC_STORE_DIRTY_MS  5000
+#define CDC_STORE_DIRTY_MS  2000
 
 
 static const char  cdc_key_format[] = "format";

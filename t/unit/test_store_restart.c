@@ -1,0 +1,278 @@
+/* the store: what it keeps across crashes, stops, full disks and damage */
+
+#include "store_process.h"
+
+
+/* two running tasks, one of them changed twice */
+
+static void
+test_tasks(void)
+{
+    int  c;
+
+    c = client();
+    create(c, 1, "a", "one");
+    shows("a", CDC_TASK_RUNNING, "", "a");
+    ack();
+    answers(c, 1, CDC_E_OK, "{\"task_id\":\"a\"}", "is created");
+    create(c, 2, "c", "two");
+    shows("c", CDC_TASK_RUNNING, "", "c");
+    ack();
+    answers(c, 2, CDC_E_OK, "{\"task_id\":\"c\"}", "is created");
+    by_id(c, 3, "pause", "a");
+    shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "a is paused");
+    ack();
+    answers(c, 3, CDC_E_OK, "{}", "and");
+    by_id(c, 4, "resume", "a");
+    shows("a", CDC_TASK_RUNNING, "", "resumed");
+    ack();
+    answers(c, 4, CDC_E_OK, "{}", "again");
+    close(c);
+    make_dir("c");
+}
+
+
+static void
+test_restart(void)
+{
+    int       c;
+    uint64_t  created;
+
+    /* killed: what was answered is there */
+
+    (void) kill(store, SIGKILL);
+    is_int(ended(), -SIGKILL, "killed");
+    make_dir("orphan");
+    start();
+
+    shows("a", CDC_TASK_RUNNING, "", "every task is sent at the start");
+    is_int(record.revision, 3, "as it was");
+    created = record.created_ms;
+    ack();
+    shows("c", CDC_TASK_RUNNING, "", "in order of creation");
+    ok(record.created_ms > created, "by time");
+    ack();
+    (void) read_frame(control, 5000);
+    is_int(frame.type, CDC_FRAME_SYNCED, "then SYNCED");
+
+    c = client();
+    ok(exists("%s/tasks/%s", "c"), "directories of tasks stay");
+    ok(!exists("%s/tasks/%s", "orphan"), "orphans are swept");
+
+    /* asked to stop with an answer on its way and a probe running */
+
+    by_id(c, 1, "pause", "a");
+    shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "a last change");
+    create(c, 2, "p", "stuck");
+    (void) usleep(20000);
+    created = cdc_now_ms();
+    (void) !write(stop_pipe, "x", 1);
+    answers(c, 1, CDC_E_OK, "{}", "is answered without its ACK");
+    is_int(read_frame(c, 5000), CDC_DONE, "the create is not");
+    is_int(ended(), 0, "an orderly end");
+    ok(cdc_now_ms() - created < 1500, "in time");
+    ok(!exists("%s/%s", "api.sock"), "the socket is gone");
+    close(c);
+}
+
+
+static void
+test_stop_serves(void)
+{
+    int  c, late;
+
+    start();
+    shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "a is paused still");
+    ack();
+    shows("c", CDC_TASK_RUNNING, "", "c runs");
+    ack();
+    (void) read_frame(control, 5000);
+
+    c = client();
+    late = client();
+    by_id(c, 1, "pause", "nope");
+    answers(c, 1, CDC_E_NOT_FOUND, "not found the task, task_id: nope", "up");
+
+    (void) !write(stop_pipe, "x", 1);
+    (void) usleep(5000);
+    by_id(late, 1, "resume", "a");
+    shows("a", CDC_TASK_RUNNING, "", "a request during the stop");
+    ack();
+    answers(late, 1, CDC_E_OK, "{}", "is served");
+    is_int(ended(), 0, "an orderly end");
+    close(c);
+    close(late);
+}
+
+
+/* a disk that takes nothing any more: a file-size limit of the store */
+
+static void
+disk(int full)
+{
+    struct rlimit  rl = { full ? 0 : RLIM_INFINITY, RLIM_INFINITY };
+
+    (void) prlimit(store, RLIMIT_FSIZE, &rl, NULL);
+}
+
+
+static void
+test_disk(void)
+{
+    int   c, i;
+    char  text[64];
+
+    start();
+    shows("a", CDC_TASK_RUNNING, "", "a runs");
+    ack();
+    shows("c", CDC_TASK_RUNNING, "", "c runs");
+    ack();
+    (void) read_frame(control, 5000);
+
+    c = client();
+    disk(1);
+
+    for (i = 1; i <= 2; i++) {
+        by_id(c, i, "pause", "a");
+        (void) read_frame(c, 5000);
+        is_int(frame.status, CDC_E_STORE_FAILED, "a full disk: refused");
+    }
+
+    (void) snprintf(text, sizeof(text), "%.36s", (char *) payload);
+    is_str(text, "fail to write the task store: LevelD", "with the cause");
+    nothing(control, "and nothing has changed");
+
+    create(c, 3, "full", "one-more");
+    (void) read_frame(c, 5000);
+    is_int(frame.status, CDC_E_STORE_FAILED, "a create, too");
+
+    write_frame(control, CDC_FRAME_FAILED, 0, "c\0it broke", 10);
+    shows("c", CDC_TASK_PAUSED, "it broke", "FAILED is shown all the same");
+    ack();
+
+    disk(0);
+    by_id(c, 4, "pause", "a");
+    shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "room again");
+    ack();
+    answers(c, 4, CDC_E_OK, "{}", "it works by itself");
+    (void) usleep(2300000);
+    close(c);
+
+    (void) kill(store, SIGKILL);
+    (void) ended();
+
+    start();
+    shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "a was written");
+    ack();
+    shows("c", CDC_TASK_PAUSED, "it broke", "and so was c's failure");
+    ack();
+    (void) read_frame(control, 5000);
+    is_int(frame.type, CDC_FRAME_SYNCED, "no task came of the refused create");
+
+    c = client();
+    by_id(c, 1, "resume", "a");
+    (void) read_frame(control, 5000);
+    ack();
+    answers(c, 1, CDC_E_OK, "{}", "a again");
+    by_id(c, 2, "resume", "c");
+    (void) read_frame(control, 5000);
+    ack();
+    answers(c, 2, CDC_E_OK, "{}", "c again");
+    close(c);
+
+    (void) !write(stop_pipe, "x", 1);
+    is_int(ended(), 0, "an orderly end");
+}
+
+
+/* in a process of its own: LevelDB's thread would not survive the fork that
+ * makes the next store */
+
+static void
+put_raw(const char *key, const char *value)
+{
+    pid_t            pid;
+    char             path[256];
+    cdc_db_t        *db;
+    cdc_db_batch_t  *b;
+
+    (void) fflush(stdout);
+    pid = fork();
+
+    if (pid != 0) {
+        (void) waitpid(pid, NULL, 0);
+        return;
+    }
+
+    (void) snprintf(path, sizeof(path), "%s/meta", dir);
+    db = cdc_db_open(path, NULL);
+    b = cdc_db_batch_create();
+    cdc_db_batch_put(b, cdc_span_n(key, strlen(key)),
+                     cdc_span_n(value, strlen(value)));
+    (void) cdc_db_write(db, b, NULL);
+    cdc_db_batch_destroy(b);
+    cdc_db_close(db);
+    _exit(0);
+}
+
+
+static void
+test_damage(void)
+{
+    int  c;
+
+    put_raw("task/broken", "{\"state\":");
+    put_raw("task/no/id", "{}");
+    start();
+
+    (void) read_frame(control, 5000);
+    is_str(record.task_id, "broken", "a damaged record is shown");
+    is_int(record.state, CDC_TASK_PAUSED, "as paused");
+    ack();
+    shows("a", CDC_TASK_RUNNING, "", "the others are there");
+    ack();
+    shows("c", CDC_TASK_RUNNING, "", "all of them");
+    ack();
+    (void) read_frame(control, 5000);
+    is_int(frame.type, CDC_FRAME_SYNCED, "and no more");
+
+    c = client();
+    by_id(c, 1, "resume", "broken");
+    (void) read_frame(c, 5000);
+    is_int(frame.status, CDC_E_START_FAILED, "it cannot be resumed");
+    by_id(c, 2, "delete", "broken");
+    (void) read_frame(control, 5000);
+    ack();
+    answers(c, 2, CDC_E_OK, "{}", "but deleted");
+    close(c);
+
+    (void) !write(stop_pipe, "x", 1);
+    is_int(ended(), 0, "an orderly end");
+
+    put_raw("format", "2");
+    start();
+    is_int(read_frame(control, 5000), CDC_DONE, "a newer format is refused");
+    is_int(ended(), 1, "by an error");
+
+    put_raw("format", "1");
+    start();
+    shows("a", CDC_TASK_RUNNING, "", "and nothing was lost");
+    close(control);
+    control = dup(stop_pipe);
+    is_int(ended(), 0, "without a supervisor it ends");
+}
+
+
+int
+main(void)
+{
+    begin();
+    test_tasks();
+    test_restart();
+    test_stop_serves();
+    test_disk();
+    test_damage();
+    finish();
+
+    return done_testing();
+}
