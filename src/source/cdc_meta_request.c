@@ -320,7 +320,7 @@ cdc_meta_each_operation(cdc_meta_t *m, int64_t collection_id,
 
     c = cdc_meta_coll(m, collection_id, 0);
 
-    if (c == NULL || !c->visible || c->pub.gone) {
+    if (c == NULL || !c->visible || c->pub.dropping) {
         return CDC_OK;
     }
 
