@@ -451,11 +451,13 @@ struct cdc_repl_s {
     cdc_target_info_t            hello;
     cdc_target_error_t           hello_error;
     int                          hello_rc;
+    uint64_t                     hello_at;    /* cdc_wall_ms() */
     cdc_post_t                   reset_post;
     cdc_task_status_t            status;
     char                         cause[CDC_CAUSES][CDC_REASON_MAX];
     size_t                       buffered;
-    unsigned                     retry_backoff;
+    unsigned                     retry_backoff, reset_backoff;
+    int64_t                      clock_offset; /* target's clock - ours, ms */
     uint64_t                     stop_at;     /* cdc_now_ms() */
 
     unsigned                     started:1;   /* survey is durable */

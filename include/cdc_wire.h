@@ -117,7 +117,9 @@ uint8_t *cdc_chain_flatten(const cdc_chain_t *c, size_t *len);
 
 typedef struct {
     int32_t      type;                   /* CDC_MSG_* */
-    uint64_t     ts;                     /* base.timestamp */
+    uint64_t     ts;                     /* of the first row, if there is
+                                          * one, else base.timestamp: an
+                                          * upsert's insert has 0 there */
     int64_t      collection_id;          /* 0 when absent */
     int64_t      partition_id;           /* -1: none given; 0: absent */
     uint64_t     rows;                   /* insert, delete: as it claims */

@@ -375,12 +375,22 @@ cdc_lane_build(cdc_lane_t *lane, uint64_t tick)
     cdc_chain_t  *chain;
 
     begin = tick ? tick : UINT64_MAX;
-    end = tick;
 
     for (send = lane->flight; send; send = send->next) {
         ts = send->stamp ? send->stamp : send->item->env.ts;
         begin = ts < begin ? ts : begin;
-        end = ts > end ? ts : end;
+    }
+
+    /*
+     * The target gives out segments that are good for two seconds of its
+     * clock, and holds EndTs against that: it is the time of the request,
+     * neither that of old rows nor a stamp ahead of the clock.
+     */
+
+    end = cdc_ms_tso(cdc_wall_ms() + lane->repl->clock_offset);
+
+    if (begin > end) {
+        begin = end;
     }
 
     chain = cdc_chain_create();
@@ -508,6 +518,7 @@ cdc_lane_acked(cdc_lane_t *lane)
 
     lane->backoff = 0;
     lane->retry_at = 0;
+    lane->repl->reset_backoff = 0;
     lane->rows = lane->rows || lane->flight;
 
     if (lane->tick_flight) {

@@ -41,6 +41,7 @@
 
 static void cdc_repl_status(cdc_repl_t *r);
 static void cdc_repl_hello(cdc_repl_t *r);
+static void cdc_repl_hello_timer(cdc_timer_t *tm);
 
 
 void
@@ -251,7 +252,22 @@ cdc_repl_reset_step(cdc_post_t *post)
         cdc_channel_reset(ch);
     }
 
-    cdc_repl_hello(r);
+    /* at once the first time; then only after something was acknowledged */
+
+    if (r->reset_backoff == 0) {
+        r->reset_backoff = CDC_BACKOFF_MIN;
+        cdc_repl_hello(r);
+        return;
+    }
+
+    r->retry_timer.handler = cdc_repl_hello_timer;
+    r->retry_timer.data = r;
+    cdc_timer_add(r->loop, &r->retry_timer, r->reset_backoff);
+
+    r->reset_backoff *= 2;
+    if (r->reset_backoff > CDC_BACKOFF_MAX) {
+        r->reset_backoff = CDC_BACKOFF_MAX;
+    }
 }
 
 
@@ -363,6 +379,7 @@ cdc_repl_hello_run(cdc_job_t *job)
 
     r->hello_rc = r->target_ops->hello(r->target, &r->hello,
                                        &r->hello_error);
+    r->hello_at = cdc_wall_ms();
 
     if (r->hello_rc == CDC_OK && !r->hello.replicate) {
         snprintf(r->hello_error.text, CDC_REASON_MAX, "the target does not "
@@ -419,6 +436,8 @@ cdc_repl_hello_done(cdc_job_t *job)
     }
 
     r->retry_backoff = 0;
+    r->clock_offset = (int64_t) cdc_tso_ms(r->hello.now)
+                      - (int64_t) r->hello_at;
     cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
 
     if (r->resetting) {

@@ -60,6 +60,7 @@ static const cdc_layout_t  cdc_layouts[] = {
 static const cdc_layout_t *cdc_wire_layout(int32_t type);
 static int cdc_wire_envelope_field(cdc_envelope_t *env, const cdc_layout_t *l,
     const cdc_field_t *f);
+static uint64_t cdc_wire_first_stamp(const cdc_field_t *f);
 static int cdc_wire_count_stamps(cdc_span_t msg, uint32_t number,
     uint64_t *n);
 static int cdc_wire_rewrite_fields(cdc_chain_t *out,
@@ -92,6 +93,7 @@ cdc_wire_envelope(cdc_span_t msg, cdc_envelope_t *env)
 {
     int                  rc;
     cdc_span_t           in;
+    uint64_t             row;
     cdc_field_t          f;
     const cdc_layout_t  *l;
 
@@ -108,11 +110,22 @@ cdc_wire_envelope(cdc_span_t msg, cdc_envelope_t *env)
     }
 
     in = msg;
+    row = 0;
 
     while ((rc = cdc_wire_next(&in, &f)) == CDC_OK) {
         if (cdc_wire_envelope_field(env, l, &f) != CDC_OK) {
             return CDC_ERROR;
         }
+
+        if (l->timestamps && f.number == l->timestamps && row == 0) {
+            row = cdc_wire_first_stamp(&f);
+        }
+    }
+
+    /* Milvus goes by the rows' time: the insert of an upsert has no other */
+
+    if (row) {
+        env->ts = row;
     }
 
     if (rc != CDC_DONE) {
@@ -124,6 +137,34 @@ cdc_wire_envelope(cdc_span_t msg, cdc_envelope_t *env)
     }
 
     return CDC_OK;
+}
+
+
+/* 0 when there is none */
+
+static uint64_t
+cdc_wire_first_stamp(const cdc_field_t *f)
+{
+    size_t    i;
+    uint64_t  ts;
+
+    if (f->wire_type == CDC_WIRE_VARINT) {
+        return f->value;
+    }
+
+    if (f->wire_type != CDC_WIRE_LEN) {
+        return 0;
+    }
+
+    for (i = 0, ts = 0; i < f->body.len && i < CDC_WIRE_VARINT_MAX; i++) {
+        ts |= (uint64_t) (f->body.data[i] & 0x7f) << (7 * i);
+
+        if (!(f->body.data[i] & 0x80)) {
+            return ts;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -368,7 +409,7 @@ cdc_wire_stamps(cdc_chain_t *out, uint32_t number, uint64_t stamp,
 
     memcpy(p, varint, one);
 
-    for (done = one; done < len / 2; done *= 2) {
+    for (done = one; done <= len - done; done *= 2) {
         memcpy(p + done, p, done);
     }
 
