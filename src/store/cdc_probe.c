@@ -25,6 +25,7 @@
 
 
 #define CDC_PROBE_RETRY_MS       200
+#define CDC_PROBE_RESOLVE_MS     2000
 
 #define CDC_GRPC_UNAUTHENTICATED 16
 
@@ -224,14 +225,26 @@ static void
 cdc_probe_addresses(cdc_probe_t *p)
 {
     unsigned     i;
+    uint64_t     end;
     cdc_addrs_t  other;
 
     cdc_addrs_resolve(&p->addrs, p->conf.address);
+
+    /* names that a dead DNS server knows must not hold a create up */
+
+    end = cdc_now_ms() + CDC_PROBE_RESOLVE_MS;
 
     for (i = 0; i < p->nothers; i++) {
 
         if (strcmp(p->others[i].address, p->conf.address) == 0) {
             p->others[i].same = 1;
+            continue;
+        }
+
+        if (cdc_now_ms() > end) {
+            cdc_log(CDC_LOG_WARN, 0, "resolving names takes too long, so "
+                    "whether %s is the target %s was not checked",
+                    p->name, p->others[i].address);
             continue;
         }
 

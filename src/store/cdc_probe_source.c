@@ -8,8 +8,8 @@
  * collection cannot be told this way; it refuses ReplicateMessage unless
  * somebody turned ttMsgEnabled off there, and that refusal says so.
  *
- * No answer of etcd within 2 s, no verdict: the replicator needs etcd later
- * and will say what is wrong with it.
+ * No answer of etcd within 2 s, however many its endpoints, no verdict: the
+ * replicator needs etcd later and will say what is wrong with it.
  */
 
 #ifndef _GNU_SOURCE
@@ -230,6 +230,7 @@ int
 cdc_probe_is_source(cdc_probe_t *p)
 {
     int                  rc;
+    size_t               n;
     char                 prefix[1024], db[1040], err[CDC_REASON_MAX];
     json_t              *etcd;
     const char          *root, *meta;
@@ -253,7 +254,10 @@ cdc_probe_is_source(cdc_probe_t *p)
     check.default_db = db;
     err[0] = '\0';
 
-    rc = cdc_etcd_range(etcd, prefix, CDC_SOURCE_KEYS, CDC_SOURCE_TIMEOUT_MS,
+    n = json_array_size(json_object_get(etcd, "endpoints"));
+
+    rc = cdc_etcd_range(etcd, prefix, CDC_SOURCE_KEYS,
+                        CDC_SOURCE_TIMEOUT_MS / (n != 0 ? n : 1),
                         cdc_source_collection, &check, err);
 
     if (rc == CDC_ERROR) {

@@ -252,7 +252,9 @@ cdc_create_others(cdc_store_create_t *c)
 
     for (t = c->store->tasks; t != NULL; t = t->next) {
 
-        if (t->address == NULL) {
+        /* one whose addresses are known is compared without a probe */
+
+        if (t->address == NULL || t->addrs.n != 0) {
             continue;
         }
 
