@@ -66,7 +66,8 @@ sub upgrade {
     ok(CDC::wait_for(sub { gone($new) }, 10), 'the new one goes');
 
     ok($nginx->ready, 'the old one answers');
-    is($nginx->state('one'), 'Paused', 'with what was changed meanwhile');
+    ok(CDC::wait_for(sub { $nginx->state('one') eq 'Paused' }, 5),
+       'with what was changed meanwhile');
     is($nginx->api('resume', {task_id => 'one'})->{status}, 200, 'resume');
     ok(CDC::wait_for(sub { $nginx->replicators == 1 }, 5), 'a replicator');
 }

@@ -305,9 +305,14 @@ sub stores { return $_[0]->pids(qr/milvus-cdc-helper store\b/) }
 sub replicators { return $_[0]->pids(qr/milvus-cdc-helper replicate\b/) }
 
 
+# to the master, or to the processes that are given: none is an error, since
+# kill() takes 0 for the whole group of the test
 sub signal {
     my ($self, $signal, @pids) = @_;
-    kill $signal, @pids ? @pids : $self->master;
+
+    @pids = $self->master if @_ == 2;
+    die "no process to send SIG$signal to\n" if !@pids || grep { !$_ } @pids;
+    kill $signal, @pids;
 }
 
 
