@@ -12,6 +12,7 @@ my $nginx = CDC::Nginx->new(workers => 2)->start;
 ok($nginx->ready, 'the API answers');
 
 my $running = $nginx->create(task_id => 'running');
+my @tells;
 
 {
     my ($store) = $nginx->stores;
@@ -22,7 +23,7 @@ my $running = $nginx->create(task_id => 'running');
 
     isnt(($nginx->stores)[0], $store, 'another store');
     isnt(($nginx->supervisors)[0], $supervisor, 'another supervisor');
-    is(scalar($nginx->stores), 1, 'only one store');
+    ok(CDC::wait_for(sub { $nginx->stores == 1 }, 6), 'only one store');
     is($nginx->state($running), 'Running', 'the task is still there');
     ok(CDC::wait_for(sub { $nginx->replicators == 1 }, 6),
        'it has its replicator');
@@ -80,7 +81,7 @@ my $running = $nginx->create(task_id => 'running');
     # a broken configuration changes nothing
     my @before = ($nginx->supervisors, $nginx->stores, $nginx->workers);
 
-    $nginx->configure(http => 'milvus_cdc_max_tasks nonsense;');
+    $nginx->configure(http => 'milvus_cdc_nonsense on;');
     $nginx->signal('HUP');
     ok(CDC::wait_for(sub { $nginx->log =~ /\[emerg\].*nonsense/ }, 5),
        'a broken configuration is reported');
@@ -92,7 +93,7 @@ my $running = $nginx->create(task_id => 'running');
 
 {
     # without our directives everything of ours ends, and comes back
-    $nginx->configure(http_config => '', config => 'location / { return 204; }');
+    $nginx->configure(http_config => '', config => 'location /no { return 204; }');
     $nginx->signal('HUP');
     ok(CDC::wait_for(sub {
         return !$nginx->supervisors && !$nginx->stores && !$nginx->replicators;
@@ -120,14 +121,15 @@ sub client {
 
     my $pid = fork() // die "fork: $!";
     if ($pid == 0) {
-        close $tell;
-        close $result;
+        # those of the clients before it, too: they wait for the end of file
+        close $_ for @tells, $tell, $result;
         run_client($n, $stop, $say);
         POSIX::_exit(0);
     }
 
     close $stop;
     close $say;
+    push @tells, $tell;
     return {pid => $pid, tell => $tell, result => $result};
 }
 
