@@ -28,6 +28,15 @@ cdc_milvus_damaged(cdc_target_error_t *err, const char *call)
 }
 
 
+/* later than the attempt to connect, whose error says more */
+
+static unsigned
+cdc_milvus_hello_timeout(cdc_target_t *t)
+{
+    return t->conf.connect_timeout_ms + 500;
+}
+
+
 /* ---- hello -------------------------------------------------------------- */
 
 static int
@@ -43,7 +52,7 @@ cdc_milvus_version(cdc_target_t *t, cdc_target_info_t *info,
     c = cdc_chain_create();             /* a request without fields */
 
     rc = cdc_milvus_call(t, CDC_MILVUS_SERVICE "GetVersion", NULL, c, CDC_OK,
-                         CDC_MILVUS_NESTED, t->conf.connect_timeout_ms,
+                         CDC_MILVUS_NESTED, cdc_milvus_hello_timeout(t),
                          &answer, &len, err);
     if (rc != CDC_OK) {
         return CDC_ERROR;
@@ -78,7 +87,7 @@ cdc_milvus_probe(cdc_target_t *t, cdc_target_info_t *info,
     c = cdc_milvus_request(CDC_MSG_REPLICATE, 1, 0);
 
     rc = cdc_milvus_call(t, CDC_MILVUS_SERVICE "ReplicateMessage", NULL, c,
-                         CDC_OK, CDC_MILVUS_LANE, t->conf.connect_timeout_ms,
+                         CDC_OK, CDC_MILVUS_LANE, cdc_milvus_hello_timeout(t),
                          NULL, NULL, err);
 
     if (rc == CDC_OK
@@ -127,7 +136,7 @@ cdc_milvus_now(cdc_target_t *t, uint64_t *tso, cdc_target_error_t *err)
 
     rc = cdc_milvus_call(t, CDC_MILVUS_SERVICE "AllocTimestamp", NULL, c,
                          CDC_OK, CDC_MILVUS_NESTED,
-                         t->conf.connect_timeout_ms, &answer, &len, err);
+                         cdc_milvus_hello_timeout(t), &answer, &len, err);
     if (rc != CDC_OK) {
         return CDC_ERROR;
     }

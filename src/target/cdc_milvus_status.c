@@ -17,7 +17,6 @@
 #include "cdc_milvus_int.h"
 
 
-#define CDC_MILVUS_UNEXPECTED  65535
 #define CDC_MILVUS_RETRIABLE   65536     /* added to codes by early 2.3 */
 
 #define CDC_MILVUS_SURE        1         /* checked before producing */
@@ -33,6 +32,7 @@ typedef struct {
 typedef struct {
     const char          *words;          /* a part of the reason */
     cdc_target_class_e   class;
+    unsigned             sure;
 } cdc_milvus_words_t;
 
 
@@ -47,7 +47,12 @@ typedef struct {
     "the user of the task needs the rights of role admin on the target"
 
 
-/* Status.code */
+/*
+ * Status.code.  Seen with 2.3.5: 100 (describe answers it for a database that
+ * is not there, too), 200, 700 (load without an index), 1100, 1600, 1900
+ * (ReplicateMessage on a normal instance), 1901 (a message without a base, or
+ * of a type that it does not know).  Login and rights: see gRPC, below.
+ */
 
 static const cdc_milvus_code_t  cdc_milvus_codes[] = {
     { 1,    CDC_TARGET_RETRY, CDC_MILVUS_SURE, NULL },  /* not ready */
@@ -105,11 +110,37 @@ static const cdc_milvus_code_t  cdc_milvus_legacy[] = {
 };
 
 
-/* reasons of code 65535 */
+/*
+ * Reasons of code 65535, as 2.3.5 gives them.  Others of that code are a
+ * refusal: "partition cannot be dropped, partition is loaded, please release
+ * it first", "index cannot be dropped, collection is loaded, ...", "cannot
+ * drop the collection via alias = a1", "database:d1 not empty, must drop all
+ * collections ...", "CreateIndex failed: at most one distinct index is
+ * allowed per field" (the same index again is no error).
+ *
+ * No error at all: a drop of what is not there (collection, partition,
+ * database, alias), and a create, load or release of what is so already.
+ */
 
 static const cdc_milvus_words_t  cdc_milvus_words[] = {
-    { "already exist", CDC_TARGET_EXISTS },
-    { NULL, 0 }
+    /* CreateDatabase: "database already exist: d1" */
+    { "already exist", CDC_TARGET_EXISTS, 0 },
+
+    /* CreateCollection; for an alias of that name too */
+    { "create duplicate collection with different parameters",
+      CDC_TARGET_EXISTS, 0 },
+
+    /* CreateCollection: "database:d1 not found" */
+    { "not found", CDC_TARGET_NOT_FOUND, 0 },
+
+    /* ReplicateMessage reads all messages and gets a segment for each insert
+     * before it produces; the second is an unknown collection, too */
+    { "cannot parse invalid wire-format", CDC_TARGET_REFUSED,
+      CDC_MILVUS_SURE },
+    { "getSegmentID failed", CDC_TARGET_RETRY, CDC_MILVUS_SURE },
+    { "empty msgs", CDC_TARGET_REFUSED, CDC_MILVUS_SURE },
+
+    { NULL, 0, 0 }
 };
 
 
@@ -155,6 +186,7 @@ cdc_milvus_classify(const Milvus__Common__Status *st, cdc_milvus_answer_e kind,
     cdc_target_error_t *err)
 {
     int32_t                    code;
+    unsigned                   sure;
     const cdc_milvus_code_t   *row;
     const cdc_milvus_words_t  *w;
 
@@ -169,19 +201,23 @@ cdc_milvus_classify(const Milvus__Common__Status *st, cdc_milvus_answer_e kind,
 
     err->class = CDC_TARGET_REFUSED;
 
+    sure = 0;
+
     if (row != NULL) {
         err->class = row->class;
+        sure = row->sure;
 
     } else {
         for (w = cdc_milvus_words; w->words != NULL; w++) {
             if (strstr(st->reason, w->words) != NULL) {
                 err->class = w->class;
+                sure = w->sure;
                 break;
             }
         }
     }
 
-    if (kind == CDC_MILVUS_LANE && (row == NULL || !row->sure)) {
+    if (kind == CDC_MILVUS_LANE && !sure) {
         err->class = CDC_TARGET_DOUBT;
     }
 
