@@ -77,6 +77,7 @@ struct cdc_etcd_follow_s {
     int64_t              revision;       /* delivered whole; 0: list first */
     int64_t              count;          /* keys at revision, not side ones */
     unsigned             down:1;         /* DOWN has been said */
+    unsigned             watching:1;     /* etcd has accepted the watch */
 
     pthread_mutex_t      mutex;          /* guards down to refs */
     pthread_cond_t       cond;
@@ -103,6 +104,19 @@ struct cdc_etcd_follow_s {
     int64_t              want_mod;       /* newest change among them */
     int64_t              want_count;
 };
+
+/* the thread's: waits until the main thread has handled it; CDC_DONE: told
+ * to stop */
+int  cdc_etcd_emit(cdc_etcd_follow_t *f, const cdc_etcd_batch_t *batch);
+/* the same with DOWN and UP, once for each change */
+int  cdc_etcd_say(cdc_etcd_follow_t *f, cdc_etcd_kind_e kind,
+    const char *text);
+/* every call of the thread that is not the stream goes through here: it
+ * leaves the newest token for cdc_etcd_sync() */
+int  cdc_etcd_ask(cdc_etcd_follow_t *f, Etcd__RangeRequest *req, unsigned ms,
+    Etcd__RangeResponse **res, cdc_grpc_error_t *err);
+/* until it breaks: CDC_ERROR, CDC_DECLINED (list again), CDC_DONE (stop) */
+int  cdc_etcd_watch(cdc_etcd_follow_t *f, cdc_grpc_error_t *err);
 
 void cdc_etcd_sync_start(cdc_etcd_follow_t *f);
 void cdc_etcd_sync_check(cdc_etcd_follow_t *f);

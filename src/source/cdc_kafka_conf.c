@@ -49,8 +49,12 @@ static const cdc_kafka_setting_t  cdc_kafka_settings[] = {
     { "fetch.error.backoff.ms", "50" },
     { "socket.nagle.disable", "true" },
 
-    /* failures are seen in seconds, and a new topic too */
-    { "socket.timeout.ms", "10000" },
+    /*
+     * A broker that is gone is seen at once, and a new topic within a
+     * second.  One that hangs is seen after socket.timeout.ms, which is also
+     * all the time that the largest message has on a slow line.
+     */
+    { "socket.timeout.ms", "30000" },
     { "socket.keepalive.enable", "true" },
     { "reconnect.backoff.ms", "50" },
     { "reconnect.backoff.max.ms", "1000" },
