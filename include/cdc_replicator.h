@@ -35,7 +35,8 @@
 #define CDC_CHECKPOINT_MS   200
 #define CDC_IDLE_TICK_MS    1000
 #define CDC_RESERVE_MSGS    256                 /* positions, at least */
-#define CDC_RESERVE_MS      10000               /* stamps */
+#define CDC_RESERVE_MS      2000                /* stamps */
+#define CDC_RESERVE_RAISED_MS  100              /* while they are raised */
 #define CDC_REFUSED_MS      5000      /* then the source's metadata decides */
 #define CDC_REFUSED_MAX_MS  60000     /* then the task pauses */
 #define CDC_BACKOFF_MIN     100

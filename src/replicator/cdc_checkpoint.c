@@ -108,10 +108,19 @@ cdc_checkpoint_channel(cdc_db_batch_t *b, cdc_channel_t *ch, int last)
 static void
 cdc_checkpoint_lane(cdc_db_batch_t *b, cdc_lane_t *lane, int last)
 {
-    uint64_t  reserve;
+    uint64_t  reserve, used;
 
-    reserve = lane->used > lane->tick_want ? lane->used : lane->tick_want;
-    reserve += cdc_ms_tso(CDC_RESERVE_MS);
+    reserve = lane->tick_want + cdc_ms_tso(CDC_RESERVE_MS);
+
+    /* raised stamps go up by one: a crash must not add seconds each time */
+
+    used = lane->used + (lane->raise < lane->used
+                         ? cdc_ms_tso(CDC_RESERVE_MS)
+                         : cdc_ms_tso(CDC_RESERVE_RAISED_MS));
+
+    if (reserve < used) {
+        reserve = used;
+    }
 
     if (reserve < lane->reserve) {
         reserve = lane->reserve;
