@@ -674,10 +674,15 @@ cdc_kafka_event_error(cdc_log_stream_t *s, const rd_kafka_message_t *rkm)
     default:
 
         /* a topic that is not there yet, a leader that moves: librdkafka
-         * tries again by itself */
+         * tries again by itself, and says so each time */
 
-        cdc_log(CDC_LOG_INFO, 0, "kafka: topic \"%s\": %s", s->channel,
-                rd_kafka_message_errstr(rkm));
+        if (s->last_err != rkm->err) {
+            s->last_err = rkm->err;
+            cdc_log(CDC_LOG_WARN, 0, "kafka: topic \"%s\" at offset %" PRId64
+                    ": %s", s->channel, s->next_offset,
+                    rd_kafka_message_errstr(rkm));
+        }
+
         return CDC_AGAIN;
     }
 }
@@ -760,6 +765,7 @@ cdc_kafka_next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err)
         }
 
         s->end = 0;
+        s->last_err = RD_KAFKA_RESP_ERR_NO_ERROR;
         cdc_kafka_taken(s, rkm->len);
 
         /* behind a position that was past the end; or no message at all */

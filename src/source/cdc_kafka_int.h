@@ -62,6 +62,7 @@ struct cdc_log_stream_s {
     rd_kafka_resp_err_t  range_rc;
     int64_t              lo, hi;
 
+    rd_kafka_resp_err_t  last_err;       /* that has been logged */
     unsigned             end:1;
     unsigned             asking:1;
     unsigned             stopped:1;

@@ -4,6 +4,7 @@
  */
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -94,7 +95,7 @@ run(const char *fmt, ...)
 static void
 etcd_start(const char *name, int tls)
 {
-    int   i;
+    int   i, null;
     char  data[512], url[64], peer_url[64], cert[512], key[512], ca[512];
     char  initial[128];
 
@@ -111,8 +112,9 @@ etcd_start(const char *name, int tls)
 
     if (etcd_pid == 0) {
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void) freopen("/dev/null", "w", stdout);
-        (void) freopen("/dev/null", "w", stderr);
+        null = open("/dev/null", O_WRONLY);
+        (void) dup2(null, STDOUT_FILENO);
+        (void) dup2(null, STDERR_FILENO);
         execlp("etcd", "etcd", "--data-dir", data,
                "--listen-client-urls", url, "--advertise-client-urls", url,
                "--listen-peer-urls", peer_url,
