@@ -154,7 +154,7 @@ struct cdc_channel_s {
     char              *name;
     cdc_log_stream_t  *stream;
     cdc_track_t        track;
-    cdc_pos_t          upto;             /* may send up to here: durable */
+    cdc_pos_t          upto;             /* may send what is before: durable */
     cdc_pos_t          upto_next;        /* in the batch being written */
     cdc_pos_t          settle_upto;      /* in doubt since the last run */
     cdc_list_t         open;             /* read, no tick covers them yet */
@@ -166,7 +166,7 @@ struct cdc_channel_s {
     uint64_t           tick_read;        /* newest in the log */
     uint64_t           tick_closed;      /* all up to it handed over */
     uint64_t           tick_acked;       /* all up to it on the target */
-    cdc_pos_t          emitted;          /* highest that was handed over */
+    cdc_pos_t          emitted;          /* end of what was handed over */
     uint64_t           reads;            /* since the last checkpoint */
     unsigned           drops;            /* in open: a tick is awaited */
     size_t             bodies;           /* messages held in memory */

@@ -20,8 +20,8 @@
  * that would free a name may lie behind it.
  *
  * What a crash leaves: the track of the last checkpoint and "upto".  What is
- * not done and at or before "upto" may have been sent and is settled; what
- * lies behind was surely not sent.  A broken connection takes the same way
+ * not done and before "upto" may have been sent and is settled; what lies
+ * behind was surely not sent.  A broken connection takes the same way
  * (cdc_channel_reset), so there is one path for both.
  */
 
@@ -338,7 +338,7 @@ cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
     }
 
     item->number = number;
-    item->settle = cdc_pos_cmp(msg->pos, ch->settle_upto) <= 0;
+    item->settle = cdc_pos_cmp(msg->pos, ch->settle_upto) < 0;
 
     r->buffered += item->bytes;
     r->status.bytes_in += item->bytes;
@@ -584,13 +584,15 @@ cdc_channel_skip(cdc_item_t *item)
 static void
 cdc_channel_emitted(cdc_item_t *item)
 {
+    cdc_pos_t       end;
     cdc_channel_t  *ch;
 
     ch = item->ch;
+    end = cdc_pos_next(item->pos, 1);
     item->emitted = 1;
 
-    if (cdc_pos_cmp(item->pos, ch->emitted) > 0) {
-        ch->emitted = item->pos;
+    if (cdc_pos_cmp(end, ch->emitted) > 0) {
+        ch->emitted = end;
     }
 
     if (item->epoch) {
@@ -870,7 +872,7 @@ cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
         return rc;
     }
 
-    if (cdc_pos_cmp(item->pos, ch->upto) > 0) {
+    if (cdc_pos_cmp(item->pos, ch->upto) >= 0) {
         ch->wanting = 1;
         cdc_checkpoint_now(ch->repl);
         return CDC_AGAIN;
