@@ -12,6 +12,16 @@ NGINX         ?= nginx
 NGINX_SRC     ?= /usr/share/nginx/src
 HELPER_PATH   ?= /usr/lib/nginx/milvus-cdc-helper
 DESTDIR       ?=
+
+# V=1 shows the commands
+ifeq ($(V),1)
+say            =
+Q             :=
+else
+say            = @echo "  $(1)"
+Q             := @
+endif
+
 FUZZ_SECONDS  ?= 10
 
 CC            ?= cc
@@ -91,24 +101,30 @@ helper: $(HELPER)
 objects: $(LIB) $(MAIN_O)
 
 $(HELPER): $(MAIN_O) $(LIB)
-	$(CC) $(SAN) -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK $(@F))
+	$(Q)$(CC) $(SAN) -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) \
+	    -o $@.tmp $^ $(LIBS)
+	@mv -f $@.tmp $@
 
 $(LIB): $(LIB_O)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 # all generated headers come first: sources include them by bare name
 $(B)/obj/%.o: $(TOP)/%.c $(TOP)/Makefile | $(PROTO_H)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -MMD -MP -c -o $@ $<
+	$(call say,CC $(<:$(TOP)/%=%))
+	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -MMD -MP -c -o $@ $<
 
 # the proto files import each other by bare name: one change makes all anew
 $(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h &: $(TOP)/proto/%.proto $(PROTOS)
 	@mkdir -p $(@D)
-	$(PROTOC_C) --proto_path=$(TOP)/proto --c_out=$(B)/proto $<
+	$(call say,PROTOC $(<F))
+	$(Q)$(PROTOC_C) --proto_path=$(TOP)/proto --c_out=$(B)/proto $<
 
 $(B)/proto/%.pb-c.o: $(B)/proto/%.pb-c.c | $(PROTO_H)
-	$(CC) $(CFLAGS_ALL) -Wall -Werror $(INCS) -c -o $@ $<
+	$(call say,CC $(<F))
+	$(Q)$(CC) $(CFLAGS_ALL) -Wall -Werror $(INCS) -c -o $@ $<
 
 -include $(HELPER_O:.o=.d)
 
@@ -131,9 +147,12 @@ $(shell mkdir -p $(B) && echo $(MODULE_C) > $(B)/module.list)
 endif
 
 module: $(NGX_MAKE)
-	+$(MAKE) -C $(NGINX_SRC) -f $(NGX_MAKE) modules MILVUS_CDC_HELPER=no
-	cp -f $(NGX_OBJS)/ngx_http_milvus_cdc_module.so $(MODULE).tmp
-	mv -f $(MODULE).tmp $(MODULE)
+	$(call say,NGINX ngx_http_milvus_cdc_module.so)
+	+$(Q)$(MAKE) -C $(NGINX_SRC) -f $(NGX_MAKE) modules MILVUS_CDC_HELPER=no \
+	    $(if $(Q),> $(B)/module.log || { cat $(B)/module.log; exit 1; })
+	@cmp -s $(NGX_OBJS)/$(notdir $(MODULE)) $(MODULE) || \
+	    { cp -f $(NGX_OBJS)/ngx_http_milvus_cdc_module.so $(MODULE).tmp && \
+	      mv -f $(MODULE).tmp $(MODULE); }
 
 $(NGX_MAKE): $(TOP)/config $(TOP)/config.make $(TOP)/Makefile $(B)/module.list
 	@test -f $(NGINX_SRC)/configure || \
@@ -158,7 +177,8 @@ check: $(UNIT)
 
 $(B)/unit/%: $(TOP)/t/unit/%.c $(LIB) $(wildcard $(TOP)/t/unit/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -I$(TOP)/t/unit \
+	$(call say,CC t/unit/$(<F))
+	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -I$(TOP)/t/unit \
 	    -I$(TOP)/src -o $@ $< $(LIB) $(LIBS)
 
 FUZZ_C        := $(wildcard $(TOP)/t/fuzz/*.c)
@@ -183,7 +203,8 @@ fuzz-bins: $(FUZZ_BINS)
 
 $(B)/fuzz/%: $(TOP)/t/fuzz/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -I$(TOP)/src \
+	$(call say,CC t/fuzz/$(<F))
+	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -I$(TOP)/src \
 	    -fsanitize=address,undefined,fuzzer -o $@ $< $(LIB) $(LIBS)
 
 else
