@@ -258,6 +258,12 @@ cdc_kafka_open(cdc_loop_t *loop, const void *conf, const cdc_log_handler_t *h,
     rd_kafka_queue_io_event_enable(r->main_queue, r->main.fd, &one,
                                    sizeof(one));
 
+    /* what came before that has woken nobody: look once */
+
+    if (write(r->main.fd, &one, sizeof(one)) == -1) {
+        cdc_log(CDC_LOG_ALERT, errno, "write() to an eventfd failed");
+    }
+
     return r;
 }
 
