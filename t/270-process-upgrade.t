@@ -38,7 +38,7 @@ sub upgrade {
         return defined $pid && $pid != $from ? $pid : undef;
     }, 5);
 
-    ok($new, 'a new master') or BAIL_OUT($nginx->log);
+    ok($new, 'a new master') or die $nginx->log;
     is(pid_of('nginx.pid.oldbin'), $from, 'beside the old one');
     sleep 0.5;
     is(scalar($nginx->stores), 1, 'still one store');

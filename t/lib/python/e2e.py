@@ -1,6 +1,7 @@
 """What the end-to-end suites share: a suite with a testbed and an nginx."""
 
 import json
+import logging
 import os
 import time
 
@@ -8,6 +9,9 @@ from tap import Suite                      # goes on in the testbed's Python
 
 import compare                                              # noqa: E402
 from testbed import Testbed                                 # noqa: E402
+
+# the client logs each failed call, those that a suite waits out as well
+logging.getLogger('pymilvus').setLevel(logging.CRITICAL)
 
 
 class E2E(Suite):

@@ -124,7 +124,8 @@ sub configure {
         split ' ', $ENV{TEST_NGINX_LOAD_MODULES} || '';
     $main .= "user $user;\n" if length $user;
     $main .= "env $_;\n"
-        for qw(LD_LIBRARY_PATH ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS),
+        for qw(LD_PRELOAD LD_LIBRARY_PATH
+               ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS),
             map { /\s/ ? "'$_'" : $_ } @{$self->{env}};
 
     my $temp = join "\n", map { "    ${_}_temp_path $root/${_}_temp;" }
