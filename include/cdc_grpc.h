@@ -53,7 +53,8 @@ void cdc_grpc_set_token(cdc_grpc_t *g, const char *token);
 
 /*
  * Blocks up to timeout_ms (0: no deadline); *answer is malloc()ed, not NULL
- * even when it is empty, with a NUL behind its len bytes.  Any thread; request may be NULL (no fields).
+ * even when it is empty, with a NUL behind its len bytes.  Any thread;
+ * request may be NULL (no fields).
  */
 int  cdc_grpc_call(cdc_grpc_t *g, const char *method, cdc_chain_t *request,
     unsigned timeout_ms, uint8_t **answer, size_t *len, cdc_grpc_error_t *err);

@@ -31,6 +31,10 @@ struct cdc_grpc_s {
     unsigned          closing:1;
 };
 
+extern grpc_resource_quota  *cdc_grpc_quota;
+
+void cdc_grpc_free(cdc_grpc_t *g);       /* nothing is under way any more */
+
 /* the headers of one call: authorization, token and one of the call's own */
 
 typedef struct {

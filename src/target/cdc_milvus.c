@@ -118,7 +118,7 @@ cdc_milvus_open(const cdc_target_conf_t *conf, char *err)
 }
 
 
-/* ---- requests --------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------ */
 
 cdc_chain_t *
 cdc_milvus_request(int32_t type, unsigned replicate, uint64_t ts)
@@ -224,7 +224,7 @@ cdc_milvus_call(cdc_target_t *t, const char *method, const char *db,
 }
 
 
-/* ---- calls that change things ------------------------------------------ */
+/* ---- calls that change things -------------------------------------- */
 
 static int
 cdc_milvus_create_database(cdc_target_t *t, const char *db,

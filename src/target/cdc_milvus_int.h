@@ -38,7 +38,7 @@ struct cdc_target_s {
 };
 
 
-/* ---- cdc_milvus_status.c: errors become classes ---------------------- */
+/* ---- cdc_milvus_status.c: errors become classes -------------------- */
 
 int  cdc_milvus_status(const uint8_t *answer, size_t len,
     cdc_milvus_answer_e kind, cdc_target_error_t *err);
@@ -47,7 +47,7 @@ void cdc_milvus_transport(const cdc_grpc_error_t *grpc,
 void cdc_milvus_no_memory(cdc_target_error_t *err);
 
 
-/* ---- cdc_milvus.c ----------------------------------------------------- */
+/* ---- cdc_milvus.c -------------------------------------------------- */
 
 cdc_grpc_t *cdc_milvus_connect(const cdc_target_conf_t *conf, char *err);
 
@@ -70,7 +70,7 @@ int  cdc_milvus_call(cdc_target_t *t, const char *method, const char *db,
     cdc_target_error_t *err);
 
 
-/* ---- cdc_milvus_meta.c ------------------------------------------------ */
+/* ---- cdc_milvus_meta.c --------------------------------------------- */
 
 int  cdc_milvus_hello(cdc_target_t *t, cdc_target_info_t *info,
     cdc_target_error_t *err);
@@ -81,7 +81,7 @@ int  cdc_milvus_describe(cdc_target_t *t, const char *db, const char *name,
     int64_t id, cdc_target_collection_t **c, cdc_target_error_t *err);
 
 
-/* ---- cdc_milvus_lane.c ------------------------------------------------ */
+/* ---- cdc_milvus_lane.c --------------------------------------------- */
 
 cdc_target_lane_t *cdc_milvus_lane_open(cdc_target_t *t, char *err);
 void cdc_milvus_lane_close(cdc_target_lane_t *lane);

@@ -37,7 +37,7 @@ cdc_milvus_hello_timeout(cdc_target_t *t)
 }
 
 
-/* ---- hello -------------------------------------------------------------- */
+/* ---- hello --------------------------------------------------------- */
 
 static int
 cdc_milvus_version(cdc_target_t *t, cdc_target_info_t *info,
@@ -196,7 +196,7 @@ cdc_milvus_has_database(cdc_target_t *t, const char *db,
 }
 
 
-/* ---- describe ----------------------------------------------------------- */
+/* ---- describe ------------------------------------------------------ */
 
 static char *
 cdc_milvus_put(char **p, const char *s)

@@ -166,7 +166,7 @@ cdc_milvus_text(cdc_target_error_t *err, const char *reason, const char *cure)
 }
 
 
-/* ---- Status --------------------------------------------------------------- */
+/* ---- Status -------------------------------------------------------- */
 
 static const cdc_milvus_code_t *
 cdc_milvus_find(const cdc_milvus_code_t *table, int32_t code)
@@ -276,7 +276,7 @@ cdc_milvus_status(const uint8_t *answer, size_t len, cdc_milvus_answer_e kind,
 }
 
 
-/* ---- gRPC ----------------------------------------------------------------- */
+/* ---- gRPC ---------------------------------------------------------- */
 
 /* StatusCode numbers of gRPC */
 

@@ -100,7 +100,7 @@ test_hello(void)
 }
 
 
-/* ---- definitions ----------------------------------------------------- */
+/* ---- definitions --------------------------------------------------- */
 
 static uint64_t
 now(void)
@@ -211,7 +211,7 @@ test_definitions(void)
 }
 
 
-/* ---- operations -------------------------------------------------------- */
+/* ---- operations ---------------------------------------------------- */
 
 static int
 apply(cdc_chain_t *request)
@@ -300,7 +300,7 @@ test_operations(void)
 }
 
 
-/* ---- lanes --------------------------------------------------------------- */
+/* ---- lanes --------------------------------------------------------- */
 
 static struct {
     int                  ended, rc, running;
@@ -583,7 +583,8 @@ test_lanes(void)
     (void) cdc_chain_copy(c, cdc_span("\x0a"));
     cdc_wire_msg_close(c, mark);
     is_int(send_request(lane[0], c), CDC_ERROR, "lane: damaged message");
-    is_int(sent.err.class, CDC_TARGET_REFUSED, "lane: damaged, refused for sure");
+    is_int(sent.err.class, CDC_TARGET_REFUSED,
+           "lane: damaged, refused for sure");
 
     /* closed with a request under way */
 
@@ -648,7 +649,7 @@ test_drop_messages(const cdc_target_collection_t *d)
 }
 
 
-/* ---- the end ---------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------- */
 
 static void
 test_drops(void)

@@ -87,7 +87,7 @@ call(cdc_grpc_t *g, const char *method, const char *text, unsigned ms,
 }
 
 
-/* ---- blocking calls ------------------------------------------------- */
+/* ---- blocking calls ------------------------------------------------ */
 
 static void
 test_calls(server_t *s)
@@ -139,7 +139,7 @@ test_calls(server_t *s)
 }
 
 
-/* ---- no copies --------------------------------------------------------- */
+/* ---- no copies ----------------------------------------------------- */
 
 static void
 released(void *data)
@@ -201,7 +201,7 @@ test_large(server_t *s)
 }
 
 
-/* ---- asynchronous calls -------------------------------------------------- */
+/* ---- asynchronous calls -------------------------------------------- */
 
 static void
 on_done(void *arg, int rc, cdc_span_t answer, const cdc_grpc_error_t *err)
@@ -353,7 +353,7 @@ test_close_blocking(server_t *s)
 }
 
 
-/* ---- connections that fail ------------------------------------------------ */
+/* ---- connections that fail ----------------------------------------- */
 
 static int
 listen_any(int *port)
@@ -516,7 +516,7 @@ test_restart(server_t *s)
 }
 
 
-/* ---- keepalive -------------------------------------------------------------- */
+/* ---- keepalive ----------------------------------------------------- */
 
 /* a server process that is stopped: the kernel still takes what is sent */
 
@@ -588,7 +588,7 @@ serve(const char *fd)
 }
 
 
-/* ---- streams ------------------------------------------------------------------ */
+/* ---- streams ------------------------------------------------------- */
 
 static void *
 cancel_thread(void *data)
@@ -664,7 +664,7 @@ test_stream(server_t *s)
 }
 
 
-/* ---- TLS ------------------------------------------------------------------------ */
+/* ---- TLS ----------------------------------------------------------- */
 
 static char *
 slurp(const char *dir, const char *name)
@@ -687,6 +687,10 @@ slurp(const char *dir, const char *name)
 }
 
 
+#define REQUIRE_CLIENT  \
+    GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+
+
 static server_t *
 tls_server(const char *dir, int mutual)
 {
@@ -702,9 +706,9 @@ tls_server(const char *dir, int mutual)
 
     s = server_start(grpc_ssl_server_credentials_create_ex(
                          mutual ? ca : NULL, &pair, 1,
-                         mutual
-                       ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
-                       : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE, NULL), 0);
+                         mutual ? REQUIRE_CLIENT
+                                : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE,
+                         NULL), 0);
     free(ca);
     free(cert);
     free(key);

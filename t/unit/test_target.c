@@ -17,7 +17,7 @@
 static cdc_loop_t  *loop;
 
 
-/* ---- parameters ------------------------------------------------------- */
+/* ---- parameters ---------------------------------------------------- */
 
 static const char *
 parsed(const char *json)
@@ -137,7 +137,7 @@ test_conf_bad(void)
 }
 
 
-/* ---- classes ------------------------------------------------------------- */
+/* ---- classes ------------------------------------------------------- */
 
 static int
 class_of(int32_t code, int32_t legacy, const char *reason,
