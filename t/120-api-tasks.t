@@ -342,3 +342,24 @@ Sesame
 --- response_body_like eval
 ['z', '"task_id":"a"|is already fed by', '^\{"code":200,"data":\{"tasks":\[\{'
  . '"task_id":"z"']
+
+
+
+=== TEST 19: targets that are allowed
+--- http_config eval
+CDC::http_config() . "milvus_cdc_allow_target $main::host;"
+--- request eval
+[CDC::create(task_id => 'one'), CDC::post('delete', {task_id => 'one'}),
+ main::earlier(task_id => 'two')]
+--- response_body eval
+[CDC::created('one'), CDC::success(), CDC::created('two')]
+
+
+
+=== TEST 20: a target that is allowed with its port
+--- http_config eval
+CDC::http_config() . "milvus_cdc_allow_target $main::host:$main::port a.b:1;"
+--- request eval
+[CDC::create(task_id => 'one')]
+--- response_body eval
+[CDC::created('one')]
