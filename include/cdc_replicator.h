@@ -5,7 +5,8 @@
  *   cdc_replicator.c   life of the process: start, stop, status, failure
  *   cdc_selection.c    which collections a task follows
  *   cdc_track.c        positions that are done, in order or not
- *   cdc_channel.c      source channel: read, order by tick, hand over
+ *   cdc_channel.c      source channel: read, order by tick
+ *   cdc_emit.c         source channel: hand over to lanes
  *   cdc_lane.c         target channel: batch, stamp, send, acknowledge
  *   cdc_object.c       collections and partitions: source id -> target id
  *   cdc_op.c           operations: when one may run
@@ -188,6 +189,9 @@ void cdc_channel_read(cdc_channel_t *ch);
 void cdc_channel_readable(void *arg, cdc_log_stream_t *s);
 void cdc_channel_pump(cdc_channel_t *ch);        /* hands over what may go */
 void cdc_channel_acked(cdc_item_t *item);
+/* cdc_emit.c.  CDC_OK: handed over.  CDC_AGAIN: has to wait.  CDC_DECLINED:
+ * nothing for the target.  CDC_DONE: an open drop, which others may pass. */
+int  cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early);
 void cdc_channel_reset(cdc_channel_t *ch);       /* back to the track */
 void cdc_channel_free(cdc_channel_t *ch);
 
@@ -420,7 +424,8 @@ struct cdc_repl_s {
     cdc_loop_t                  *loop;
     char                        *task_id;
     char                        *dir;    /* <state>/tasks/<id> */
-    json_t                      *init, *config, *source;  /* borrowed from init */
+    json_t                      *init, *config;
+    json_t                      *source;      /* within init */
     cdc_selection_t              selection;
     cdc_target_conf_t            target_conf;
     const cdc_target_ops_t      *target_ops;

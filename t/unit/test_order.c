@@ -10,6 +10,7 @@
 #include "cdc_replicator.h"
 #include "tap.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -221,60 +222,155 @@ static char     failure[CDC_REASON_MAX];
 static int      reset_asked;
 static unsigned checkpoints;
 
-void cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
+void
+cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
 {
-    (void) r; (void) cause; (void) text;
+    (void) r;
+    (void) cause;
+    (void) text;
 }
 
-void cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
+
+void
+cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
 {
     r->failed = 1;
-    strncpy(failure, fmt, sizeof(failure) - 1);
+    (void) snprintf(failure, sizeof(failure), "%s", fmt);
 }
 
-void cdc_repl_pump(cdc_repl_t *r) { (void) r; }
-void cdc_repl_reset(cdc_repl_t *r, const char *why)
+
+void
+cdc_repl_pump(cdc_repl_t *r)
+{
+    (void) r;
+}
+
+
+void
+cdc_repl_reset(cdc_repl_t *r, const char *why)
 {
     (void) why;
+
     r->resetting = 1;
     reset_asked = 1;
 }
-void cdc_checkpoint_soon(cdc_repl_t *r) { (void) r; }
-void cdc_checkpoint_now(cdc_repl_t *r) { (void) r; checkpoints++; }
-int cdc_checkpoint_barrier(cdc_repl_t *r, void (*done)(void *), void *arg)
+
+
+void
+cdc_checkpoint_soon(cdc_repl_t *r)
 {
-    (void) r; (void) done; (void) arg;
+    (void) r;
+}
+
+
+void
+cdc_checkpoint_now(cdc_repl_t *r)
+{
+    (void) r;
+
+    checkpoints++;
+}
+
+
+int
+cdc_checkpoint_barrier(cdc_repl_t *r, void (*done)(void *), void *arg)
+{
+    (void) r;
+    (void) done;
+    (void) arg;
+
     return CDC_OK;
 }
-void cdc_rchannel_read(cdc_repl_t *r) { (void) r; }
-void cdc_rchannel_done(cdc_repl_t *r, uint64_t n) { (void) r; (void) n; }
-void cdc_coll_live(cdc_coll_t *c) { (void) c; }
-void cdc_coll_initial_done(cdc_coll_t *c) { (void) c; }
-const cdc_meta_collection_t *cdc_meta_by_id(cdc_meta_t *m, int64_t id)
+
+
+void
+cdc_rchannel_read(cdc_repl_t *r)
 {
-    (void) m; (void) id;
+    (void) r;
+}
+
+
+void
+cdc_rchannel_done(cdc_repl_t *r, uint64_t number)
+{
+    (void) r;
+    (void) number;
+}
+
+
+void
+cdc_coll_live(cdc_coll_t *c)
+{
+    (void) c;
+}
+
+
+void
+cdc_coll_initial_done(cdc_coll_t *c)
+{
+    (void) c;
+}
+
+
+const cdc_meta_collection_t *
+cdc_meta_by_id(cdc_meta_t *m, int64_t id)
+{
+    (void) m;
+    (void) id;
+
     return NULL;
 }
-const cdc_meta_db_t *cdc_meta_db_by_name(cdc_meta_t *m, cdc_span_t db)
+
+
+const cdc_meta_db_t *
+cdc_meta_db_by_name(cdc_meta_t *m, cdc_span_t db)
 {
-    (void) m; (void) db;
+    (void) m;
+    (void) db;
+
     return NULL;
 }
-int cdc_meta_loaded(cdc_meta_t *m, int64_t c, int64_t p)
+
+
+int
+cdc_meta_loaded(cdc_meta_t *m, int64_t collection_id, int64_t partition_id)
 {
-    (void) m; (void) c; (void) p;
+    (void) m;
+    (void) collection_id;
+    (void) partition_id;
+
     return 0;
 }
-int cdc_meta_sync(cdc_meta_t *m, void (*done)(void *), void *arg)
+
+
+int
+cdc_meta_sync(cdc_meta_t *m, void (*done)(void *), void *arg)
 {
-    (void) m; (void) done; (void) arg;
+    (void) m;
+    (void) done;
+    (void) arg;
+
     meta_synced++;
+
     return CDC_OK;
 }
-int cdc_selected(const cdc_selection_t *s, const char *db, const char *name)
+
+
+int
+cdc_selected(const cdc_selection_t *s, const char *db, const char *name)
 {
-    (void) s; (void) db; (void) name;
+    (void) s;
+    (void) db;
+    (void) name;
+
     return 1;
+}
+
+
+void
+cdc_target_collection_free(cdc_target_collection_t *c)
+{
+    (void) c;
 }
 
 

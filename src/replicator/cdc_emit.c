@@ -1,0 +1,193 @@
+/*
+ * Handing a message over: whose it is, whether it may go, to which lanes.
+ *
+ * A message whose collection or partition is not on the target yet has to
+ * wait; one of an object that is gone, or that the task does not follow, has
+ * nothing to do there.  An id that the catalogue does not know is one or the
+ * other: the catalogue is brought up to date first, and the channel waits.
+ * Nothing is handed over beyond the reserve that is durable.
+ */
+
+#include "cdc_replicator.h"
+
+#include <string.h>
+
+
+static void
+cdc_channel_synced(void *arg)
+{
+    cdc_item_t     *item;
+    cdc_channel_t  *ch = arg;
+
+    ch->syncing = 0;
+
+    for (item = ch->closed.head; item; item = item->next) {
+        item->asked = 1;
+    }
+
+    for (item = ch->open.head; item; item = item->next) {
+        item->asked = 1;
+    }
+
+    cdc_repl_pump(ch->repl);
+}
+
+
+/* an id that the catalogue does not have: new, or dropped long ago? */
+
+static int
+cdc_channel_unknown(cdc_channel_t *ch, cdc_item_t *item)
+{
+    if (item->asked) {
+        return CDC_DECLINED;
+    }
+
+    if (!ch->syncing
+        && cdc_meta_sync(ch->repl->meta, cdc_channel_synced, ch) == CDC_OK)
+    {
+        ch->syncing = 1;
+    }
+
+    return CDC_AGAIN;
+}
+
+
+/* CDC_OK: item->coll is live and wants the message */
+
+static int
+cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
+{
+    unsigned                      i;
+    cdc_coll_t                   *c;
+    cdc_part_t                   *part;
+    const cdc_meta_collection_t  *meta;
+
+    c = item->coll;
+
+    if (c == NULL) {
+        c = cdc_coll_by_id(ch->repl, item->env.collection_id);
+        item->coll = c;
+    }
+
+    if (c == NULL) {
+        meta = cdc_meta_by_id(ch->repl->meta, item->env.collection_id);
+
+        if (meta && (meta->gone || !cdc_selected(&ch->repl->selection,
+                                                 meta->db, meta->name)))
+        {
+            return CDC_DECLINED;
+        }
+
+        return cdc_channel_unknown(ch, item);
+    }
+
+    if (c->state == CDC_COLL_GONE) {
+        return CDC_DECLINED;
+    }
+
+    if (c->state != CDC_COLL_LIVE) {
+        return CDC_AGAIN;
+    }
+
+    for (i = 0; i < c->nshards; i++) {
+        if (c->shards[i].ch == ch
+            && cdc_pos_cmp(item->pos, c->shards[i].start) < 0)
+        {
+            return CDC_DECLINED;
+        }
+    }
+
+    if (item->env.type == CDC_MSG_DROP_COLLECTION
+        || item->env.partition_id <= 0)
+    {
+        return CDC_OK;
+    }
+
+    part = cdc_coll_part(c, item->env.partition_id);
+
+    if (part == NULL) {
+        return cdc_channel_unknown(ch, item);
+    }
+
+    if (part->gone) {
+        return CDC_DECLINED;
+    }
+
+    return part->target_id ? CDC_OK : CDC_AGAIN;
+}
+
+
+static int
+cdc_channel_span_is(cdc_span_t span, const char *s)
+{
+    return strlen(s) == span.len && memcmp(span.data, s, span.len) == 0;
+}
+
+
+int
+cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
+{
+    int           rc;
+    unsigned      i, drop, sent;
+    cdc_coll_t   *c;
+    cdc_shard_t  *shard;
+
+    drop = item->env.type == CDC_MSG_DROP_COLLECTION
+           || item->env.type == CDC_MSG_DROP_PARTITION;
+
+    if (drop && early) {
+        return CDC_DONE;
+    }
+
+    rc = cdc_channel_resolve(ch, item);
+    if (rc != CDC_OK) {
+        return rc;
+    }
+
+    if (cdc_pos_cmp(item->pos, ch->upto) >= 0) {
+        ch->wanting = 1;
+        cdc_checkpoint_now(ch->repl);
+        return CDC_AGAIN;
+    }
+
+    c = item->coll;
+    sent = 0;
+
+    for (i = 0; i < c->nshards; i++) {
+        shard = &c->shards[i];
+
+        if (shard->ch != ch || (!drop
+            && !cdc_channel_span_is(item->env.shard_name,
+                                    shard->source_vchannel)))
+        {
+            continue;
+        }
+
+        if (early && (item->settle || cdc_lane_raising(shard->lane, ch))) {
+            return CDC_AGAIN;
+        }
+
+        if (cdc_lane_send(shard->lane, item, i) != CDC_OK) {
+            cdc_repl_fail(ch->repl, "out of memory");
+            return CDC_AGAIN;
+        }
+
+        sent++;
+    }
+
+    if (sent == 0) {
+        cdc_repl_fail(ch->repl, "topic \"%s\", position %llu:%llu: the shard "
+                      "\"%.*s\" is not one of the collection \"%s\"",
+                      ch->name, (unsigned long long) item->pos.hi,
+                      (unsigned long long) item->pos.lo,
+                      (int) item->env.shard_name.len,
+                      item->env.shard_name.data, c->name);
+        return CDC_AGAIN;
+    }
+
+    if (drop && cdc_op_drop_read(c, item) != CDC_OK) {
+        cdc_repl_fail(ch->repl, "out of memory");
+    }
+
+    return CDC_OK;
+}
