@@ -86,7 +86,8 @@ typedef struct {
     void  *arg;
 } cdc_meta_handler_t;
 
-/* conf: the source's object of INIT (json_t *), borrowed until close */
+/* conf: the source's object of INIT (json_t *), not kept; cdc_grpc_init(loop)
+ * first.  close() waits as cdc_etcd_close() does; not from a handler. */
 cdc_meta_t *cdc_meta_open(cdc_loop_t *loop, const void *conf,
     const cdc_meta_handler_t *h, char *err);
 void cdc_meta_close(cdc_meta_t *m);

@@ -12,7 +12,8 @@
 #include "etcd_rpc.pb-c.h"
 
 
-#define CDC_ETCD_PAGE         1000       /* keys of one Range */
+#define CDC_ETCD_PAGE         2000       /* keys of one Range: etcd counts
+                                          * all of them for each page */
 #define CDC_ETCD_CALL_MS      5000
 #define CDC_ETCD_PROBE_MS     2000       /* silence before we look */
 #define CDC_ETCD_ANSWER_MS    3000       /* to that */
