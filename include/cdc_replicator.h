@@ -168,6 +168,7 @@ struct cdc_channel_s {
     uint64_t           tick_closed;      /* all up to it handed over */
     uint64_t           tick_acked;       /* all up to it on the target */
     cdc_pos_t          emitted;          /* end of what was handed over */
+    uint64_t           sync_number;      /* what is before was asked for */
     uint64_t           reads;            /* since the last checkpoint */
     unsigned           drops;            /* in open: a tick is awaited */
     size_t             bodies;           /* messages held in memory */

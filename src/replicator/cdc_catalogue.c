@@ -217,10 +217,6 @@ cdc_catalogue_queue(cdc_repl_t *r)
             }
 
             for (i = 0; i < c->nparts; i++) {
-                if (m == NULL && c->parts[i].target_id == 0) {
-                    c->parts[i].gone = 1;
-                }
-
                 cdc_catalogue_create_partition(c, &c->parts[i]);
             }
 
@@ -240,7 +236,7 @@ cdc_catalogue_each(void *arg, const cdc_meta_collection_t *m)
 {
     cdc_repl_t  *r = arg;
 
-    if (m->gone || cdc_coll_by_id(r, m->id)
+    if (m->gone || m->dropping || cdc_coll_by_id(r, m->id)
         || !cdc_selected(&r->selection, m->db, m->name))
     {
         return CDC_OK;

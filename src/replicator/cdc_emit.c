@@ -14,20 +14,27 @@
 
 
 static void
+cdc_channel_asked(cdc_channel_t *ch, cdc_item_t *item)
+{
+    for ( /* void */ ; item; item = item->next) {
+        if (item->number < ch->sync_number) {
+            item->asked = 1;
+        }
+    }
+}
+
+
+/* what was read after the question is not answered by it */
+
+static void
 cdc_channel_synced(void *arg)
 {
-    cdc_item_t     *item;
     cdc_channel_t  *ch = arg;
 
     ch->syncing = 0;
 
-    for (item = ch->closed.head; item; item = item->next) {
-        item->asked = 1;
-    }
-
-    for (item = ch->open.head; item; item = item->next) {
-        item->asked = 1;
-    }
+    cdc_channel_asked(ch, ch->closed.head);
+    cdc_channel_asked(ch, ch->open.head);
 
     cdc_repl_pump(ch->repl);
 }
@@ -46,6 +53,7 @@ cdc_channel_unknown(cdc_channel_t *ch, cdc_item_t *item)
         && cdc_meta_sync(ch->repl->meta, cdc_channel_synced, ch) == CDC_OK)
     {
         ch->syncing = 1;
+        ch->sync_number = ch->track.tail;
     }
 
     return CDC_AGAIN;
@@ -72,8 +80,9 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
     if (c == NULL) {
         meta = cdc_meta_by_id(ch->repl->meta, item->env.collection_id);
 
-        if (meta && (meta->gone || !cdc_selected(&ch->repl->selection,
-                                                 meta->db, meta->name)))
+        if (meta && (meta->gone || meta->dropping
+                     || !cdc_selected(&ch->repl->selection, meta->db,
+                                      meta->name)))
         {
             return CDC_DECLINED;
         }

@@ -150,31 +150,23 @@ cdc_coll_add(cdc_repl_t *r, const cdc_meta_collection_t *m)
 }
 
 
-/* partitions that the catalogue has and we do not */
+/*
+ * Partitions that the catalogue has and we do not.  One that we have is made
+ * on the target even if the source has dropped it since: it may be there
+ * already, and its drop lies ahead in the log.
+ */
 
 void
 cdc_coll_refresh(cdc_coll_t *c, const cdc_meta_collection_t *m)
 {
-    unsigned     i;
-    cdc_part_t  *part;
+    unsigned                     i;
+    const cdc_meta_partition_t  *p;
 
     for (i = 0; i < m->npartitions; i++) {
-        part = cdc_coll_part(c, m->partitions[i].id);
+        p = &m->partitions[i];
 
-        if (part == NULL && !m->partitions[i].gone) {
-            (void) cdc_coll_part_add(c, m->partitions[i].id,
-                                     m->partitions[i].name,
-                                     m->partitions[i].created_ts);
-            continue;
-        }
-
-        /* gone before it was ever made: its rows are skipped */
-
-        if (part && m->partitions[i].gone && part->target_id == 0
-            && !part->gone)
-        {
-            part->gone = 1;
-            c->dirty = 1;
+        if (!p->gone && !p->dropping && cdc_coll_part(c, p->id) == NULL) {
+            (void) cdc_coll_part_add(c, p->id, p->name, p->created_ts);
         }
     }
 }

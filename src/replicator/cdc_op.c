@@ -651,7 +651,7 @@ cdc_op_source_gone(const cdc_op_t *op)
     for (i = 0; i < op->ncolls; i++) {
         m = cdc_meta_by_id(op->repl->meta, op->colls[i]->id);
 
-        if (m && !m->gone) {
+        if (m && !m->gone && !m->dropping) {
             return 0;
         }
     }
