@@ -37,6 +37,8 @@ typedef struct {
     ngx_uint_t                  used;
     uint64_t                    store_restarts;
     uint64_t                    takeovers;
+    uint64_t                    beat_ms;     /* Unix ms: a supervisor with a
+                                                store in step said so */
 } ngx_http_milvus_cdc_table_stat_t;
 
 
@@ -75,6 +77,9 @@ void ngx_http_milvus_cdc_table_stat(ngx_shm_zone_t *zone,
 void ngx_http_milvus_cdc_table_sync_begin(ngx_shm_zone_t *zone,
     ngx_uint_t restart);
 void ngx_http_milvus_cdc_table_sync_end(ngx_shm_zone_t *zone);
+
+/* the store is in step, now */
+void ngx_http_milvus_cdc_table_beat(ngx_shm_zone_t *zone);
 
 /* NGX_DECLINED: no free slot */
 ngx_int_t ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone,

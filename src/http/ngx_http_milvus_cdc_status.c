@@ -10,6 +10,7 @@
 
 #define NGX_HTTP_MILVUS_CDC_BY_REQUEST  "manually pause through http interface"
 #define NGX_HTTP_MILVUS_CDC_STALE       3000    /* ms: reports come each 1 s */
+#define NGX_HTTP_MILVUS_CDC_STORE_DOWN  10000   /* ms: beats come each 0.5 s */
 #define NGX_HTTP_MILVUS_CDC_PROM        "text/plain; version=0.0.4; "         \
                                         "charset=utf-8"
 
@@ -46,6 +47,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_milvus_cdc_get_only(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_milvus_cdc_store_up(
+    ngx_http_milvus_cdc_table_stat_t *st);
 static ngx_int_t ngx_http_milvus_cdc_rows(ngx_http_request_t *r,
     ngx_http_milvus_cdc_main_conf_t *mcf, ngx_http_milvus_cdc_row_t **rows);
 static void ngx_http_milvus_cdc_metric(ngx_http_milvus_cdc_text_t *t,
@@ -184,6 +187,10 @@ ngx_http_milvus_cdc_metrics_handler(ngx_http_request_t *r)
                       states[CDC_TASK_INITIAL], states[CDC_TASK_RUNNING],
                       states[CDC_TASK_PAUSED]);
 
+    ngx_http_milvus_cdc_gauge(&t, "store_up", "gauge", "1 when the task store "
+                              "runs and creates can be answered.",
+                              ngx_http_milvus_cdc_store_up(&st));
+
     ngx_http_milvus_cdc_gauge(&t, "zone_slots", "gauge", "Tasks that the zone "
                               "has room for.", st.slots);
     ngx_http_milvus_cdc_gauge(&t, "zone_slots_used", "gauge", "Tasks in the "
@@ -208,10 +215,11 @@ ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r)
 {
     ngx_int_t                         rc;
     ngx_str_t                         reason;
-    ngx_uint_t                        i, bad, running, paused;
+    ngx_uint_t                        i, up, bad, running, paused;
     ngx_http_milvus_cdc_slot_t       *slot;
     ngx_http_milvus_cdc_text_t        t, list;
     ngx_http_milvus_cdc_main_conf_t  *mcf;
+    ngx_http_milvus_cdc_table_stat_t  st;
 
     rc = ngx_http_milvus_cdc_get_only(r);
     if (rc != NGX_OK) {
@@ -229,6 +237,9 @@ ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r)
     paused = 0;
 
     rc = ngx_http_milvus_cdc_table_ready(mcf->zone) ? NGX_OK : NGX_AGAIN;
+
+    ngx_http_milvus_cdc_table_stat(mcf->zone, &st);
+    up = ngx_http_milvus_cdc_store_up(&st);
 
     for (i = 0; rc != NGX_AGAIN; i++) {
         rc = ngx_http_milvus_cdc_table_read(mcf->zone, i, slot);
@@ -273,8 +284,11 @@ ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r)
     }
 
     ngx_http_milvus_cdc_text_printf(&t, "{\"status\":\"%s\",\"running\":%ui,"
-                                    "\"paused\":%ui",
-                                    bad ? "degraded" : "ok", running, paused);
+                                    "\"paused\":%ui%s",
+                                    bad || !up ? "degraded" : "ok",
+                                    running, paused,
+                                    up ? "" : ",\"reason\":\"the task store "
+                                              "is not running\"");
 
     if (bad) {
         ngx_http_milvus_cdc_text_str(&t, ",\"tasks\":[");
@@ -285,9 +299,18 @@ ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r)
     ngx_http_milvus_cdc_text_str(&t, "}\n");
 
     return ngx_http_milvus_cdc_text_send(&t, r,
-                                         bad ? NGX_HTTP_SERVICE_UNAVAILABLE
-                                             : NGX_HTTP_OK,
+                                         bad || !up
+                                         ? NGX_HTTP_SERVICE_UNAVAILABLE
+                                         : NGX_HTTP_OK,
                                          "application/json");
+}
+
+
+static ngx_uint_t
+ngx_http_milvus_cdc_store_up(ngx_http_milvus_cdc_table_stat_t *st)
+{
+    return ngx_http_milvus_cdc_wall_ms()
+           < st->beat_ms + NGX_HTTP_MILVUS_CDC_STORE_DOWN;
 }
 
 

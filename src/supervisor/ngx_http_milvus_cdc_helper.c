@@ -181,8 +181,9 @@ ngx_http_milvus_cdc_helper_later(ngx_http_milvus_cdc_helper_t *h)
     h->failures++;
 
     ngx_log_error(NGX_LOG_WARN, ngx_http_milvus_cdc_sv.log, 0,
-                  "milvus_cdc: %s is started again in %M ms",
-                  h->task ? "replicator" : "store", delay);
+                  "milvus_cdc: %s%s is started again in %M ms",
+                  h->task ? "replicator of task " : "store",
+                  h->task ? h->task->name : (u_char *) "", delay);
 
     ngx_add_timer(&h->timer, delay);
 }

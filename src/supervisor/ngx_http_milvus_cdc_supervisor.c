@@ -88,6 +88,10 @@ ngx_http_milvus_cdc_supervisor(void *data)
         ngx_http_milvus_cdc_helper_start(&sv->store);
     }
 
+    if (sv->synced) {
+        ngx_http_milvus_cdc_table_beat(sv->conf->zone);
+    }
+
     ngx_http_milvus_cdc_supervisor_reopen(sv);
 
     return NGX_HTTP_MILVUS_CDC_TICK;

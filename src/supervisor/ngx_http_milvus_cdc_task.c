@@ -316,6 +316,7 @@ ngx_http_milvus_cdc_on_synced(ngx_http_milvus_cdc_supervisor_t *sv)
     ngx_http_milvus_cdc_task_t  *task;
 
     ngx_http_milvus_cdc_table_sync_end(sv->conf->zone);
+    sv->synced = 1;
 
     for (q = ngx_queue_head(&sv->tasks);
          q != ngx_queue_sentinel(&sv->tasks);

@@ -30,6 +30,7 @@ typedef struct {
     uint32_t                     ready;
     uint64_t                     store_restarts;
     uint64_t                     takeovers;
+    uint64_t                     beat_ms;
     ngx_http_milvus_cdc_slot_t   slots[1];
 } ngx_http_milvus_cdc_table_t;
 
@@ -43,6 +44,17 @@ static void ngx_http_milvus_cdc_slot_close(ngx_http_milvus_cdc_slot_t *slot);
 #define ngx_http_milvus_cdc_pool(zone)   ((ngx_slab_pool_t *) (zone)->shm.addr)
 #define ngx_http_milvus_cdc_table(zone)                                       \
     ((ngx_http_milvus_cdc_table_t *) ngx_http_milvus_cdc_pool(zone)->data)
+
+
+static uint64_t
+ngx_http_milvus_cdc_table_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (uint64_t) tp->sec * 1000 + tp->msec;
+}
 
 
 static size_t
@@ -227,6 +239,7 @@ ngx_http_milvus_cdc_table_stat(ngx_shm_zone_t *zone,
     st->used = 0;
     st->store_restarts = t->store_restarts;
     st->takeovers = t->takeovers;
+    st->beat_ms = t->beat_ms;
 
     for (i = 0; i < t->nslots; i++) {
         st->used += t->slots[i].in_use;
@@ -284,8 +297,20 @@ ngx_http_milvus_cdc_table_sync_end(ngx_shm_zone_t *zone)
     }
 
     t->ready = 1;
+    t->beat_ms = ngx_http_milvus_cdc_table_now();
 
     ngx_shmtx_unlock(&pool->mutex);
+}
+
+
+void
+ngx_http_milvus_cdc_table_beat(ngx_shm_zone_t *zone)
+{
+    ngx_shmtx_lock(&ngx_http_milvus_cdc_pool(zone)->mutex);
+
+    ngx_http_milvus_cdc_table(zone)->beat_ms = ngx_http_milvus_cdc_table_now();
+
+    ngx_shmtx_unlock(&ngx_http_milvus_cdc_pool(zone)->mutex);
 }
 
 
@@ -296,7 +321,6 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
     ngx_int_t                     rc;
     ngx_str_t                     id;
     ngx_uint_t                    i;
-    ngx_time_t                   *tp;
     ngx_slab_pool_t              *pool;
     ngx_http_milvus_cdc_slot_t   *slot;
     ngx_http_milvus_cdc_table_t  *t;
@@ -304,8 +328,7 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
     pool = ngx_http_milvus_cdc_pool(zone);
     t = ngx_http_milvus_cdc_table(zone);
 
-    tp = ngx_timeofday();
-    now = (uint64_t) tp->sec * 1000 + tp->msec;
+    now = ngx_http_milvus_cdc_table_now();
 
     id.data = (u_char *) rec->task_id;
     id.len = ngx_strlen(rec->task_id);
