@@ -44,16 +44,32 @@ static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_op_fields[] = {
 /* the request types: one row and one function each */
 
 static const ngx_http_milvus_cdc_type_t  ngx_http_milvus_cdc_types[] = {
-    { "create", ngx_http_milvus_cdc_create, ngx_http_milvus_cdc_create_fields },
-    { "delete", ngx_http_milvus_cdc_control, ngx_http_milvus_cdc_id_fields },
-    { "pause", ngx_http_milvus_cdc_control, ngx_http_milvus_cdc_id_fields },
-    { "resume", ngx_http_milvus_cdc_control, ngx_http_milvus_cdc_id_fields },
-    { "get", ngx_http_milvus_cdc_get, ngx_http_milvus_cdc_id_fields },
-    { "list", ngx_http_milvus_cdc_list, ngx_http_milvus_cdc_no_fields },
-    { "position", ngx_http_milvus_cdc_position, ngx_http_milvus_cdc_id_fields },
+
+    { "create", ngx_http_milvus_cdc_create,
+      ngx_http_milvus_cdc_create_fields, CDC_E_OK },
+
+    { "delete", ngx_http_milvus_cdc_control,
+      ngx_http_milvus_cdc_id_fields, CDC_E_NOT_FOUND },
+
+    { "pause", ngx_http_milvus_cdc_control,
+      ngx_http_milvus_cdc_id_fields, CDC_E_HAS_PAUSED },
+
+    { "resume", ngx_http_milvus_cdc_control,
+      ngx_http_milvus_cdc_id_fields, CDC_E_HAS_RUNNING },
+
+    { "get", ngx_http_milvus_cdc_get,
+      ngx_http_milvus_cdc_id_fields, CDC_E_OK },
+
+    { "list", ngx_http_milvus_cdc_list,
+      ngx_http_milvus_cdc_no_fields, CDC_E_OK },
+
+    { "position", ngx_http_milvus_cdc_position,
+      ngx_http_milvus_cdc_id_fields, CDC_E_OK },
+
     { "maintenance", ngx_http_milvus_cdc_maintenance,
-      ngx_http_milvus_cdc_op_fields },
-    { NULL, NULL, NULL }
+      ngx_http_milvus_cdc_op_fields, CDC_E_OK },
+
+    { NULL, NULL, NULL, CDC_E_OK }
 };
 
 

@@ -203,7 +203,7 @@ ngx_http_milvus_cdc_create(ngx_http_milvus_cdc_ctx_t *c)
     extra += timeout ? (ngx_msec_t) ngx_min(timeout, 86400) * 1000
                      : NGX_HTTP_MILVUS_CDC_CONNECT_TIMEOUT;
 
-    return ngx_http_milvus_cdc_store(c, 1, extra);
+    return ngx_http_milvus_cdc_store(c, extra);
 }
 
 

@@ -105,6 +105,8 @@ typedef struct {
     const char                        *name;
     ngx_int_t                        (*handler)(ngx_http_milvus_cdc_ctx_t *c);
     const ngx_http_milvus_cdc_field_t *fields;
+    cdc_error_e                        done;     /* "it was done before", or
+                                                    CDC_E_OK: no such error */
 } ngx_http_milvus_cdc_type_t;
 
 
@@ -124,8 +126,7 @@ struct ngx_http_milvus_cdc_ctx_s {
     ngx_http_milvus_cdc_frames_t       frames;
     ngx_str_t                          frame;
     ngx_msec_t                         last;     /* no resend after it */
-    unsigned                           sent:1;
-    unsigned                           idempotent:1;
+    unsigned                           resent:1;
 };
 
 
@@ -161,7 +162,7 @@ ngx_int_t ngx_http_milvus_cdc_wait(ngx_http_milvus_cdc_ctx_t *c);
 /* sends {request_type, request_data, source} and passes the answer on;
  * "extra" is what the store may take beside milvus_cdc_timeout */
 ngx_int_t ngx_http_milvus_cdc_store(ngx_http_milvus_cdc_ctx_t *c,
-    ngx_uint_t idempotent, ngx_msec_t extra);
+    ngx_msec_t extra);
 
 /* ends the request from an event handler */
 void ngx_http_milvus_cdc_finalize(ngx_http_milvus_cdc_ctx_t *c, ngx_int_t rc);

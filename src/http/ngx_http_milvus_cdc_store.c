@@ -2,9 +2,13 @@
  * Asking the store over <state>/api.sock.
  *
  * While a reload or a restart of the store is under way the socket is absent
- * or refuses: tried again every 20 ms until milvus_cdc_timeout.  A request
- * that was sent and got no answer is sent again only when it is idempotent
- * (a create with its task id): the store may have done it.
+ * or refuses: tried again every 20 ms until milvus_cdc_timeout.
+ *
+ * A store that ends with a request in its socket may have done it or not.  The
+ * request is sent again to the next one, because doing it twice is doing it
+ * once: a create has its task id, and of the others only the answer differs
+ * ("the task has paused").  That answer to a second sending is the success that
+ * the first one could not report.
  */
 
 #include "ngx_http_milvus_cdc_http.h"
@@ -22,8 +26,7 @@ static void ngx_http_milvus_cdc_store_timer(ngx_event_t *ev);
 
 
 ngx_int_t
-ngx_http_milvus_cdc_store(ngx_http_milvus_cdc_ctx_t *c, ngx_uint_t idempotent,
-    ngx_msec_t extra)
+ngx_http_milvus_cdc_store(ngx_http_milvus_cdc_ctx_t *c, ngx_msec_t extra)
 {
     char                *text;
     json_t              *req;
@@ -63,7 +66,6 @@ ngx_http_milvus_cdc_store(ngx_http_milvus_cdc_ctx_t *c, ngx_uint_t idempotent,
         return ngx_http_milvus_cdc_error(c, CDC_E_BODY_TOO_LARGE);
     }
 
-    c->idempotent = idempotent;
     c->deadline = ngx_current_msec + c->mcf->timeout;
     c->last = c->deadline + extra;
 
@@ -124,8 +126,6 @@ ngx_http_milvus_cdc_store_connect(ngx_http_milvus_cdc_ctx_t *c)
         return ngx_http_milvus_cdc_error(c, CDC_E_STORE_GONE);
     }
 
-    c->sent = 1;
-
     left = (ngx_msec_int_t) (c->last - ngx_current_msec);
 
     ngx_add_timer(&c->timer, left > 0 ? left : 1);
@@ -170,6 +170,9 @@ ngx_http_milvus_cdc_store_answer(ngx_http_milvus_cdc_frames_t *fr,
     if (f->status == CDC_E_OK) {
         rc = ngx_http_milvus_cdc_answer(c, payload, f->len);
 
+    } else if (c->resent && f->status == c->type->done) {
+        rc = ngx_http_milvus_cdc_answer(c, NULL, 0);
+
     } else {
         rc = ngx_http_milvus_cdc_error_text(c, f->status, (char *) payload,
                                             f->len);
@@ -193,14 +196,11 @@ ngx_http_milvus_cdc_store_closed(ngx_http_milvus_cdc_frames_t *fr)
         ngx_del_timer(&c->timer);
     }
 
-    if (!c->idempotent) {
-        ngx_log_error(NGX_LOG_ERR, c->request->connection->log, 0,
-                      "milvus_cdc: the store closed the connection before "
-                      "its answer");
-        ngx_http_milvus_cdc_finalize(c,
-                          ngx_http_milvus_cdc_error(c, CDC_E_STORE_GONE));
-        return;
-    }
+    ngx_log_error(NGX_LOG_INFO, c->request->connection->log, 0,
+                  "milvus_cdc: the store has ended before its answer, asking "
+                  "the next one");
+
+    c->resent = 1;
 
     /* once more from the start, but never beyond the last moment */
 

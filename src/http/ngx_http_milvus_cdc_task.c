@@ -58,7 +58,7 @@ ngx_http_milvus_cdc_control(ngx_http_milvus_cdc_ctx_t *c)
         return ngx_http_milvus_cdc_error(c, CDC_E_NOT_FOUND, id);
     }
 
-    return ngx_http_milvus_cdc_store(c, 0, 0);
+    return ngx_http_milvus_cdc_store(c, 0);
 }
 
 
