@@ -214,6 +214,8 @@ struct cdc_lane_s {
     uint64_t            used;            /* highest stamp sent */
     uint64_t            reserve;         /* may be used: durable */
     uint64_t            reserve_next;
+    uint64_t            newest;          /* highest stamp of a row sent */
+    uint64_t            covered;         /* highest stamp of a tick sent */
     uint64_t            tick_at;         /* cdc_now_ms() of the last one */
     uint64_t            retry_at;        /* cdc_now_ms(); 0: at once */
     unsigned            backoff;
@@ -221,7 +223,6 @@ struct cdc_lane_s {
     cdc_post_t          flush;
     unsigned            users;           /* shards that live here */
     unsigned            busy:1;          /* a request is in flight */
-    unsigned            rows:1;          /* sent since the last tick */
     unsigned            deferred:1;
     unsigned            dirty:1;
     unsigned            wanting:1;

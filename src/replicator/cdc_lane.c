@@ -247,6 +247,10 @@ cdc_lane_gather(cdc_lane_t *lane)
             lane->used = ts;
         }
 
+        if (ts > lane->newest) {
+            lane->newest = ts;
+        }
+
         lane->queue = send->next;
         send->next = NULL;
         *tail = send;
@@ -275,7 +279,9 @@ cdc_lane_due(cdc_lane_t *lane)
 
     now = cdc_now_ms();
 
-    if (lane->flight == NULL && !lane->rows
+    /* idle: the tick would cover nothing that has been sent */
+
+    if (lane->flight == NULL && lane->newest <= lane->covered
         && now < lane->tick_at + CDC_IDLE_TICK_MS)
     {
         cdc_timer_add(lane->repl->loop, &lane->timer,
@@ -302,6 +308,7 @@ cdc_lane_due(cdc_lane_t *lane)
     }
 
     lane->tick_at = now;
+    lane->covered = tick;
 
     return tick;
 }
@@ -519,11 +526,9 @@ cdc_lane_acked(cdc_lane_t *lane)
     lane->backoff = 0;
     lane->retry_at = 0;
     lane->repl->reset_backoff = 0;
-    lane->rows = lane->rows || lane->flight;
 
     if (lane->tick_flight) {
         lane->tick_sent = lane->tick_flight;
-        lane->rows = 0;
     }
 
     while (lane->flight) {
@@ -554,6 +559,7 @@ cdc_lane_retry(cdc_lane_t *lane, const cdc_target_error_t *err)
     }
 
     lane->retry_at = cdc_now_ms() + lane->backoff;
+    lane->covered = 0;
 
     for (last = &lane->flight; *last; last = &(*last)->next) { /* void */ }
 
@@ -616,6 +622,7 @@ cdc_lane_reset(cdc_lane_t *lane)
     lane->busy = 0;
     lane->backoff = 0;
     lane->retry_at = 0;
+    lane->newest = lane->covered = 0;
 
     if (lane->used > lane->raise) {
         lane->raise = lane->used;

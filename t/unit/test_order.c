@@ -689,6 +689,35 @@ test_tick_order(void)
 }
 
 
+/* a tick that goes out with a row need not cover it: the next one is due */
+
+static void
+test_tick_due(void)
+{
+    set_up();
+
+    put_tick(MS(900));
+    turn();
+    answer_all();
+    put_tick(MS(950));                   /* idle: held back */
+    turn();
+    is_int(nsent, 1, "idle ticks are thinned");
+
+    put_insert(1, MS(1000), 1);
+    turn();
+    is_int(nsent, 3, "the row takes the waiting tick along");
+    is_int(sent[2].ts, MS(950), "which does not cover it");
+    answer_all();
+
+    put_tick(MS(1100));
+    turn();
+    is_int(nsent, 4, "the tick that does leaves at once");
+    answer_all();
+
+    tear_down();
+}
+
+
 /* an upsert comes as insert, then delete, both at one time (Milvus 2.3);
  * the connection breaks after the insert was acknowledged */
 
@@ -860,6 +889,7 @@ main(void)
 {
     test_live();
     test_tick_order();
+    test_tick_due();
     test_settle();
     test_raise();
     test_drop_passes();
