@@ -95,6 +95,20 @@ whole('at first');
 }
 
 {
+    # a helper that cannot see that its supervisor is gone goes all the same
+    my @helpers = ($nginx->stores, $nginx->replicators);
+
+    $nginx->signal('STOP', @helpers);
+    $nginx->signal('KILL', $nginx->supervisors);
+    ok(CDC::wait_for(sub {
+        Subreaper::reap();
+        return !grep { kill 0, $_ } @helpers;
+    }, 5), 'stopped helpers end with their supervisor');
+    kill 'KILL', @helpers;
+    whole('after that');
+}
+
+{
     # a task that is paused is paused after that, too
     $nginx->api('pause', {task_id => $id});
     $nginx->signal('KILL', $nginx->stores);
