@@ -28,7 +28,7 @@ OTHER = {'vec': [0.5] * 8, 'f_bool': None, 'f_i8': 77, 'f_i16': 7777,
 
 
 def sees(t, name, *texts):
-    found = compare.differences('source', 'target')
+    found = compare.differences('source', 'target', ordinary=True)
     return t.ok(len(found) == len(texts) and all(
         any(text in line for line in found) for text in texts),
         'seen: ' + name, 'wanted %s, found %s' % (texts, found))
@@ -83,7 +83,7 @@ def metadata(t):
     other = PLAIN.create('other', 'target')
     sees(t, 'a collection', '"other" is only on the target')
     EVERY.create('other', 'source')
-    found = compare.differences('source', 'target')
+    found = compare.differences('source', 'target', ordinary=True)
     t.ok(len(found) > 20, 'seen: another schema (%d lines)' % len(found))
     other.drop()
     Collection('other', using='source').drop()
@@ -107,7 +107,7 @@ def metadata(t):
     sees(t, 'a load state', 'every: load state: source Loaded, target NotL',
          'every/_default: load state')
     target.drop_index()
-    found = compare.differences('source', 'target')
+    found = compare.differences('source', 'target', ordinary=True)
     t.ok(any('index' in line for line in found), 'seen: an index', found)
 
 
@@ -119,7 +119,7 @@ with E2E() as t:
         text.create_partition('first')
         text.insert(TEXT_KEY.rows(100, 110), partition_name='first')
         KEYED.ready('keyed', side, 100)
-    t.equal('two clusters filled alike are equal')
+    t.equal('two clusters filled alike are equal', ordinary=True)
     fields(t)
     rows(t)
     metadata(t)

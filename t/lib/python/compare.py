@@ -23,7 +23,7 @@ from pymilvus import connections
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
 BATCH = 8192
-TIMEOUT = 60
+TIMEOUT = 20
 CUSTOMIZED = 4
 LOADED = common_pb2.LoadState.Value('LoadStateLoaded')
 
@@ -90,12 +90,13 @@ def keys_of(field):
 class Cluster:
     """What one side says of itself, with as little done to it as possible."""
 
-    def __init__(self, alias):
+    def __init__(self, alias, wait=False):
         self.stub = connections._fetch_handler(alias)._stub
-        # Reads see all that was written before now.  One time for all of
-        # them: the first one waits for it, the others do not.  A target
-        # with ttMsgEnabled off never waits, it answers what it has.
-        self.now = int(time.time() * 1000) << 18
+        # wait: reads see all that was written before now.  One time for all
+        # of them: the first one waits for it, the others do not.  A target's
+        # time goes on only with the replication, so there one takes what
+        # there is.
+        self.time = int(time.time() * 1000) << 18 if wait else 1
 
     def call(self, method, request):
         response = getattr(self.stub, method)(request, timeout=TIMEOUT)
@@ -148,7 +149,7 @@ class Cluster:
             db_name=db, collection_name=name, expr=expr,
             output_fields=fields,
             partition_names=[partition] if partition else [],
-            consistency_level=CUSTOMIZED, guarantee_timestamp=self.now)
+            consistency_level=CUSTOMIZED, guarantee_timestamp=self.time)
         for k, v in params.items():
             request.query_params.add(key=k, value=str(v))
         return self.call('Query', request).fields_data
@@ -225,9 +226,9 @@ def keyed(schema):
 
 class Comparison:
     def __init__(self, source, target, databases=None, skip=None,
-                 ignore=(), rows=True):
-        self.source = Cluster(source)
-        self.target = Cluster(target)
+                 ignore=(), rows=True, ordinary=False):
+        self.source = Cluster(source, True)
+        self.target = Cluster(target, ordinary)
         self.wanted = None if databases is None else set(databases)
         self.skip = skip or (lambda db, name: False)
         self.ignore = ignore

@@ -46,10 +46,15 @@ class Suite:
         self.begun = time.monotonic()
         # what a suite started must end with it, whoever ends the suite
         for sig in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(sig, lambda number, _: sys.exit(128 + number))
+            signal.signal(sig, self.ended)
 
     def __enter__(self):
         return self
+
+    def ended(self, number, frame):
+        self.diag('ended by signal %d at\n%s' % (
+            number, ''.join(traceback.format_stack(frame))))
+        sys.exit(128 + number)
 
     def diag(self, text):
         for line in str(text).splitlines():
