@@ -31,6 +31,9 @@ sub replaced {
 }
 
 
+sub threads { return scalar(() = glob("/proc/$_[0]/task/*")) }
+
+
 sub whole {
     my ($when) = @_;
 
@@ -97,6 +100,12 @@ whole('at first');
 {
     # a helper that cannot see that its supervisor is gone goes all the same
     my @helpers = ($nginx->stores, $nginx->replicators);
+
+    # past their first steps: the store answers, the replicator has threads
+    is($nginx->api('delete', {task_id => 'no', ignore_not_found => \1})
+           ->{status}, 200, 'the store answers');
+    ok(CDC::wait_for(sub { threads($helpers[1]) > 1 }, 10),
+       'the replicator works');
 
     $nginx->signal('STOP', @helpers);
     $nginx->signal('KILL', $nginx->supervisors);
