@@ -380,7 +380,7 @@ ngx_http_milvus_cdc_metric(ngx_http_milvus_cdc_text_t *t,
 {
     u_char      *p;
     double       d;
-    uint64_t     v, now, seen;
+    uint64_t     v, now, seen, since;
     ngx_uint_t   i, seconds;
 
     ngx_http_milvus_cdc_text_printf(t, "# HELP milvus_cdc_%s %s\n"
@@ -436,6 +436,14 @@ ngx_http_milvus_cdc_metric(ngx_http_milvus_cdc_text_t *t,
                 || now > seen + NGX_HTTP_MILVUS_CDC_STALE)
             {
                 v += now > seen ? now - seen : 0;
+            }
+
+            /* nor because nothing moves, on either side */
+
+            since = rows[i].status.degraded_since_ms;
+
+            if (since && now > since) {
+                v = ngx_max(v, now - since);
             }
 
             seconds = 1;
