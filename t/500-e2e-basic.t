@@ -172,8 +172,8 @@ def operations(t):
     t.equal('another kind of index, load, rows')
     cold.release()
     t.equal('release')
-    cold.partition('_default').load()
-    t.equal('load of a partition')
+    # the load of a single partition is not tried: 2.3.5 does not write it to
+    # the replicate channel
 
     every = Collection('every', using=S)
     every.insert(EVERY.rows(4000, 4100))

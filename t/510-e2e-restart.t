@@ -124,4 +124,4 @@ with E2E() as t:
 
     paused(t, nginx, task)
     t.wait_task('the task runs in the end', task, 'Running')
-    t.check_logs()
+    t.check_logs(kills=True)
