@@ -37,6 +37,10 @@ typedef struct {
 
 static ngx_http_milvus_cdc_slot_t *ngx_http_milvus_cdc_table_lookup(
     ngx_http_milvus_cdc_table_t *t, ngx_str_t *id);
+static ngx_http_milvus_cdc_slot_t *ngx_http_milvus_cdc_table_open(
+    ngx_shm_zone_t *zone, ngx_str_t *id);
+static void ngx_http_milvus_cdc_table_close(ngx_shm_zone_t *zone,
+    ngx_http_milvus_cdc_slot_t *slot);
 static void ngx_http_milvus_cdc_slot_open(ngx_http_milvus_cdc_slot_t *slot);
 static void ngx_http_milvus_cdc_slot_close(ngx_http_milvus_cdc_slot_t *slot);
 
@@ -384,22 +388,14 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
 void
 ngx_http_milvus_cdc_table_remove(ngx_shm_zone_t *zone, ngx_str_t *id)
 {
-    ngx_slab_pool_t             *pool;
     ngx_http_milvus_cdc_slot_t  *slot;
 
-    pool = ngx_http_milvus_cdc_pool(zone);
+    slot = ngx_http_milvus_cdc_table_open(zone, id);
 
-    ngx_shmtx_lock(&pool->mutex);
-
-    slot = ngx_http_milvus_cdc_table_lookup(ngx_http_milvus_cdc_table(zone),
-                                            id);
     if (slot) {
-        ngx_http_milvus_cdc_slot_open(slot);
         slot->in_use = 0;
-        ngx_http_milvus_cdc_slot_close(slot);
+        ngx_http_milvus_cdc_table_close(zone, slot);
     }
-
-    ngx_shmtx_unlock(&pool->mutex);
 }
 
 
@@ -407,42 +403,61 @@ void
 ngx_http_milvus_cdc_table_status(ngx_shm_zone_t *zone, ngx_str_t *id,
     cdc_task_status_t *st)
 {
-    ngx_slab_pool_t             *pool;
     ngx_http_milvus_cdc_slot_t  *slot;
 
-    pool = ngx_http_milvus_cdc_pool(zone);
+    slot = ngx_http_milvus_cdc_table_open(zone, id);
 
-    ngx_shmtx_lock(&pool->mutex);
-
-    slot = ngx_http_milvus_cdc_table_lookup(ngx_http_milvus_cdc_table(zone),
-                                            id);
     if (slot) {
-        ngx_http_milvus_cdc_slot_open(slot);
         ngx_memcpy(&slot->status, st, sizeof(cdc_task_status_t));
-        ngx_http_milvus_cdc_slot_close(slot);
+        ngx_http_milvus_cdc_table_close(zone, slot);
     }
-
-    ngx_shmtx_unlock(&pool->mutex);
 }
 
 
 void
 ngx_http_milvus_cdc_table_restarted(ngx_shm_zone_t *zone, ngx_str_t *id)
 {
-    ngx_slab_pool_t             *pool;
     ngx_http_milvus_cdc_slot_t  *slot;
 
-    pool = ngx_http_milvus_cdc_pool(zone);
+    slot = ngx_http_milvus_cdc_table_open(zone, id);
 
-    ngx_shmtx_lock(&pool->mutex);
+    if (slot) {
+        slot->restarts++;
+        ngx_http_milvus_cdc_table_close(zone, slot);
+    }
+}
+
+
+/* the task's slot, open for writing and with the mutex held; or NULL */
+
+static ngx_http_milvus_cdc_slot_t *
+ngx_http_milvus_cdc_table_open(ngx_shm_zone_t *zone, ngx_str_t *id)
+{
+    ngx_http_milvus_cdc_slot_t  *slot;
+
+    ngx_shmtx_lock(&ngx_http_milvus_cdc_pool(zone)->mutex);
 
     slot = ngx_http_milvus_cdc_table_lookup(ngx_http_milvus_cdc_table(zone),
                                             id);
-    if (slot) {
-        slot->restarts++;
+
+    if (slot == NULL) {
+        ngx_shmtx_unlock(&ngx_http_milvus_cdc_pool(zone)->mutex);
+        return NULL;
     }
 
-    ngx_shmtx_unlock(&pool->mutex);
+    ngx_http_milvus_cdc_slot_open(slot);
+
+    return slot;
+}
+
+
+static void
+ngx_http_milvus_cdc_table_close(ngx_shm_zone_t *zone,
+    ngx_http_milvus_cdc_slot_t *slot)
+{
+    ngx_http_milvus_cdc_slot_close(slot);
+
+    ngx_shmtx_unlock(&ngx_http_milvus_cdc_pool(zone)->mutex);
 }
 
 
