@@ -170,12 +170,16 @@ struct cdc_channel_s {
     cdc_pos_t          emitted;          /* end of what was handed over */
     uint64_t           sync_number;      /* what is before was asked for */
     uint64_t           reads;            /* since the last checkpoint */
+    cdc_pos_t          reread;           /* end of what was read before a
+                                          * restart or a reset */
     unsigned           drops;            /* in open: a tick is awaited */
+    unsigned           closed_drops;     /* in closed: may pass others */
     size_t             bodies;           /* messages held in memory */
     unsigned           users;            /* collections that need it */
     unsigned           dirty:1;
     unsigned           wanting:1;        /* waits for a reserve */
     unsigned           syncing:1;        /* an unknown id: catalogue asked */
+    unsigned           open_waits:1;     /* for a tick, which may be read */
     unsigned           more:1;           /* not read to the end yet */
     unsigned           loaded:1;         /* the track is a checkpoint's */
     unsigned           placed:1;         /* track.next has been set */
@@ -193,7 +197,14 @@ void cdc_channel_acked(cdc_item_t *item);
 /* cdc_emit.c.  CDC_OK: handed over.  CDC_AGAIN: has to wait.  CDC_DECLINED:
  * nothing for the target.  CDC_DONE: an open drop, which others may pass. */
 int  cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early);
+int  cdc_item_is_drop(const cdc_item_t *item);
+int  cdc_item_concerns(const cdc_item_t *item, int64_t collection_id,
+    int64_t part_id);
 void cdc_channel_reset(cdc_channel_t *ch);       /* back to the track */
+/* all messages of the collection up to ts have been read and are on the
+ * target; of one partition only when part_id is not 0 */
+int  cdc_channel_passed(const cdc_channel_t *ch, const cdc_coll_t *c,
+    int64_t part_id, uint64_t ts);
 void cdc_channel_free(cdc_channel_t *ch);
 
 
@@ -243,7 +254,9 @@ typedef enum {
     CDC_COLL_NEW = 0,        /* seen, nothing done on the target */
     CDC_COLL_CREATING,       /* intent is durable: what is found is ours */
     CDC_COLL_LIVE,
-    CDC_COLL_GONE            /* dropped on the target */
+    CDC_COLL_GONE,           /* dropped on the target */
+    CDC_COLL_DROPPING        /* durable before the drop is sent: all of its
+                              * rows are on the target, none is sent again */
 } cdc_coll_state_e;
 
 typedef struct {
@@ -252,6 +265,7 @@ typedef struct {
     char            *name;
     uint64_t         created_ts;
     unsigned         gone:1;             /* dropped on the target */
+    unsigned         dropping:1;         /* as CDC_COLL_DROPPING */
     unsigned         pending:1;          /* its create op is queued */
 } cdc_part_t;
 
@@ -287,6 +301,7 @@ struct cdc_coll_s {
 };
 
 cdc_coll_t *cdc_coll_by_id(cdc_repl_t *r, int64_t id);
+int  cdc_coll_bound(const cdc_coll_t *c);        /* LIVE or DROPPING */
 cdc_coll_t *cdc_coll_add(cdc_repl_t *r, const cdc_meta_collection_t *m);
 void cdc_coll_refresh(cdc_coll_t *c, const cdc_meta_collection_t *m);
 cdc_part_t *cdc_coll_part(cdc_coll_t *c, int64_t id);

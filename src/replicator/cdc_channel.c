@@ -179,10 +179,14 @@ cdc_channel_open(cdc_channel_t *ch)
 static int
 cdc_channel_may_read(cdc_channel_t *ch)
 {
-    /* one message a channel is always allowed, and so is the tick that a
-     * drop waits for: the drop may be what frees the others */
+    /*
+     * One message a channel is always allowed, and so is the tick that open
+     * messages wait for: a drop among them may be what frees the others, and
+     * while stamps are raised no row goes without its tick.
+     */
 
-    return ch->repl->buffered < CDC_BUDGET || ch->bodies == 0 || ch->drops;
+    return ch->repl->buffered < CDC_BUDGET || ch->bodies == 0 || ch->drops
+           || ch->open_waits;
 }
 
 
@@ -342,8 +346,7 @@ cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
     r->status.bytes_in += item->bytes;
     r->status.rows_in += env.rows;
     ch->bodies++;
-    ch->drops += env.type == CDC_MSG_DROP_COLLECTION
-                 || env.type == CDC_MSG_DROP_PARTITION;
+    ch->drops += cdc_item_is_drop(item);
 
     cdc_list_push(&ch->open, item);
 }
@@ -465,8 +468,8 @@ cdc_channel_close_open(cdc_channel_t *ch, cdc_epoch_t *epoch)
             continue;
         }
 
-        ch->drops -= item->env.type == CDC_MSG_DROP_COLLECTION
-                     || item->env.type == CDC_MSG_DROP_PARTITION;
+        ch->drops -= cdc_item_is_drop(item);
+        ch->closed_drops += cdc_item_is_drop(item);
         sorted[n++] = item;
     }
 
@@ -644,7 +647,7 @@ cdc_channel_hand_tick(cdc_channel_t *ch, cdc_item_t *item)
     epoch->items = item;
 
     for (c = ch->repl->colls; c; c = c->next) {
-        if (c->state != CDC_COLL_LIVE) {
+        if (!cdc_coll_bound(c)) {
             continue;
         }
 
@@ -659,6 +662,64 @@ cdc_channel_hand_tick(cdc_channel_t *ch, cdc_item_t *item)
 }
 
 
+/*
+ * The head of "closed" waits for its collection or partition, which may wait
+ * for a name that a drop behind it frees: Milvus stamps a drop after the
+ * client has gone on.  A drop may pass what it is not about.
+ */
+
+static void
+cdc_channel_pass_drops(cdc_channel_t *ch)
+{
+    int          rc;
+    int64_t      part_id;
+    cdc_item_t  *item, *prev, **link;
+
+    link = &ch->closed.head;
+
+    while (ch->closed_drops && *link) {
+        item = *link;
+
+        if (item->tick || !cdc_item_is_drop(item)) {
+            link = &item->next;
+            continue;
+        }
+
+        part_id = item->env.type == CDC_MSG_DROP_PARTITION
+                  ? item->env.partition_id : 0;
+
+        for (prev = ch->closed.head; prev != item; prev = prev->next) {
+            if (cdc_item_concerns(prev, item->env.collection_id, part_id))
+            {
+                break;
+            }
+        }
+
+        rc = prev == item ? cdc_channel_emit(ch, item, 0) : CDC_AGAIN;
+
+        if (rc == CDC_AGAIN) {
+            link = &item->next;
+            continue;
+        }
+
+        *link = item->next;
+        ch->closed.n--;
+        ch->closed_drops--;
+
+        if (item->next == NULL) {
+            ch->closed.tail = link;
+        }
+
+        if (rc == CDC_DECLINED) {
+            cdc_channel_skip(item);
+
+        } else {
+            cdc_channel_emitted(item);
+        }
+    }
+}
+
+
 void
 cdc_channel_pump(cdc_channel_t *ch)
 {
@@ -668,6 +729,7 @@ cdc_channel_pump(cdc_channel_t *ch)
     cdc_repl_t  *r;
 
     r = ch->repl;
+    ch->open_waits = 0;
 
     while (ch->closed.head) {
         if (r->resetting || r->stopping || r->failed) {
@@ -684,10 +746,12 @@ cdc_channel_pump(cdc_channel_t *ch)
 
         rc = cdc_channel_emit(ch, item, 0);
         if (rc == CDC_AGAIN) {
+            cdc_channel_pass_drops(ch);
             return;
         }
 
         cdc_list_pop(&ch->closed);
+        ch->closed_drops -= cdc_item_is_drop(item);
 
         if (rc == CDC_DECLINED) {
             cdc_channel_skip(item);
@@ -731,6 +795,8 @@ cdc_channel_pump(cdc_channel_t *ch)
     if (rest.head == NULL) {
         cdc_list_init(&ch->open);
     }
+
+    ch->open_waits = ch->open.head != NULL;
 }
 
 
@@ -776,7 +842,12 @@ cdc_channel_reset(cdc_channel_t *ch)
 
     ch->epochs_tail = &ch->epochs;
     ch->drops = 0;
+    ch->closed_drops = 0;
     ch->more = 0;
+
+    if (cdc_pos_cmp(cdc_track_end(&ch->track), ch->reread) > 0) {
+        ch->reread = cdc_track_end(&ch->track);
+    }
 
     if (cdc_pos_cmp(ch->emitted, ch->settle_upto) > 0) {
         ch->settle_upto = ch->emitted;

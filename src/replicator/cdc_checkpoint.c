@@ -2,7 +2,8 @@
  * What is durable: <state>/tasks/<id>, a LevelDB of JSON values.
  *
  *   meta            {"format", "started", counters}
- *   chan/<name>     track, "upto" (may have been sent up to there), "tick"
+ *   chan/<name>     track, "read" (its end), "upto" (may have been sent up to
+ *                   there), "settle" (of that, left from before), "tick"
  *   lane/<name>     "reserve" (stamps up to it may have been used), "raise",
  *                   "tick"
  *   coll/<id>       a collection (cdc_object.c)
@@ -98,6 +99,8 @@ cdc_checkpoint_channel(cdc_db_batch_t *b, cdc_channel_t *ch, int last)
     json = cdc_track_save(&ch->track);
     (void) json_object_set_new(json, "upto", cdc_pos_json(upto));
     (void) json_object_set_new(json, "settle", cdc_pos_json(ch->settle_upto));
+    (void) json_object_set_new(json, "read",
+                               cdc_pos_json(cdc_track_end(&ch->track)));
     (void) json_object_set_new(json, "tick",
                                json_integer((json_int_t) ch->tick_acked));
 
@@ -424,6 +427,8 @@ cdc_checkpoint_load_channel(cdc_repl_t *r, const char *name, json_t *json)
         || cdc_pos_from_json(json_object_get(json, "upto"),
                              &ch->settle_upto) != CDC_OK
         || cdc_pos_from_json(json_object_get(json, "settle"), &ch->emitted)
+           != CDC_OK
+        || cdc_pos_from_json(json_object_get(json, "read"), &ch->reread)
            != CDC_OK)
     {
         return CDC_ERROR;

@@ -65,7 +65,7 @@ cdc_channel_unknown(cdc_channel_t *ch, cdc_item_t *item)
 static int
 cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
 {
-    unsigned                      i;
+    unsigned                      i, drop;
     cdc_coll_t                   *c;
     cdc_part_t                   *part;
     const cdc_meta_collection_t  *meta;
@@ -90,11 +90,15 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
         return cdc_channel_unknown(ch, item);
     }
 
-    if (c->state == CDC_COLL_GONE) {
+    drop = item->env.type == CDC_MSG_DROP_COLLECTION
+           || item->env.type == CDC_MSG_DROP_PARTITION;
+
+    if (c->state == CDC_COLL_GONE || (c->state == CDC_COLL_DROPPING && !drop))
+    {
         return CDC_DECLINED;
     }
 
-    if (c->state != CDC_COLL_LIVE) {
+    if (!cdc_coll_bound(c)) {
         return CDC_AGAIN;
     }
 
@@ -118,7 +122,7 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
         return cdc_channel_unknown(ch, item);
     }
 
-    if (part->gone) {
+    if (part->gone || (part->dropping && !drop)) {
         return CDC_DECLINED;
     }
 
@@ -199,4 +203,77 @@ cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
     }
 
     return CDC_OK;
+}
+
+
+int
+cdc_item_is_drop(const cdc_item_t *item)
+{
+    return item->env.type == CDC_MSG_DROP_COLLECTION
+           || item->env.type == CDC_MSG_DROP_PARTITION;
+}
+
+
+/* is the message of what the drop is about?  part_id 0: any partition */
+
+int
+cdc_item_concerns(const cdc_item_t *item, int64_t collection_id,
+    int64_t part_id)
+{
+    return !item->tick && item->env.collection_id == collection_id
+           && (part_id == 0 || item->env.partition_id <= 0
+               || item->env.partition_id == part_id);
+}
+
+
+static int
+cdc_channel_waits(const cdc_item_t *item, const cdc_coll_t *c,
+    int64_t part_id, uint64_t ts)
+{
+    for ( /* void */ ; item; item = item->next) {
+        if (!item->acked && item->env.ts <= ts
+            && cdc_item_concerns(item, c->id, part_id))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * By collection, not by tick: the tick may wait for rows of a collection
+ * that waits for this very operation.
+ */
+
+int
+cdc_channel_passed(const cdc_channel_t *ch, const cdc_coll_t *c,
+    int64_t part_id, uint64_t ts)
+{
+    cdc_epoch_t  *epoch;
+
+    if (ch->tick_acked >= ts
+        && cdc_pos_cmp(cdc_track_end(&ch->track), ch->reread) >= 0
+        && ch->drops == 0 && ch->closed_drops == 0)
+    {
+        return 1;
+    }
+
+    if (ch->tick_read < ts
+        || cdc_pos_cmp(cdc_track_end(&ch->track), ch->reread) < 0
+        || cdc_channel_waits(ch->closed.head, c, part_id, ts)
+        || cdc_channel_waits(ch->open.head, c, part_id, ts)
+        || cdc_channel_waits(ch->early.head, c, part_id, ts))
+    {
+        return 0;
+    }
+
+    for (epoch = ch->epochs; epoch; epoch = epoch->next) {
+        if (cdc_channel_waits(epoch->items, c, part_id, ts)) {
+            return 0;
+        }
+    }
+
+    return 1;
 }

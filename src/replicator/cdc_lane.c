@@ -147,7 +147,7 @@ cdc_lane_tick(cdc_lane_t *lane)
     low = UINT64_MAX;
 
     for (c = lane->repl->colls; c; c = c->next) {
-        if (c->state != CDC_COLL_LIVE) {
+        if (!cdc_coll_bound(c)) {
             continue;
         }
 

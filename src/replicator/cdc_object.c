@@ -31,6 +31,13 @@ cdc_coll_by_id(cdc_repl_t *r, int64_t id)
 }
 
 
+int
+cdc_coll_bound(const cdc_coll_t *c)
+{
+    return c->state == CDC_COLL_LIVE || c->state == CDC_COLL_DROPPING;
+}
+
+
 static cdc_coll_t *
 cdc_coll_alloc(cdc_repl_t *r, const char *db, const char *name,
     unsigned nshards)
@@ -338,11 +345,11 @@ cdc_coll_save(const cdc_coll_t *c)
         p = &c->parts[i];
 
         (void) json_array_append_new(parts,
-            json_pack("{s:I,s:I,s:s,s:I,s:b}", "id", (json_int_t) p->id,
+            json_pack("{s:I,s:I,s:s,s:I,s:b,s:b}", "id", (json_int_t) p->id,
                       "target_id", (json_int_t) p->target_id,
                       "name", p->name,
                       "created", (json_int_t) p->created_ts,
-                      "gone", p->gone));
+                      "gone", p->gone, "dropping", p->dropping));
     }
 
     return json_pack("{s:I,s:I,s:s,s:s,s:i,s:I,s:I,s:I,s:b,s:b,s:o,s:o}",
@@ -395,7 +402,7 @@ cdc_coll_load_shard(cdc_coll_t *c, cdc_shard_t *s, json_t *json)
         return CDC_ERROR;
     }
 
-    s->lane->users += c->state == CDC_COLL_LIVE;
+    s->lane->users += cdc_coll_bound(c);
 
     return CDC_OK;
 }
@@ -404,7 +411,7 @@ cdc_coll_load_shard(cdc_coll_t *c, cdc_shard_t *s, json_t *json)
 int
 cdc_coll_load(cdc_repl_t *r, const json_t *json)
 {
-    int          state, initial, adopted, gone;
+    int          state, initial, adopted, gone, dropping;
     size_t       i;
     json_t      *shards, *parts, *row;
     json_int_t   id, target_id, created, pk, num;
@@ -445,9 +452,12 @@ cdc_coll_load(cdc_repl_t *r, const json_t *json)
     }
 
     json_array_foreach(parts, i, row) {
-        if (json_unpack(row, "{s:I,s:I,s:s,s:I,s:b}", "id", &id,
+        dropping = 0;
+
+        if (json_unpack(row, "{s:I,s:I,s:s,s:I,s:b,s?b}", "id", &id,
                         "target_id", &target_id, "name", &name,
-                        "created", &created, "gone", &gone) != 0
+                        "created", &created, "gone", &gone,
+                        "dropping", &dropping) != 0
             || (p = cdc_coll_part_add(c, id, name, created)) == NULL)
         {
             cdc_coll_free(c);
@@ -456,6 +466,7 @@ cdc_coll_load(cdc_repl_t *r, const json_t *json)
 
         p->target_id = target_id;
         p->gone = gone;
+        p->dropping = dropping;
     }
 
     c->dirty = 0;

@@ -6,8 +6,8 @@
  *
  *   - the collections that it concerns are on the target, and no earlier
  *     operation on one of them is left;
- *   - everything up to its timestamp is acknowledged on the data channels of
- *     these collections (creates are exempt: rows wait for them);
+ *   - everything of these collections up to its timestamp is acknowledged on
+ *     their data channels (creates are exempt: rows wait for them);
  *   - a name that it creates is free: the former bearer has been dropped.
  *
  * The replicate channel has no time ticks, so a drop may be tried before an
@@ -270,8 +270,11 @@ cdc_op_overtakes(const cdc_op_t *op)
 static int
 cdc_op_channels_passed(const cdc_op_t *op, const cdc_coll_t *c)
 {
+    int64_t             part_id;
     unsigned            i;
     const cdc_shard_t  *s;
+
+    part_id = op->kind == CDC_OP_DROP_PARTITION ? op->part_id : 0;
 
     for (i = 0; i < c->nshards; i++) {
         s = &c->shards[i];
@@ -283,7 +286,7 @@ cdc_op_channels_passed(const cdc_op_t *op, const cdc_coll_t *c)
                 return 0;
             }
 
-        } else if (s->ch->tick_acked < op->ts) {
+        } else if (!cdc_channel_passed(s->ch, c, part_id, op->ts)) {
             return 0;
         }
     }
@@ -404,7 +407,7 @@ cdc_op_ready(const cdc_op_t *op)
             continue;
         }
 
-        if (op->colls[i]->state != CDC_COLL_LIVE
+        if (!cdc_coll_bound(op->colls[i])
             || !cdc_op_channels_passed(op, op->colls[i]))
         {
             return 0;
@@ -475,8 +478,8 @@ cdc_op_moot(const cdc_op_t *op)
     }
 
     if (op->kind == CDC_OP_CREATE_COLLECTION) {
-        return op->colls[0]->state == CDC_COLL_LIVE
-               || op->colls[0]->state == CDC_COLL_GONE;
+        return op->colls[0]->state != CDC_COLL_NEW
+               && op->colls[0]->state != CDC_COLL_CREATING;
     }
 
     for (i = 0; i < op->ncolls; i++) {
@@ -563,24 +566,47 @@ static void
 cdc_op_start(cdc_op_t *op)
 {
     cdc_coll_t  *c;
+    cdc_part_t  *p;
 
     if (cdc_op_copy_names(op) != CDC_OK) {
         return;
     }
 
     op->running = 1;
+    c = op->ncolls ? op->colls[0] : NULL;
 
-    if (op->kind != CDC_OP_CREATE_COLLECTION) {
+    switch (op->kind) {
+
+    case CDC_OP_CREATE_COLLECTION:
+        if (c->state == CDC_COLL_NEW) {
+            c->state = CDC_COLL_CREATING;
+        }
+
+        break;
+
+    case CDC_OP_DROP_COLLECTION:
+        if (c->state == CDC_COLL_LIVE) {
+            c->state = CDC_COLL_DROPPING;
+        }
+
+        break;
+
+    case CDC_OP_DROP_PARTITION:
+        p = cdc_coll_part(c, op->part_id);
+        if (p) {
+            p->dropping = 1;
+        }
+
+        break;
+
+    default:
         cdc_worker_submit(op->repl->ops_worker, &op->job);
         return;
     }
 
-    c = op->colls[0];
+    c->dirty = 1;
 
-    if (c->state == CDC_COLL_NEW) {
-        c->state = CDC_COLL_CREATING;
-        c->dirty = 1;
-    }
+    /* a crash must know what was meant before the target does */
 
     if (cdc_checkpoint_barrier(op->repl, cdc_op_intent_durable, op)
         != CDC_OK)
@@ -804,6 +830,10 @@ cdc_op_done(cdc_job_t *job)
         return;
     }
 
+    if (r->resetting) {
+        cdc_repl_reset(r, NULL);         /* it may have waited for this */
+    }
+
     if (op->rc != CDC_OK) {
         if (cdc_op_failed(op) != CDC_OK) {
             cdc_op_kick(r);
@@ -823,8 +853,4 @@ cdc_op_done(cdc_job_t *job)
 
     op->done = 1;
     cdc_op_kick(r);
-
-    if (r->resetting) {
-        cdc_repl_reset(r, NULL);
-    }
 }

@@ -84,7 +84,9 @@ cdc_survey_add(void *arg, const cdc_meta_collection_t *m)
 
     r = s->repl;
 
-    if (m->gone || m->dropping || !cdc_selected(&r->selection, m->db, m->name)) {
+    if (m->gone || m->dropping
+        || !cdc_selected(&r->selection, m->db, m->name))
+    {
         return CDC_OK;
     }
 

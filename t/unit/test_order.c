@@ -838,6 +838,42 @@ test_drop_passes(void)
     ok(repl.ops != NULL && repl.ops->kind == CDC_OP_DROP_COLLECTION,
        "its operation is queued");
     is_int(channel->tick_closed, 0, "the tick waits with the row");
+    ok(cdc_channel_passed(channel, coll, 0, MS(1200)),
+       "all of the old one is there: its drop may run");
+    ok(!cdc_channel_passed(channel, cdc_coll_by_id(&repl, 2), 0, MS(1300)),
+       "not so of the new one");
+
+    tear_down();
+}
+
+
+/* Milvus stamps a drop after the client has gone on: the new collection's
+ * rows may be older than the drop that they wait for */
+
+static void
+test_drop_is_newer(void)
+{
+    set_up();
+    (void) add_coll(2, CDC_COLL_NEW);
+
+    put_insert(2, MS(1200), 2);          /* of the new one */
+    put_insert(1, MS(1100), 1);
+    put_drop(1, MS(1300));
+    put_tick(MS(1400));
+    turn();
+    is_int(nsent, 2, "the drop passes the older row of the new one");
+    is_int(sent[0].key, 1, "but not one of its own");
+    is_int(sent[1].type, CDC_MSG_DROP_COLLECTION, "it is the drop");
+    ok(!cdc_channel_passed(channel, coll, 0, MS(1300)),
+       "it does not run before all is acknowledged");
+    answer_all();
+    ok(cdc_channel_passed(channel, coll, 0, MS(1300)), "then it does");
+
+    cdc_coll_by_id(&repl, 2)->state = CDC_COLL_LIVE;
+    turn();
+    answer_all();
+    is_int(nsent, 4, "then the row and the tick follow");
+    is_int(sent[2].key, 2, "the row");
 
     tear_down();
 }
@@ -893,6 +929,7 @@ main(void)
     test_settle();
     test_raise();
     test_drop_passes();
+    test_drop_is_newer();
     test_unknown();
     test_budget();
 
