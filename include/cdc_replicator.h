@@ -433,8 +433,15 @@ int  cdc_selected_db(const cdc_selection_t *s, const char *db);
 
 /* ---- the whole ---------------------------------------------------- */
 
-enum { CDC_CAUSE_META, CDC_CAUSE_LOG, CDC_CAUSE_TARGET, CDC_CAUSE_OP,
-       CDC_CAUSE_DISK, CDC_CAUSES };
+enum {
+    CDC_CAUSE_META,                      /* etcd out of reach */
+    CDC_CAUSE_SOURCE,                    /* etcd is not this source's */
+    CDC_CAUSE_LOG,
+    CDC_CAUSE_TARGET,
+    CDC_CAUSE_OP,
+    CDC_CAUSE_DISK,
+    CDC_CAUSES
+};
 
 struct cdc_repl_s {
     cdc_role_t                  *role;

@@ -83,6 +83,8 @@ cdc_catalogue_database(void *arg, const cdc_meta_db_t *db)
 {
     cdc_repl_t  *r = arg;
 
+    cdc_repl_degraded(r, CDC_CAUSE_SOURCE, NULL);
+
     if (!r->running || !cdc_selected_db(&r->selection, db->name)) {
         return;
     }
@@ -386,12 +388,35 @@ cdc_coll_initial_done(cdc_coll_t *c)
 }
 
 
+static int
+cdc_catalogue_any(void *arg, const cdc_meta_db_t *db)
+{
+    (void) db;
+
+    *(unsigned *) arg = 1;
+
+    return CDC_DONE;
+}
+
+
 static void
 cdc_catalogue_listed(void *arg)
 {
+    unsigned     any;
     cdc_repl_t  *r = arg;
 
     r->listed = 1;
+
+    /* every Milvus has the database "default" */
+
+    any = 0;
+    (void) cdc_meta_each_database(r->meta, cdc_catalogue_any, &any);
+
+    cdc_repl_degraded(r, CDC_CAUSE_SOURCE, any ? NULL
+                      : "etcd holds no Milvus metadata under this path: check "
+                        "root_path and meta_path of the source against "
+                        "etcd.rootPath and etcd.metaSubPath of its "
+                        "milvus.yaml");
 
     if (r->running) {
         return;                          /* after a compaction */

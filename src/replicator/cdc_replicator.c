@@ -178,9 +178,14 @@ cdc_repl_lag(cdc_repl_t *r)
         }
     }
 
-    /* behind, the log's newest tick has not been read: our clock stands in */
+    /* behind, or cut off, the log's newest tick has not been read: our clock
+     * stands in for it */
 
     now = cdc_ms_tso(cdc_wall_ms());
+
+    if (r->status.degraded[0]) {
+        r->status.live = 0;
+    }
 
     if (!r->status.live && now > newest) {
         newest = now;

@@ -1,0 +1,617 @@
+/*
+ * A bench for the replicator without a network: the real channels, lanes and
+ * operations between a scripted log and a target that records what it gets.
+ * The metadata is one collection that exists.
+ */
+
+#ifndef ORDER_BENCH_H_INCLUDED
+#define ORDER_BENCH_H_INCLUDED
+
+#include "cdc_replicator.h"
+#include "tap.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+#define MS(n)   cdc_ms_tso((uint64_t) (n))
+
+
+/* ---- the scripted log ---- */
+
+typedef struct {
+    uint8_t       bytes[512];
+    size_t        len;
+    uint64_t      offset;
+} message_t;
+
+struct cdc_log_stream_s {
+    message_t     messages[4096];
+    size_t        n, at;
+    void         *data;
+};
+
+static struct cdc_log_stream_s  log_stream;
+static unsigned                 released;
+
+
+static cdc_log_stream_t *
+fake_start(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
+    void *data, char *err)
+{
+    (void) r;
+    (void) channel;
+    (void) err;
+
+    log_stream.data = data;
+
+    for (log_stream.at = 0; log_stream.at < log_stream.n; log_stream.at++) {
+        if (log_stream.messages[log_stream.at].offset >= from.lo) {
+            break;
+        }
+    }
+
+    return &log_stream;
+}
+
+
+static void
+fake_stop(cdc_log_stream_t *s)
+{
+    (void) s;
+}
+
+
+static void *
+fake_data(cdc_log_stream_t *s)
+{
+    return s->data;
+}
+
+
+static int
+fake_next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err)
+{
+    message_t  *m;
+
+    (void) err;
+
+    if (s->at == s->n) {
+        return CDC_AGAIN;
+    }
+
+    m = &s->messages[s->at++];
+    msg->body = cdc_span_n(m->bytes, m->len);
+    msg->pos = (cdc_pos_t) { 0, m->offset };
+    msg->owner = m;
+
+    return CDC_OK;
+}
+
+
+static void
+fake_release(cdc_log_msg_t *msg)
+{
+    (void) msg;
+
+    released++;
+}
+
+
+static int
+fake_at_end(cdc_log_stream_t *s)
+{
+    return s->at == s->n;
+}
+
+
+static const cdc_log_reader_ops_t  fake_reader = {
+    .name = "script", .start = fake_start, .stop = fake_stop,
+    .data = fake_data, .next = fake_next, .release = fake_release,
+    .at_end = fake_at_end
+};
+
+
+/* ---- the recording target ---- */
+
+typedef struct {
+    int32_t       type;
+    uint64_t      ts;
+    int64_t       collection, partition;
+    int64_t       key;
+} sent_t;
+
+static sent_t      sent[4096];
+static size_t      nsent;
+static unsigned    requests;
+static void      (*pending_done)(void *arg, int rc,
+                                 const cdc_target_error_t *err);
+static void       *pending_arg;
+static cdc_repl_t  repl;
+
+
+/* the key of a test message is its one primary key */
+
+static int64_t
+message_key(cdc_span_t in, uint32_t field)
+{
+    cdc_field_t  f;
+
+    while (cdc_wire_next(&in, &f) == CDC_OK) {
+        if (f.number == field && f.wire_type == 2) {
+            return f.body.len ? f.body.data[f.body.len - 1] : -1;
+        }
+    }
+
+    return -1;
+}
+
+
+static int
+fake_send(cdc_target_lane_t *lane, cdc_chain_t *request,
+    void (*done)(void *arg, int rc, const cdc_target_error_t *err), void *arg)
+{
+    size_t          len;
+    uint8_t        *flat;
+    cdc_span_t      in;
+    cdc_field_t     f;
+    cdc_envelope_t  env;
+
+    (void) lane;
+
+    flat = cdc_chain_flatten(request, &len);
+    in = cdc_span_n(flat, len);
+
+    while (cdc_wire_next(&in, &f) == CDC_OK) {
+        if (f.number != 5) {
+            continue;
+        }
+
+        if (cdc_wire_envelope(f.body, &env) != CDC_OK) {
+            ok(0, "a request holds a message that can be read");
+            continue;
+        }
+
+        sent[nsent].type = env.type;
+        sent[nsent].ts = env.ts;
+        sent[nsent].collection = env.collection_id;
+        sent[nsent].partition = env.partition_id;
+        sent[nsent].key = message_key(f.body, env.type == CDC_MSG_INSERT
+                                              ? 13 : 12);
+        nsent++;
+    }
+
+    free(flat);
+    requests++;
+    pending_done = done;
+    pending_arg = arg;
+
+    return CDC_OK;
+}
+
+
+static cdc_target_lane_t *
+fake_lane_open(cdc_target_t *t, char *err)
+{
+    (void) err;
+
+    return (cdc_target_lane_t *) (t ? t : (void *) &repl);
+}
+
+
+static void
+fake_lane_close(cdc_target_lane_t *lane)
+{
+    (void) lane;
+
+    pending_done = NULL;
+}
+
+
+static const cdc_target_ops_t  fake_target = {
+    .name = "record", .lane_open = fake_lane_open,
+    .lane_close = fake_lane_close, .send = fake_send
+};
+
+
+/* ---- what the tested files call ---- */
+
+static int      meta_synced;
+static char     failure[CDC_REASON_MAX];
+static int      reset_asked;
+static unsigned checkpoints;
+
+void
+cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
+{
+    (void) r;
+    (void) cause;
+    (void) text;
+}
+
+
+void
+cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
+{
+    r->failed = 1;
+    (void) snprintf(failure, sizeof(failure), "%s", fmt);
+}
+
+
+void
+cdc_repl_pump(cdc_repl_t *r)
+{
+    (void) r;
+}
+
+
+void
+cdc_repl_reset(cdc_repl_t *r, const char *why)
+{
+    (void) why;
+
+    r->resetting = 1;
+    reset_asked = 1;
+}
+
+
+void
+cdc_checkpoint_soon(cdc_repl_t *r)
+{
+    (void) r;
+}
+
+
+void
+cdc_checkpoint_now(cdc_repl_t *r)
+{
+    (void) r;
+
+    checkpoints++;
+}
+
+
+int
+cdc_checkpoint_barrier(cdc_repl_t *r, void (*done)(void *), void *arg)
+{
+    (void) r;
+    (void) done;
+    (void) arg;
+
+    return CDC_OK;
+}
+
+
+void
+cdc_rchannel_read(cdc_repl_t *r)
+{
+    (void) r;
+}
+
+
+void
+cdc_rchannel_done(cdc_repl_t *r, uint64_t number)
+{
+    (void) r;
+    (void) number;
+}
+
+
+void
+cdc_coll_live(cdc_coll_t *c)
+{
+    (void) c;
+}
+
+
+void
+cdc_coll_initial_done(cdc_coll_t *c)
+{
+    (void) c;
+}
+
+
+const cdc_meta_collection_t *
+cdc_meta_by_id(cdc_meta_t *m, int64_t id)
+{
+    (void) m;
+    (void) id;
+
+    return NULL;
+}
+
+
+const cdc_meta_db_t *
+cdc_meta_db_by_name(cdc_meta_t *m, cdc_span_t db)
+{
+    (void) m;
+    (void) db;
+
+    return NULL;
+}
+
+
+int
+cdc_meta_loaded(cdc_meta_t *m, int64_t collection_id, int64_t partition_id)
+{
+    (void) m;
+    (void) collection_id;
+    (void) partition_id;
+
+    return 0;
+}
+
+
+int
+cdc_meta_sync(cdc_meta_t *m, void (*done)(void *), void *arg)
+{
+    (void) m;
+    (void) done;
+    (void) arg;
+
+    meta_synced++;
+
+    return CDC_OK;
+}
+
+
+int
+cdc_selected(const cdc_selection_t *s, const char *db, const char *name)
+{
+    (void) s;
+    (void) db;
+    (void) name;
+
+    return 1;
+}
+
+
+void
+cdc_target_collection_free(cdc_target_collection_t *c)
+{
+    (void) c;
+}
+
+
+/* ---- building messages ---- */
+
+static cdc_chain_t *
+base(int32_t type, uint64_t ts)
+{
+    size_t        mark;
+    cdc_chain_t  *c;
+
+    c = cdc_chain_create();
+    (void) cdc_chain_open(c, 1, &mark);
+    (void) cdc_chain_varint_field(c, 1, (uint64_t) type);
+    (void) cdc_chain_varint_field(c, 3, ts);
+    cdc_chain_close(c, mark);
+
+    return c;
+}
+
+
+static void
+put(cdc_chain_t *c)
+{
+    uint8_t    *flat;
+    message_t  *m;
+
+    m = &log_stream.messages[log_stream.n];
+    m->offset = log_stream.n++;
+    flat = cdc_chain_flatten(c, &m->len);
+    memcpy(m->bytes, flat, m->len);
+    free(flat);
+    cdc_chain_unref(c);
+}
+
+
+static void
+put_tick(uint64_t ts)
+{
+    put(base(CDC_MSG_TIME_TICK, ts));
+}
+
+
+static void
+put_insert(int64_t coll, uint64_t ts, uint8_t key)
+{
+    size_t        a, b, d;
+    cdc_chain_t  *c;
+
+    c = base(CDC_MSG_INSERT, ts);
+    (void) cdc_chain_bytes_field(c, 2, cdc_span("src_1v0"));
+    (void) cdc_chain_varint_field(c, 7, (uint64_t) coll);
+    (void) cdc_chain_varint_field(c, 8, 11);
+    (void) cdc_chain_varint_field(c, 10, ts);
+    (void) cdc_chain_open(c, 13, &a);            /* FieldData */
+    (void) cdc_chain_varint_field(c, 1, 5);      /* Int64 */
+    (void) cdc_chain_varint_field(c, 5, 100);    /* field_id */
+    (void) cdc_chain_open(c, 3, &b);             /* scalars */
+    (void) cdc_chain_open(c, 3, &d);             /* long_data */
+    (void) cdc_chain_bytes_field(c, 1, cdc_span_n(&key, 1));
+    cdc_chain_close(c, d);
+    cdc_chain_close(c, b);
+    cdc_chain_close(c, a);
+    (void) cdc_chain_varint_field(c, 14, 1);
+    put(c);
+}
+
+
+static void
+put_delete(int64_t coll, uint64_t ts, uint8_t key)
+{
+    size_t        a, b;
+    cdc_chain_t  *c;
+
+    c = base(CDC_MSG_DELETE, ts);
+    (void) cdc_chain_bytes_field(c, 2, cdc_span("src_1v0"));
+    (void) cdc_chain_varint_field(c, 7, (uint64_t) coll);
+    (void) cdc_chain_varint_field(c, 8, (uint64_t) -1);
+    (void) cdc_chain_varint_field(c, 10, ts);
+    (void) cdc_chain_varint_field(c, 11, 1);
+    (void) cdc_chain_open(c, 12, &a);
+    (void) cdc_chain_open(c, 1, &b);
+    (void) cdc_chain_bytes_field(c, 1, cdc_span_n(&key, 1));
+    cdc_chain_close(c, b);
+    cdc_chain_close(c, a);
+    put(c);
+}
+
+
+static void
+put_drop(int64_t coll, uint64_t ts)
+{
+    cdc_chain_t  *c;
+
+    c = base(CDC_MSG_DROP_COLLECTION, ts);
+    (void) cdc_chain_varint_field(c, 5, (uint64_t) coll);
+    put(c);
+}
+
+
+/* ---- the bench ---- */
+
+static cdc_channel_t  *channel;
+static cdc_lane_t     *lane;
+static cdc_coll_t     *coll;
+
+
+static cdc_coll_t *
+add_coll(int64_t id, cdc_coll_state_e state)
+{
+    json_t      *json;
+    cdc_coll_t  *c;
+
+    json = json_pack("{s:I,s:I,s:s,s:s,s:i,s:I,s:I,s:I,s:b,s:b,"
+                     "s:[{s:s,s:s,s:s,s:s,s:[i,i],s:[i,i]}],"
+                     "s:[{s:I,s:I,s:s,s:I,s:b}]}",
+                     "id", (json_int_t) id, "target_id",
+                     (json_int_t) (id + 1000), "db", "default", "name", "c",
+                     "state", (int) state, "created", (json_int_t) 1,
+                     "pk", (json_int_t) 100, "num_partitions", (json_int_t) 0,
+                     "initial", 0, "adopted", 0, "shards",
+                     "source", "src_1v0", "channel", "src_1",
+                     "target", "tgt_5v0", "lane", "tgt_5",
+                     "start", 0, 0, "listed", 0, 0,
+                     "partitions", "id", (json_int_t) 11,
+                     "target_id", (json_int_t) 2011, "name", "_default",
+                     "created", (json_int_t) 1, "gone", 0);
+
+    if (json == NULL || cdc_coll_load(&repl, json) != CDC_OK) {
+        abort();
+    }
+
+    json_decref(json);
+    c = cdc_coll_by_id(&repl, id);
+    (void) cdc_coll_start(c);
+
+    return c;
+}
+
+
+static void
+set_up(void)
+{
+    memset(&repl, 0, sizeof(repl));
+    memset(&log_stream, 0, sizeof(log_stream));
+    nsent = requests = released = 0;
+    pending_done = NULL;
+    reset_asked = meta_synced = 0;
+    failure[0] = '\0';
+
+    repl.loop = cdc_loop_create();
+    repl.reader_ops = &fake_reader;
+    repl.target_ops = &fake_target;
+    repl.running = 1;
+
+    coll = add_coll(1, CDC_COLL_LIVE);
+    channel = coll->shards[0].ch;
+    lane = coll->shards[0].lane;
+    channel->upto = (cdc_pos_t) { 0, 1000000 };
+    lane->reserve = UINT64_MAX / 2;
+}
+
+
+static void
+tear_down(void)
+{
+    cdc_op_t    *op;
+    cdc_coll_t  *c;
+
+    pending_done = NULL;
+
+    while (repl.ops) {
+        op = repl.ops;
+        repl.ops = op->next;
+        cdc_op_free(op);
+    }
+
+    cdc_lane_free(lane);
+    cdc_channel_free(channel);
+
+    while (repl.colls) {
+        c = repl.colls;
+        repl.colls = c->next;
+        cdc_coll_free(c);
+    }
+
+    cdc_loop_destroy(repl.loop);
+    is_str(failure, "", "no failure");
+}
+
+
+static void
+stop_loop(cdc_timer_t *tm)
+{
+    cdc_loop_stop(tm->data);
+}
+
+
+/* reads all there is, and lets deferred work run */
+
+static void
+turn(void)
+{
+    cdc_timer_t  tm;
+
+    memset(&tm, 0, sizeof(tm));
+    tm.handler = stop_loop;
+    tm.data = repl.loop;
+
+    cdc_channel_read(channel);
+    cdc_timer_add(repl.loop, &tm, 3);
+    (void) cdc_loop_run(repl.loop);
+}
+
+
+static void
+answer(int rc, cdc_target_class_e class)
+{
+    void               (*done)(void *, int, const cdc_target_error_t *);
+    cdc_target_error_t   err;
+
+    memset(&err, 0, sizeof(err));
+    err.class = class;
+    done = pending_done;
+    pending_done = NULL;
+
+    if (done) {
+        done(pending_arg, rc, &err);
+    }
+
+    turn();
+}
+
+
+static void
+answer_all(void)
+{
+    while (pending_done) {
+        answer(CDC_OK, 0);
+    }
+}
+
+
+#endif /* ORDER_BENCH_H_INCLUDED */
