@@ -5,6 +5,7 @@
  *   cdc_replicator.c   life of the process: start, stop, status, failure
  *   cdc_selection.c    which collections a task follows
  *   cdc_track.c        positions that are done, in order or not
+ *   cdc_item.c         a message on its way
  *   cdc_channel.c      source channel: read, order by tick
  *   cdc_emit.c         source channel: hand over to lanes
  *   cdc_lane.c         target channel: batch, stamp, send, acknowledge
@@ -42,6 +43,7 @@
 #define CDC_REFUSED_MAX_MS  60000     /* then the task pauses */
 #define CDC_BACKOFF_MIN     100
 #define CDC_BACKOFF_MAX     10000
+#define CDC_RESET_WAIT_MS   1000      /* for a request left behind */
 
 
 typedef struct cdc_repl_s       cdc_repl_t;
@@ -124,7 +126,9 @@ struct cdc_item_s {
     unsigned        settle:1;            /* may have been sent before */
     unsigned        emitted:1;
     unsigned        acked:1;
-    unsigned        held:1;              /* done only when its op is */
+    unsigned        held:1;              /* done by the farewell below */
+    unsigned        farewell:1;          /* a drop's message on its own, sent
+                                          * after its op */
     unsigned        asked:1;             /* catalogue was synced for it */
 };
 
@@ -135,6 +139,8 @@ typedef struct {
 
 void cdc_list_init(cdc_list_t *l);
 void cdc_list_push(cdc_list_t *l, cdc_item_t *item);
+cdc_item_t *cdc_list_pop(cdc_list_t *l);
+void cdc_item_drop_body(cdc_item_t *item);       /* its bytes are not needed */
 
 /* all messages of a channel that one tick has closed */
 
@@ -197,6 +203,8 @@ void cdc_channel_acked(cdc_item_t *item);
 /* cdc_emit.c.  CDC_OK: handed over.  CDC_AGAIN: has to wait.  CDC_DECLINED:
  * nothing for the target.  CDC_DONE: an open drop, which others may pass. */
 int  cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early);
+void cdc_channel_farewell(cdc_item_t *item);     /* owns the item from now */
+void cdc_item_free(cdc_item_t *item);
 int  cdc_item_is_drop(const cdc_item_t *item);
 int  cdc_item_concerns(const cdc_item_t *item, int64_t collection_id,
     int64_t part_id);
@@ -219,7 +227,7 @@ struct cdc_lane_s {
     cdc_target_lane_t  *lane;
     cdc_send_t         *queue, **queue_tail, *flight;
     uint64_t            tick_want;       /* all up to it is in the queue */
-    uint64_t            tick_sent, tick_flight;
+    uint64_t            tick_sent;       /* of tick_want, acknowledged */
     uint64_t            raise;           /* stamps up to it are taken: what
                                           * is older gets ++raise */
     uint64_t            used;            /* highest stamp sent */
@@ -237,6 +245,7 @@ struct cdc_lane_s {
     unsigned            deferred:1;
     unsigned            dirty:1;
     unsigned            wanting:1;
+    unsigned            single:1;        /* one was refused: each alone */
 };
 
 cdc_lane_t *cdc_lane_get(cdc_repl_t *r, const char *name);
@@ -274,10 +283,12 @@ typedef struct {
     char            *target_vchannel;
     cdc_channel_t   *ch;
     cdc_lane_t      *lane;
-    cdc_pos_t        start;              /* creation, or "now" if adopted */
+    cdc_pos_t        start;              /* creation, or a little before the
+                                          * log's end if adopted */
     cdc_pos_t        listed;             /* log end at the first listing */
+    uint64_t         farewell;           /* stamp of its drop's message: the
+                                          * lane needs a tick behind it */
     unsigned         started:1;
-    unsigned         drop_acked:1;
 } cdc_shard_t;
 
 struct cdc_coll_s {
@@ -287,6 +298,7 @@ struct cdc_coll_s {
     char            *db, *name;
     cdc_coll_state_e state;
     uint64_t         create_ts;
+    uint64_t         from_ts;            /* rows before it were there */
     int64_t          pk_field_id;
     int64_t          num_partitions;     /* of a partition-key collection */
     unsigned         nshards;
@@ -315,6 +327,8 @@ void cdc_coll_live(cdc_coll_t *c);
 void cdc_coll_initial_done(cdc_coll_t *c);
 /* an older collection or partition of that name is still on the target */
 int  cdc_coll_name_taken(cdc_coll_t *c);
+/* taken by one whose drop lies ahead in the log */
+int  cdc_coll_name_ends(cdc_coll_t *c);
 int  cdc_part_name_taken(cdc_coll_t *c, const cdc_part_t *p);
 json_t *cdc_coll_save(const cdc_coll_t *c);
 int  cdc_coll_load(cdc_repl_t *r, const json_t *json);
@@ -333,13 +347,6 @@ typedef enum {
     CDC_OP_APPLY                         /* an operation's own request */
 } cdc_op_kind_e;
 
-/* a drop's message: done in its channel once the target has dropped */
-
-typedef struct {
-    cdc_channel_t      *ch;
-    uint64_t            number;
-} cdc_held_t;
-
 struct cdc_op_s {
     cdc_op_t           *next;            /* r->ops, by (ts, number) */
     cdc_repl_t         *repl;
@@ -353,8 +360,8 @@ struct cdc_op_s {
                                           * CREATE_DATABASE: properties */
     size_t              raw_len;
     cdc_op_envelope_t   env;
-    cdc_held_t         *held;            /* drop messages behind this */
-    unsigned            nheld;
+    cdc_list_t          held;            /* messages of a drop: they follow
+                                          * it, then they are done */
     uint64_t            rnumber;         /* in the replicate track */
     cdc_pos_t           pos;             /* where it was read, for reasons */
     const char         *topic;
@@ -390,7 +397,7 @@ cdc_op_t *cdc_op_new(cdc_repl_t *r, cdc_op_kind_e kind, uint64_t ts);
 int  cdc_op_concern(cdc_op_t *op, cdc_coll_t *c);
 void cdc_op_queue(cdc_op_t *op);
 void cdc_op_kick(cdc_repl_t *r);         /* looks again, once per loop turn */
-int  cdc_op_pending_on(cdc_coll_t *c, cdc_op_kind_e kind, int64_t part_id);
+int  cdc_op_pending_on(const cdc_coll_t *c, cdc_op_kind_e kind);
 int  cdc_op_drop_read(cdc_coll_t *c, cdc_item_t *item);
 void cdc_op_forget_data(cdc_repl_t *r);  /* before channels are reset */
 int  cdc_op_busy_data(cdc_repl_t *r);
@@ -440,6 +447,7 @@ enum {
     CDC_CAUSE_TARGET,
     CDC_CAUSE_OP,
     CDC_CAUSE_DISK,
+    CDC_CAUSE_SKIPPED,                   /* something is not carried */
     CDC_CAUSES
 };
 
@@ -481,13 +489,14 @@ struct cdc_repl_s {
     cdc_target_info_t            hello;
     cdc_target_error_t           hello_error;
     int                          hello_rc;
-    uint64_t                     hello_at;    /* cdc_wall_ms() */
+    uint64_t                     hello_at;    /* cdc_now_ms() */
     cdc_post_t                   reset_post;
     cdc_task_status_t            status;
     char                         cause[CDC_CAUSES][CDC_REASON_MAX];
     size_t                       buffered;
     unsigned                     retry_backoff, reset_backoff;
-    int64_t                      clock_offset; /* target's clock - ours, ms */
+    int64_t                      clock_offset; /* target's - cdc_now_ms() */
+    uint64_t                     reset_at;    /* cdc_now_ms() */
     uint64_t                     stop_at;     /* cdc_now_ms() */
 
     unsigned                     started:1;   /* survey is durable */
@@ -496,6 +505,8 @@ struct cdc_repl_s {
     unsigned                     resetting:1; /* a connection broke */
     unsigned                     stopping:1;
     unsigned                     failed:1;
+    unsigned                     reset_wait:1;
+    unsigned                     went:1;      /* all channels are placed */
     unsigned                     rdirty:1;
     unsigned                     op_posted:1, pump_posted:1;
     unsigned                     reset_posted:1, hello_busy:1;
@@ -512,10 +523,14 @@ void cdc_repl_reset(cdc_repl_t *r, const char *why);
 /* everything that is needed is known: channels and operations move */
 void cdc_repl_go(cdc_repl_t *r);
 
+/* greets the target: does it answer, and what is its clock? */
+void cdc_repl_hello(cdc_repl_t *r);
+
 void cdc_survey_start(cdc_repl_t *r);    /* cdc_survey.c; ends in go() */
 
 extern const cdc_meta_handler_t  cdc_catalogue_handler;  /* arg: repl */
 void cdc_catalogue_queue(cdc_repl_t *r);         /* creates that are due */
+void cdc_catalogue_lost(cdc_coll_t *c);  /* dropped before we followed it */
 int  cdc_catalogue_each(void *arg, const cdc_meta_collection_t *m);
 
 

@@ -165,9 +165,9 @@ cdc_catalogue_create_collection(cdc_coll_t *c, const cdc_meta_collection_t *m)
 }
 
 
-/* created and dropped while we were away, between intent and binding */
+/* dropped by the source before its drop could be followed in the log */
 
-static void
+void
 cdc_catalogue_lost(cdc_coll_t *c)
 {
     cdc_op_t  *op;
@@ -177,8 +177,8 @@ cdc_catalogue_lost(cdc_coll_t *c)
         return;
     }
 
-    /* LIVE without a target id: the drop takes whatever has the name, which
-     * the intent made ours */
+    /* CREATING, without a target id: the drop takes whatever has the name,
+     * which the intent made ours */
 
     op = cdc_op_new(c->repl, CDC_OP_DROP_COLLECTION, 0);
 
@@ -264,6 +264,14 @@ cdc_catalogue_collection(void *arg, const cdc_meta_collection_t *m)
 
     if (c) {
         cdc_coll_refresh(c, m);
+
+        if (strcmp(c->name, m->name) != 0 || strcmp(c->db, m->db) != 0) {
+            cdc_repl_degraded(r, CDC_CAUSE_SKIPPED, "a collection was renamed "
+                              "on the source; renames are not carried yet: "
+                              "rename it on the target, too, after the task "
+                              "was deleted, or create the task anew");
+        }
+
         return;
     }
 

@@ -13,7 +13,8 @@
  * gets in doubt and is sent again at a raised stamp (cdc_lane.c), every row
  * behind it must be sent again, too.  So "done" goes by epoch: all messages
  * that one tick closes become done together, in the order of the ticks, when
- * all of them are acknowledged.  A drop is done when its operation is.
+ * all of them are acknowledged.  A drop is done when its operation is, and
+ * when its message has followed (cdc_op.c).
  *
  * Rows wait for their collection and partition to exist on the target; a
  * waiting row holds up its channel but not the reading, because the drop
@@ -37,54 +38,6 @@
 static void cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg);
 static void cdc_channel_close(cdc_channel_t *ch, uint64_t tick,
     uint64_t number, cdc_pos_t pos);
-
-
-void
-cdc_list_init(cdc_list_t *l)
-{
-    l->head = NULL;
-    l->tail = &l->head;
-    l->n = 0;
-}
-
-
-void
-cdc_list_push(cdc_list_t *l, cdc_item_t *item)
-{
-    item->next = NULL;
-    *l->tail = item;
-    l->tail = &item->next;
-    l->n++;
-}
-
-
-static cdc_item_t *
-cdc_list_pop(cdc_list_t *l)
-{
-    cdc_item_t  *item;
-
-    item = l->head;
-    l->head = item->next;
-    l->n--;
-
-    if (l->head == NULL) {
-        l->tail = &l->head;
-    }
-
-    return item;
-}
-
-
-void
-cdc_body_unref(void *data)
-{
-    cdc_body_t  *body = data;
-
-    if (__atomic_sub_fetch(&body->refs, 1, __ATOMIC_ACQ_REL) == 0) {
-        body->ops->release(&body->msg);
-        free(body);
-    }
-}
 
 
 cdc_channel_t *
@@ -131,6 +84,15 @@ cdc_channel_get(cdc_repl_t *r, const char *name)
 void
 cdc_channel_start(cdc_channel_t *ch, cdc_pos_t from)
 {
+    /* nobody needed it for a while: what lies between is nobody's */
+
+    if (ch->users == 0 && ch->repl->went && ch->stream == NULL
+        && ch->track.head == ch->track.tail && ch->track.nknown == 0)
+    {
+        ch->loaded = 0;
+        ch->placed = 0;
+    }
+
     ch->users++;
 
     if (ch->stream || ch->loaded) {
@@ -185,8 +147,16 @@ cdc_channel_may_read(cdc_channel_t *ch)
      * while stamps are raised no row goes without its tick.
      */
 
-    return ch->repl->buffered < CDC_BUDGET || ch->bodies == 0 || ch->drops
-           || ch->open_waits;
+    if (ch->repl->buffered < CDC_BUDGET || ch->bodies == 0 || ch->drops
+        || ch->open_waits)
+    {
+        return 1;
+    }
+
+    /* and so is the drop that frees the name which the oldest waits for */
+
+    return ch->closed.head && ch->closed.head->coll
+           && cdc_coll_name_ends(ch->closed.head->coll);
 }
 
 
@@ -326,6 +296,14 @@ cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
         /* fall through */
 
     default:
+        if (env.type == CDC_MSG_IMPORT
+            && cdc_coll_by_id(r, env.collection_id))
+        {
+            cdc_repl_degraded(r, CDC_CAUSE_SKIPPED, "a bulk import into a "
+                              "followed collection is not carried: import "
+                              "the same files on the target");
+        }
+
         /* creates come from the catalogue, which has them whole */
         r->reader_ops->release(msg);
         cdc_track_done(&ch->track, number);
@@ -541,21 +519,8 @@ cdc_channel_close(cdc_channel_t *ch, uint64_t tick, uint64_t number,
     }
 
     cdc_list_push(&ch->closed, item);
-}
 
-
-static void
-cdc_channel_drop_body(cdc_item_t *item)
-{
-    if (item->body == NULL) {
-        return;
-    }
-
-    cdc_body_unref(item->body);
-    item->body = NULL;
-
-    item->ch->bodies--;
-    item->ch->repl->buffered -= item->bytes;
+    cdc_op_kick(ch->repl);               /* one may wait for this tick */
 }
 
 
@@ -572,7 +537,7 @@ cdc_channel_skip(cdc_item_t *item)
 
     ch->repl->status.rows_skipped += item->env.rows;
 
-    cdc_channel_drop_body(item);
+    cdc_item_drop_body(item);
     cdc_track_done(&ch->track, item->number);
     free(item);
 
@@ -623,12 +588,19 @@ cdc_channel_acked(cdc_item_t *item)
         r->status.rows_settled += item->env.rows;
     }
 
-    cdc_channel_drop_body(item);
+    cdc_item_drop_body(item);
 
-    if (item->epoch) {
+    if (item->farewell) {
+        cdc_track_done(&item->ch->track, item->number);
+        item->ch->dirty = 1;
+        cdc_checkpoint_soon(r);
+        free(item);
+
+    } else if (item->epoch) {
         cdc_epoch_left(item->ch, item->epoch);
     }
 
+    cdc_op_kick(r);
     cdc_repl_pump(r);
 }
 
@@ -647,12 +619,8 @@ cdc_channel_hand_tick(cdc_channel_t *ch, cdc_item_t *item)
     epoch->items = item;
 
     for (c = ch->repl->colls; c; c = c->next) {
-        if (!cdc_coll_bound(c)) {
-            continue;
-        }
-
         for (i = 0; i < c->nshards; i++) {
-            if (c->shards[i].ch == ch) {
+            if (c->shards[i].ch == ch && c->shards[i].lane) {
                 cdc_lane_tick(c->shards[i].lane);
             }
         }
@@ -712,9 +680,13 @@ cdc_channel_pass_drops(cdc_channel_t *ch)
 
         if (rc == CDC_DECLINED) {
             cdc_channel_skip(item);
+            continue;
+        }
 
-        } else {
-            cdc_channel_emitted(item);
+        cdc_channel_emitted(item);
+
+        if (item->held) {
+            cdc_channel_acked(item);
         }
     }
 }
@@ -759,6 +731,10 @@ cdc_channel_pump(cdc_channel_t *ch)
         }
 
         cdc_channel_emitted(item);
+
+        if (item->held) {
+            cdc_channel_acked(item);     /* its farewell follows the op */
+        }
     }
 
     cdc_list_init(&rest);
@@ -807,7 +783,7 @@ cdc_channel_free_list(cdc_item_t *item)
 
     for ( ; item; item = next) {
         next = item->next;
-        cdc_channel_drop_body(item);
+        cdc_item_drop_body(item);
         free(item);
     }
 }
@@ -852,6 +828,11 @@ cdc_channel_reset(cdc_channel_t *ch)
     if (cdc_pos_cmp(ch->emitted, ch->settle_upto) > 0) {
         ch->settle_upto = ch->emitted;
     }
+
+    /* numbers begin again: an answer to come is not about them */
+
+    ch->sync_number = 0;
+    ch->syncing = 0;
 
     cdc_track_rewind(&ch->track);
     ch->tick_read = ch->tick_closed = ch->tick_acked;

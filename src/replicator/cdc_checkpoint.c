@@ -46,7 +46,9 @@ typedef struct cdc_checkpoint_s {
     cdc_waiter_t         *waiting;       /* for the next batch */
     cdc_waiter_t         *writing;       /* for the one being written */
     unsigned              busy:1;
-    unsigned              again:1;
+    unsigned              again:1;       /* start when this one has ended */
+    unsigned              later:1;       /* soon after it has ended */
+    unsigned              failed:1;      /* the timer will try again */
 } cdc_checkpoint_t;
 
 
@@ -246,6 +248,7 @@ cdc_checkpoint_failed(cdc_checkpoint_t *cp)
     cp->waiting = cp->writing;
     cp->writing = NULL;
 
+    cp->failed = 1;
     cdc_repl_degraded(r, CDC_CAUSE_DISK, cp->err);
     cdc_timer_add(r->loop, &r->checkpoint_timer, CDC_CHECKPOINT_RETRY_MS);
 }
@@ -301,6 +304,9 @@ cdc_checkpoint_done(cdc_job_t *job)
 
     if (cp->again || cp->waiting) {
         cdc_checkpoint_start(r);
+
+    } else if (cp->later) {
+        cdc_checkpoint_soon(r);
     }
 }
 
@@ -317,6 +323,10 @@ cdc_checkpoint_start(cdc_repl_t *r)
         return;
     }
 
+    if (cp->failed) {
+        return;
+    }
+
     cdc_timer_del(r->loop, &r->checkpoint_timer);
 
     cp->batch = cdc_checkpoint_build(r, 0);
@@ -327,6 +337,7 @@ cdc_checkpoint_start(cdc_repl_t *r)
 
     cp->busy = 1;
     cp->again = 0;
+    cp->later = 0;
     cp->started_ms = cdc_now_ms();
     cp->writing = cp->waiting;
     cp->waiting = NULL;
@@ -338,7 +349,10 @@ cdc_checkpoint_start(cdc_repl_t *r)
 static void
 cdc_checkpoint_timer(cdc_timer_t *tm)
 {
-    cdc_checkpoint_start(tm->data);
+    cdc_repl_t  *r = tm->data;
+
+    r->checkpoint->failed = 0;
+    cdc_checkpoint_start(r);
 }
 
 
@@ -350,7 +364,12 @@ cdc_checkpoint_soon(cdc_repl_t *r)
 
     cp = r->checkpoint;
 
-    if (cp->busy || r->checkpoint_timer.slot) {
+    if (cp->busy) {
+        cp->later = 1;
+        return;
+    }
+
+    if (r->checkpoint_timer.slot) {
         return;
     }
 

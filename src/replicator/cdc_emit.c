@@ -10,6 +10,7 @@
 
 #include "cdc_replicator.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 
@@ -90,16 +91,25 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
         return cdc_channel_unknown(ch, item);
     }
 
-    drop = item->env.type == CDC_MSG_DROP_COLLECTION
-           || item->env.type == CDC_MSG_DROP_PARTITION;
+    drop = cdc_item_is_drop(item);
 
-    if (c->state == CDC_COLL_GONE || (c->state == CDC_COLL_DROPPING && !drop))
+    if (!drop && (c->state == CDC_COLL_GONE
+                  || c->state == CDC_COLL_DROPPING))
     {
         return CDC_DECLINED;
     }
 
+    if (c->state == CDC_COLL_GONE) {
+        return c->target_id && item->env.type == CDC_MSG_DROP_COLLECTION
+               ? CDC_OK : CDC_DECLINED;
+    }
+
     if (!cdc_coll_bound(c)) {
         return CDC_AGAIN;
+    }
+
+    if (item->env.ts < c->from_ts) {
+        return CDC_DECLINED;
     }
 
     for (i = 0; i < c->nshards; i++) {
@@ -122,7 +132,7 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
         return cdc_channel_unknown(ch, item);
     }
 
-    if (part->gone || (part->dropping && !drop)) {
+    if (!drop && (part->gone || part->dropping)) {
         return CDC_DECLINED;
     }
 
@@ -137,6 +147,84 @@ cdc_channel_span_is(cdc_span_t span, const char *s)
 }
 
 
+/*
+ * A drop's own message closes the target's channel for the collection, or
+ * the partition: Flush would wait there for ever.  So the operation comes
+ * first, in its order among the others, and the message is its farewell.
+ * The target's data node needs both (RPC alone: the channel stays watched).
+ */
+
+void
+cdc_channel_farewell(cdc_item_t *item)
+{
+    unsigned      i;
+    cdc_coll_t   *c;
+    cdc_shard_t  *shard;
+
+    c = item->coll;
+    item->farewell = 1;
+
+    for (i = 0; i < c->nshards; i++) {
+        shard = &c->shards[i];
+
+        if (shard->ch != item->ch || shard->lane == NULL) {
+            continue;
+        }
+
+        shard->farewell = item->env.ts;
+
+        if (cdc_lane_send(shard->lane, item, i) != CDC_OK) {
+            cdc_repl_fail(c->repl, "out of memory");
+            return;
+        }
+    }
+
+    if (item->sends == 0) {
+        cdc_channel_acked(item);
+    }
+}
+
+
+static int
+cdc_channel_emit_drop(cdc_coll_t *c, cdc_item_t *item)
+{
+    cdc_item_t  *copy;
+    cdc_part_t  *part;
+
+    copy = malloc(sizeof(cdc_item_t));
+    if (copy == NULL) {
+        cdc_repl_fail(c->repl, "out of memory");
+        return CDC_AGAIN;
+    }
+
+    *copy = *item;
+    copy->epoch = NULL;
+    copy->next = NULL;
+
+    __atomic_add_fetch(&item->body->refs, 1, __ATOMIC_RELAXED);
+    item->ch->bodies++;
+    c->repl->buffered += item->bytes;
+
+    item->held = 1;
+
+    part = item->env.type == CDC_MSG_DROP_PARTITION
+           ? cdc_coll_part(c, item->env.partition_id) : NULL;
+
+    /* a crash came between the operation and this */
+
+    if (c->state == CDC_COLL_GONE || (part && part->gone)) {
+        cdc_channel_farewell(copy);
+        return CDC_OK;
+    }
+
+    if (cdc_op_drop_read(c, copy) != CDC_OK) {
+        cdc_repl_fail(c->repl, "out of memory");
+    }
+
+    return CDC_OK;
+}
+
+
 int
 cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
 {
@@ -145,8 +233,7 @@ cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
     cdc_coll_t   *c;
     cdc_shard_t  *shard;
 
-    drop = item->env.type == CDC_MSG_DROP_COLLECTION
-           || item->env.type == CDC_MSG_DROP_PARTITION;
+    drop = cdc_item_is_drop(item);
 
     if (drop && early) {
         return CDC_DONE;
@@ -164,14 +251,19 @@ cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
     }
 
     c = item->coll;
+
+    if (drop) {
+        return cdc_channel_emit_drop(c, item);
+    }
+
     sent = 0;
 
     for (i = 0; i < c->nshards; i++) {
         shard = &c->shards[i];
 
-        if (shard->ch != ch || (!drop
-            && !cdc_channel_span_is(item->env.shard_name,
-                                    shard->source_vchannel)))
+        if (shard->ch != ch
+            || !cdc_channel_span_is(item->env.shard_name,
+                                    shard->source_vchannel))
         {
             continue;
         }
@@ -198,31 +290,7 @@ cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
         return CDC_AGAIN;
     }
 
-    if (drop && cdc_op_drop_read(c, item) != CDC_OK) {
-        cdc_repl_fail(ch->repl, "out of memory");
-    }
-
     return CDC_OK;
-}
-
-
-int
-cdc_item_is_drop(const cdc_item_t *item)
-{
-    return item->env.type == CDC_MSG_DROP_COLLECTION
-           || item->env.type == CDC_MSG_DROP_PARTITION;
-}
-
-
-/* is the message of what the drop is about?  part_id 0: any partition */
-
-int
-cdc_item_concerns(const cdc_item_t *item, int64_t collection_id,
-    int64_t part_id)
-{
-    return !item->tick && item->env.collection_id == collection_id
-           && (part_id == 0 || item->env.partition_id <= 0
-               || item->env.partition_id == part_id);
 }
 
 

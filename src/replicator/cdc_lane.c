@@ -4,9 +4,9 @@
  *
  * A request takes all that has gathered while the last one was on its way,
  * up to CDC_REQUEST_BYTES: small when live, large in a backlog, and no timer
- * in between.  A tick is added when the queue is empty behind it; it is the
- * lowest of the newest ticks of the source channels that feed this one, and
- * idle ticks go out once a second.
+ * in between.  Ticks stand in the queue behind the rows that they cover; a
+ * tick is the lowest of the newest ticks of the source channels that feed
+ * this one, and idle ones go out once a second.
  *
  * Stamps.  Normally a message keeps its source timestamps.  When a request
  * is in doubt (connection broken, process killed), its messages are settled:
@@ -39,15 +39,17 @@
 
 
 struct cdc_send_s {
-    cdc_send_t   *next;
-    cdc_item_t   *item;
+    cdc_send_t   *next;                  /* first: see cdc_lane_last() */
+    cdc_item_t   *item;                  /* NULL: a tick */
     unsigned      shard;
+    uint64_t      tick;                  /* the source's */
     uint64_t      stamp;                 /* 0: the source's own */
 };
 
 
 static void cdc_lane_flush(cdc_post_t *post);
 static void cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err);
+static void cdc_lane_poison(const cdc_send_t *send, const char *why);
 
 
 static void
@@ -113,12 +115,36 @@ cdc_lane_raising(const cdc_lane_t *lane, const cdc_channel_t *ch)
 }
 
 
+static cdc_send_t *
+cdc_lane_push(cdc_lane_t *lane)
+{
+    cdc_send_t  *send;
+
+    send = calloc(1, sizeof(cdc_send_t));
+
+    if (send) {
+        *lane->queue_tail = send;
+        lane->queue_tail = &send->next;
+        cdc_lane_defer(lane);
+    }
+
+    return send;
+}
+
+
+static cdc_send_t *
+cdc_lane_last(cdc_lane_t *lane)
+{
+    return lane->queue ? (cdc_send_t *) lane->queue_tail : NULL;
+}
+
+
 int
 cdc_lane_send(cdc_lane_t *lane, cdc_item_t *item, unsigned shard)
 {
     cdc_send_t  *send;
 
-    send = calloc(1, sizeof(cdc_send_t));
+    send = cdc_lane_push(lane);
     if (send == NULL) {
         return CDC_ERROR;
     }
@@ -127,12 +153,22 @@ cdc_lane_send(cdc_lane_t *lane, cdc_item_t *item, unsigned shard)
     send->shard = shard;
     item->sends++;
 
-    *lane->queue_tail = send;
-    lane->queue_tail = &send->next;
-
-    cdc_lane_defer(lane);
-
     return CDC_OK;
+}
+
+
+/* does the shard still feed its lane?  A dropped collection's does until a
+ * tick has passed its drop's message, or the target would never read it. */
+
+static int
+cdc_lane_fed_by(const cdc_coll_t *c, const cdc_shard_t *shard)
+{
+    if (cdc_coll_bound(c)) {
+        return 1;
+    }
+
+    return c->state == CDC_COLL_GONE && shard->farewell
+           && shard->lane->covered <= shard->farewell;
 }
 
 
@@ -142,28 +178,41 @@ cdc_lane_tick(cdc_lane_t *lane)
     unsigned      i;
     uint64_t      low;
     cdc_coll_t   *c;
+    cdc_send_t   *send;
     cdc_shard_t  *shard;
 
     low = UINT64_MAX;
 
     for (c = lane->repl->colls; c; c = c->next) {
-        if (!cdc_coll_bound(c)) {
-            continue;
-        }
-
         for (i = 0; i < c->nshards; i++) {
             shard = &c->shards[i];
 
-            if (shard->lane == lane && shard->ch->tick_closed < low) {
+            if (shard->lane == lane && shard->ch->tick_closed < low
+                && cdc_lane_fed_by(c, shard))
+            {
                 low = shard->ch->tick_closed;
             }
         }
     }
 
-    if (low != UINT64_MAX && low > lane->tick_want) {
-        lane->tick_want = low;
-        cdc_lane_defer(lane);
+    if (low == UINT64_MAX || low <= lane->tick_want) {
+        return;
     }
+
+    send = cdc_lane_last(lane);
+
+    if (send == NULL || send->item) {
+        send = cdc_lane_push(lane);
+    }
+
+    if (send == NULL) {
+        cdc_repl_fail(lane->repl, "out of memory");
+        return;
+    }
+
+    send->tick = low;
+    lane->tick_want = low;
+    cdc_lane_defer(lane);
 }
 
 
@@ -203,127 +252,134 @@ cdc_lane_reserved(cdc_lane_t *lane, uint64_t stamp)
 }
 
 
+/* the stamp of the next send, 0: it has to wait */
+
+static uint64_t
+cdc_lane_stamp(cdc_lane_t *lane, cdc_send_t *send)
+{
+    uint64_t  own, stamp, now;
+
+    own = send->item ? send->item->env.ts : send->tick;
+    stamp = own;
+
+    if (send->item == NULL) {
+        now = cdc_now_ms();
+
+        /* idle: the tick would cover nothing that has been sent */
+
+        if (lane->flight == NULL && send->next == NULL
+            && lane->newest <= lane->covered
+            && now < lane->tick_at + CDC_IDLE_TICK_MS)
+        {
+            cdc_timer_add(lane->repl->loop, &lane->timer,
+                          lane->tick_at + CDC_IDLE_TICK_MS - now);
+            return 0;
+        }
+    }
+
+    if (stamp <= lane->raise) {
+        stamp = lane->raise + 1;
+    }
+
+    if (!cdc_lane_reserved(lane, stamp)) {
+        return 0;
+    }
+
+    send->stamp = 0;
+
+    if (stamp != own || (send->item && send->item->settle)) {
+        send->stamp = stamp;
+        lane->raise = stamp;
+    }
+
+    return stamp;
+}
+
+
 /* takes sends off the queue into the flight and stamps them */
 
-static size_t
+static void
 cdc_lane_gather(cdc_lane_t *lane)
 {
-    size_t        bytes;
-    uint64_t      ts;
-    cdc_send_t   *send, **tail;
+    size_t       bytes, len;
+    uint64_t     stamp;
+    cdc_send_t  *send, **tail;
 
     bytes = 0;
     tail = &lane->flight;
 
     while (lane->queue) {
         send = lane->queue;
+        len = send->item ? send->item->bytes + 1 : 0;
 
-        if (bytes && bytes + send->item->bytes > CDC_REQUEST_BYTES) {
+        if (bytes && (lane->single || bytes + len > CDC_REQUEST_BYTES)) {
             break;
         }
 
-        ts = send->item->env.ts;
-        send->stamp = 0;
-
-        if (send->item->settle || ts <= lane->raise) {
-            ts = lane->raise + 1;
-
-            if (ts < send->item->env.ts) {
-                ts = send->item->env.ts;
-            }
-
-            send->stamp = ts;
-        }
-
-        if (!cdc_lane_reserved(lane, ts)) {
+        stamp = cdc_lane_stamp(lane, send);
+        if (stamp == 0) {
             break;
         }
 
-        if (send->stamp) {
-            lane->raise = ts;
+        if (stamp > lane->used) {
+            lane->used = stamp;
         }
 
-        if (ts > lane->used) {
-            lane->used = ts;
-        }
+        if (send->item) {
+            lane->newest = stamp > lane->newest ? stamp : lane->newest;
 
-        if (ts > lane->newest) {
-            lane->newest = ts;
+        } else {
+            lane->covered = stamp;
+            lane->tick_at = cdc_now_ms();
         }
 
         lane->queue = send->next;
         send->next = NULL;
         *tail = send;
         tail = &send->next;
-        bytes += send->item->bytes + 1;
+        bytes += len;
     }
 
     if (lane->queue == NULL) {
         lane->queue_tail = &lane->queue;
     }
-
-    return bytes;
 }
 
 
-/* the tick to send now, 0: none */
-
-static uint64_t
-cdc_lane_due(cdc_lane_t *lane)
+static int
+cdc_lane_add_tick(cdc_chain_t *chain, cdc_send_t *send)
 {
-    uint64_t  now, tick;
+    size_t  mark;
 
-    if (lane->queue || lane->tick_want <= lane->tick_sent) {
-        return 0;
-    }
-
-    now = cdc_now_ms();
-
-    /* idle: the tick would cover nothing that has been sent */
-
-    if (lane->flight == NULL && lane->newest <= lane->covered
-        && now < lane->tick_at + CDC_IDLE_TICK_MS)
+    if (cdc_wire_msg_open(chain, &mark) != CDC_OK
+        || cdc_wire_tick(chain, send->stamp ? send->stamp : send->tick)
+           != CDC_OK)
     {
-        cdc_timer_add(lane->repl->loop, &lane->timer,
-                      lane->tick_at + CDC_IDLE_TICK_MS - now);
-        return 0;
+        return CDC_ERROR;
     }
 
-    tick = lane->tick_want;
+    cdc_wire_msg_close(chain, mark);
 
-    if (tick <= lane->raise) {
-        tick = lane->raise + 1;
-    }
-
-    if (!cdc_lane_reserved(lane, tick)) {
-        return 0;
-    }
-
-    if (tick > lane->tick_want) {
-        lane->raise = tick;
-    }
-
-    if (tick > lane->used) {
-        lane->used = tick;
-    }
-
-    lane->tick_at = now;
-    lane->covered = tick;
-
-    return tick;
+    return CDC_OK;
 }
 
 
 static int
 cdc_lane_add(cdc_chain_t *chain, cdc_send_t *send)
 {
-    size_t          mark;
-    cdc_coll_t     *c;
-    cdc_item_t     *item;
-    cdc_part_t     *part;
-    cdc_rewrite_t   rw;
+    int              rc;
+    size_t           mark;
+    cdc_coll_t      *c;
+    cdc_item_t      *item;
+    cdc_part_t      *part;
+    cdc_rewrite_t    rw;
 
     item = send->item;
+
+    if (item == NULL) {
+        return cdc_lane_add_tick(chain, send);
+    }
+
     c = item->coll;
     part = cdc_coll_part(c, item->env.partition_id);
 
@@ -350,12 +406,15 @@ cdc_lane_add(cdc_chain_t *chain, cdc_send_t *send)
         return CDC_ERROR;
     }
 
-    if (item->settle && item->env.type == CDC_MSG_INSERT) {
-        if (cdc_wire_msg_open(chain, &mark) != CDC_OK
-            || cdc_wire_delete_of_insert(chain, &item->env, &rw,
-                                         c->pk_field_id) != CDC_OK)
-        {
+    if (item->settle && item->env.type == CDC_MSG_INSERT && item->env.rows) {
+        if (cdc_wire_msg_open(chain, &mark) != CDC_OK) {
             return CDC_ERROR;
+        }
+
+        rc = cdc_wire_delete_of_insert(chain, &item->env, &rw,
+                                       c->pk_field_id);
+        if (rc != CDC_OK) {
+            return rc;
         }
 
         cdc_wire_msg_close(chain, mark);
@@ -374,19 +433,11 @@ cdc_lane_add(cdc_chain_t *chain, cdc_send_t *send)
 
 
 static cdc_chain_t *
-cdc_lane_build(cdc_lane_t *lane, uint64_t tick)
+cdc_lane_build(cdc_lane_t *lane)
 {
-    size_t        mark;
     uint64_t      ts, begin, end;
     cdc_send_t   *send;
     cdc_chain_t  *chain;
-
-    begin = tick ? tick : UINT64_MAX;
-
-    for (send = lane->flight; send; send = send->next) {
-        ts = send->stamp ? send->stamp : send->item->env.ts;
-        begin = ts < begin ? ts : begin;
-    }
 
     /*
      * The target gives out segments that are good for two seconds of its
@@ -394,45 +445,41 @@ cdc_lane_build(cdc_lane_t *lane, uint64_t tick)
      * neither that of old rows nor a stamp ahead of the clock.
      */
 
-    end = cdc_ms_tso(cdc_wall_ms() + lane->repl->clock_offset);
+    end = cdc_ms_tso(cdc_now_ms() + lane->repl->clock_offset);
+    begin = end;
 
-    if (begin > end) {
-        begin = end;
+    for (send = lane->flight; send; send = send->next) {
+        ts = send->stamp ? send->stamp
+                         : send->item ? send->item->env.ts : send->tick;
+        begin = ts < begin ? ts : begin;
     }
 
     chain = cdc_chain_create();
-    if (chain == NULL) {
-        return NULL;
-    }
 
-    if (cdc_wire_replicate_begin(chain, cdc_span_n(lane->name,
-                                                   strlen(lane->name)),
-                                 begin, end) != CDC_OK)
+    if (chain == NULL
+        || cdc_wire_replicate_begin(chain, cdc_span_n(lane->name,
+                                                      strlen(lane->name)),
+                                    begin, end) != CDC_OK)
     {
+        cdc_repl_fail(lane->repl, "out of memory");
         goto failed;
     }
 
     for (send = lane->flight; send; send = send->next) {
         if (cdc_lane_add(chain, send) != CDC_OK) {
+            cdc_lane_poison(send, "it has no primary key that could be read, "
+                            "or it is malformed");
             goto failed;
         }
-    }
-
-    if (tick) {
-        if (cdc_wire_msg_open(chain, &mark) != CDC_OK
-            || cdc_wire_tick(chain, tick) != CDC_OK)
-        {
-            goto failed;
-        }
-
-        cdc_wire_msg_close(chain, mark);
     }
 
     return chain;
 
 failed:
 
-    cdc_chain_unref(chain);
+    if (chain) {
+        cdc_chain_unref(chain);
+    }
 
     return NULL;
 }
@@ -443,7 +490,7 @@ cdc_lane_flush(cdc_post_t *post)
 {
     int           rc;
     char          err[CDC_REASON_MAX];
-    uint64_t      tick, now;
+    uint64_t      now;
     cdc_lane_t   *lane;
     cdc_repl_t   *r;
     cdc_chain_t  *chain;
@@ -465,11 +512,9 @@ cdc_lane_flush(cdc_post_t *post)
         return;
     }
 
-    (void) cdc_lane_gather(lane);
+    cdc_lane_gather(lane);
 
-    tick = cdc_lane_due(lane);
-
-    if (lane->flight == NULL && tick == 0) {
+    if (lane->flight == NULL) {
         return;
     }
 
@@ -481,15 +526,11 @@ cdc_lane_flush(cdc_post_t *post)
         }
     }
 
-    chain = cdc_lane_build(lane, tick);
+    chain = cdc_lane_build(lane);
     if (chain == NULL) {
-        cdc_repl_fail(r, "cannot build a request for the channel \"%s\" "
-                      "(out of memory, or an insert without its primary key)",
-                      lane->name);
-        return;
+        return;                          /* the task has failed */
     }
 
-    lane->tick_flight = tick ? lane->tick_want : 0;
     lane->busy = 1;
     r->status.requests++;
 
@@ -512,7 +553,11 @@ cdc_lane_free_sends(cdc_send_t **list)
     while (*list) {
         send = *list;
         *list = send->next;
-        send->item->sends--;
+
+        if (send->item && --send->item->sends == 0 && send->item->farewell) {
+            cdc_item_free(send->item);
+        }
+
         free(send);
     }
 }
@@ -525,17 +570,19 @@ cdc_lane_acked(cdc_lane_t *lane)
 
     lane->backoff = 0;
     lane->retry_at = 0;
-    lane->repl->reset_backoff = 0;
 
-    if (lane->tick_flight) {
-        lane->tick_sent = lane->tick_flight;
+    if (cdc_now_ms() - lane->repl->reset_at > CDC_BACKOFF_MAX) {
+        lane->repl->reset_backoff = 0;
     }
 
     while (lane->flight) {
         send = lane->flight;
         lane->flight = send->next;
 
-        if (--send->item->sends == 0) {
+        if (send->item == NULL) {
+            lane->tick_sent = send->tick;
+
+        } else if (--send->item->sends == 0) {
             cdc_channel_acked(send->item);
         }
 
@@ -573,7 +620,52 @@ cdc_lane_retry(cdc_lane_t *lane, const cdc_target_error_t *err)
     lane->flight = NULL;
 
     cdc_repl_degraded(lane->repl, CDC_CAUSE_TARGET, err->text);
+
+    /* the target's clock may have been set since it was read */
+
+    if (lane->backoff > 1000) {
+        cdc_repl_hello(lane->repl);
+    }
+
     cdc_lane_defer(lane);
+}
+
+
+/* the target will never take this one: the task pauses and names it */
+
+static void
+cdc_lane_poison(const cdc_send_t *send, const char *why)
+{
+    const cdc_item_t  *item;
+
+    item = send->item;
+
+    cdc_repl_fail(item->ch->repl, "a message cannot be applied: topic \"%s\", "
+                  "position %llu:%llu, %zu bytes, collection \"%s.%s\": %s",
+                  item->ch->name, (unsigned long long) item->pos.hi,
+                  (unsigned long long) item->pos.lo, item->bytes,
+                  item->coll->db, item->coll->name, why);
+}
+
+
+/* surely not applied, and no use to try again as it is: which one is it? */
+
+static void
+cdc_lane_refused(cdc_lane_t *lane, const cdc_target_error_t *err)
+{
+    cdc_send_t  *send;
+
+    for (send = lane->flight; send && !send->item; send = send->next) {
+        /* void */
+    }
+
+    if (lane->single && send) {
+        cdc_lane_poison(send, err->text);
+        return;
+    }
+
+    lane->single = 1;
+    cdc_lane_retry(lane, err);
 }
 
 
@@ -602,6 +694,12 @@ cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
         return;
     }
 
+    if (err->class == CDC_TARGET_REFUSED) {
+        cdc_lane_refused(lane, err);
+        return;
+    }
+
+    r->reset_wait = err->transport;
     cdc_repl_reset(r, err->text);
 }
 
@@ -622,7 +720,9 @@ cdc_lane_reset(cdc_lane_t *lane)
     lane->busy = 0;
     lane->backoff = 0;
     lane->retry_at = 0;
+    lane->single = 0;
     lane->newest = lane->covered = 0;
+    lane->tick_want = lane->tick_sent;   /* what it promised is gone */
 
     if (lane->used > lane->raise) {
         lane->raise = lane->used;

@@ -193,6 +193,13 @@ cdc_coll_bind(cdc_coll_t *c, const cdc_target_collection_t *t, char *err)
         return CDC_ERROR;
     }
 
+    if (c->target_id && c->target_id != t->id) {
+        snprintf(err, CDC_REASON_MAX, "the target's collection \"%s.%s\" was "
+                 "dropped and made again by somebody else: drop it there, "
+                 "delete the task and create it again", c->db, c->name);
+        return CDC_ERROR;
+    }
+
     c->target_id = t->id;
 
     for (i = 0; i < c->nshards; i++) {
@@ -300,6 +307,37 @@ cdc_coll_name_taken(cdc_coll_t *c)
 
 
 int
+cdc_coll_name_ends(cdc_coll_t *c)
+{
+    cdc_coll_t                   *other;
+    const cdc_meta_collection_t  *m;
+
+    if (c->state != CDC_COLL_NEW && c->state != CDC_COLL_CREATING) {
+        return 0;
+    }
+
+    for (other = c->repl->colls; other; other = other->next) {
+        if (other == c || other->id >= c->id
+            || other->state != CDC_COLL_LIVE
+            || strcmp(other->name, c->name) != 0
+            || strcmp(other->db, c->db) != 0
+            || cdc_op_pending_on(other, CDC_OP_DROP_COLLECTION))
+        {
+            continue;
+        }
+
+        m = cdc_meta_by_id(c->repl->meta, other->id);
+
+        if (m == NULL || m->gone || m->dropping) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
 cdc_part_name_taken(cdc_coll_t *c, const cdc_part_t *p)
 {
     unsigned  i;
@@ -352,12 +390,13 @@ cdc_coll_save(const cdc_coll_t *c)
                       "gone", p->gone, "dropping", p->dropping));
     }
 
-    return json_pack("{s:I,s:I,s:s,s:s,s:i,s:I,s:I,s:I,s:b,s:b,s:o,s:o}",
+    return json_pack("{s:I,s:I,s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:b,s:b,s:o,s:o}",
                      "id", (json_int_t) c->id,
                      "target_id", (json_int_t) c->target_id,
                      "db", c->db, "name", c->name,
                      "state", (int) c->state,
                      "created", (json_int_t) c->create_ts,
+                     "from", (json_int_t) c->from_ts,
                      "pk", (json_int_t) c->pk_field_id,
                      "num_partitions", (json_int_t) c->num_partitions,
                      "initial", c->initial, "adopted", c->adopted,
@@ -414,18 +453,20 @@ cdc_coll_load(cdc_repl_t *r, const json_t *json)
     int          state, initial, adopted, gone, dropping;
     size_t       i;
     json_t      *shards, *parts, *row;
-    json_int_t   id, target_id, created, pk, num;
+    json_int_t   id, target_id, created, from, pk, num;
     cdc_coll_t  *c;
     cdc_part_t  *p;
     const char  *db, *name;
 
+    from = 0;
+
     if (json_unpack((json_t *) json,
-                    "{s:I,s:I,s:s,s:s,s:i,s:I,s:I,s:I,s:b,s:b,s:o,s:o}",
+                    "{s:I,s:I,s:s,s:s,s:i,s:I,s?I,s:I,s:I,s:b,s:b,s:o,s:o}",
                     "id", &id, "target_id", &target_id, "db", &db,
                     "name", &name, "state", &state, "created", &created,
-                    "pk", &pk, "num_partitions", &num, "initial", &initial,
-                    "adopted", &adopted, "shards", &shards,
-                    "partitions", &parts) != 0)
+                    "from", &from, "pk", &pk, "num_partitions", &num,
+                    "initial", &initial, "adopted", &adopted,
+                    "shards", &shards, "partitions", &parts) != 0)
     {
         return CDC_ERROR;
     }
@@ -439,6 +480,7 @@ cdc_coll_load(cdc_repl_t *r, const json_t *json)
     c->target_id = target_id;
     c->state = state;
     c->create_ts = created;
+    c->from_ts = from;
     c->pk_field_id = pk;
     c->num_partitions = num;
     c->initial = initial;

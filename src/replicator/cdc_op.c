@@ -10,6 +10,8 @@
  *     their data channels (creates are exempt: rows wait for them);
  *   - a name that it creates is free: the former bearer has been dropped.
  *
+ * A drop's own messages go to the target after it (cdc_channel_farewell).
+ *
  * The replicate channel has no time ticks, so a drop may be tried before an
  * earlier release has been read.  The target refuses it then, and it is
  * tried again in place; after CDC_REFUSED_MS the source's metadata decides:
@@ -59,6 +61,7 @@ cdc_op_new(cdc_repl_t *r, cdc_op_kind_e kind, uint64_t ts)
     op->number = ++r->op_number;
     op->target_ops = r->target_ops;
     op->target = r->target;
+    cdc_list_init(&op->held);
     op->timer.handler = cdc_op_timer;
     op->timer.data = op;
     op->job.run = cdc_op_run;
@@ -123,14 +126,21 @@ cdc_op_kick(cdc_repl_t *r)
 void
 cdc_op_free(cdc_op_t *op)
 {
+    cdc_item_t  *item;
+
     cdc_timer_del(op->repl->loop, &op->timer);
+
+    while (op->held.head) {
+        item = op->held.head;
+        op->held.head = item->next;
+        cdc_item_free(item);
+    }
 
     if (op->found) {
         cdc_target_collection_free(op->found);
     }
 
     free(op->colls);
-    free(op->held);
     free(op->db);
     free(op->raw);
     free(op->target_db);
@@ -142,14 +152,13 @@ cdc_op_free(cdc_op_t *op)
 }
 
 
-/* a drop was handed over on one of the collection's channels */
+/* a drop was read on one of the collection's channels; owns the item */
 
 int
 cdc_op_drop_read(cdc_coll_t *c, cdc_item_t *item)
 {
     int64_t         part_id;
     cdc_op_t       *op;
-    cdc_held_t     *held;
     cdc_op_kind_e   kind;
 
     kind = item->env.type == CDC_MSG_DROP_COLLECTION
@@ -177,16 +186,7 @@ cdc_op_drop_read(cdc_coll_t *c, cdc_item_t *item)
         cdc_op_queue(op);
     }
 
-    held = realloc(op->held, (op->nheld + 1) * sizeof(cdc_held_t));
-    if (held == NULL) {
-        return CDC_ERROR;
-    }
-
-    op->held = held;
-    op->held[op->nheld].ch = item->ch;
-    op->held[op->nheld].number = item->number;
-    op->nheld++;
-    item->held = 1;
+    cdc_list_push(&op->held, item);
 
     return CDC_OK;
 }
@@ -202,7 +202,7 @@ cdc_op_forget_data(cdc_repl_t *r)
     for (last = &r->ops; *last; /* void */ ) {
         op = *last;
 
-        if (op->nheld == 0) {
+        if (op->held.n == 0) {
             last = &op->next;
             continue;
         }
@@ -219,7 +219,7 @@ cdc_op_busy_data(cdc_repl_t *r)
     cdc_op_t  *op;
 
     for (op = r->ops; op; op = op->next) {
-        if (op->running && op->nheld) {
+        if (op->running && op->held.n) {
             return 1;
         }
     }
@@ -235,6 +235,21 @@ cdc_op_concerns(const cdc_op_t *op, const cdc_coll_t *c)
 
     for (i = 0; i < op->ncolls; i++) {
         if (op->colls[i] == c) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+cdc_op_pending_on(const cdc_coll_t *c, cdc_op_kind_e kind)
+{
+    const cdc_op_t  *op;
+
+    for (op = c->repl->ops; op; op = op->next) {
+        if (op->kind == kind && cdc_op_concerns(op, c)) {
             return 1;
         }
     }
@@ -388,7 +403,7 @@ cdc_op_ready(const cdc_op_t *op)
         return !cdc_op_db_in_use(op) && !cdc_op_overtakes(op);
 
     case CDC_OP_DROP_COLLECTION:
-        if (op->nheld < cdc_op_distinct_channels(op->colls[0])) {
+        if (op->held.n < cdc_op_distinct_channels(op->colls[0])) {
             return 0;
         }
 
@@ -423,8 +438,8 @@ cdc_op_ready(const cdc_op_t *op)
 static void
 cdc_op_finish(cdc_op_t *op)
 {
-    unsigned     i;
     cdc_op_t   **last;
+    cdc_item_t  *item;
     cdc_repl_t  *r;
 
     r = op->repl;
@@ -433,9 +448,10 @@ cdc_op_finish(cdc_op_t *op)
 
     *last = op->next;
 
-    for (i = 0; i < op->nheld; i++) {
-        cdc_track_done(&op->held[i].ch->track, op->held[i].number);
-        op->held[i].ch->dirty = 1;
+    while (op->held.head) {
+        item = op->held.head;
+        op->held.head = item->next;
+        cdc_channel_farewell(item);
     }
 
     if (op->from_rchannel) {
@@ -631,7 +647,7 @@ cdc_op_scan(cdc_post_t *post)
     for (op = r->ops; op; op = op->next) {
         if (op->running || op->sleeping
             || (op->from_rchannel && !op->synced)
-            || (r->resetting && op->nheld))
+            || (r->resetting && op->held.n))
         {
             continue;
         }
@@ -705,9 +721,15 @@ cdc_op_refused(cdc_op_t *op)
         return CDC_OK;
     }
 
-    if (op->initial && op->colls[0]->adopted) {
-        cdc_log(CDC_LOG_WARN, 0, "%s on \"%s.%s\", which the target held "
-                "already, was refused and is left as it is: %s",
+    /* an initial operation may have been overtaken by later ones that wait
+     * behind it, or differ from what the target had already */
+
+    if (op->initial
+        && (op->colls[0]->adopted
+            || (op->refused_at && now - op->refused_at > CDC_REFUSED_MS)))
+    {
+        cdc_log(CDC_LOG_WARN, 0, "%s on \"%s.%s\", of the first listing, was "
+                "refused and is left out: %s",
                 cdc_op_name(op), op->target_db, op->target_name,
                 op->error.text);
         return CDC_OK;
@@ -756,7 +778,14 @@ cdc_op_failed(cdc_op_t *op)
         break;
 
     default:
+        op->refused_at = 0;
         op->repl->status.retries++;
+
+        if (op->kind == CDC_OP_APPLY && cdc_op_source_gone(op)) {
+            rc = CDC_OK;                 /* its collection's drop waits */
+            break;
+        }
+
         cdc_repl_degraded(op->repl, CDC_CAUSE_OP, op->error.text);
         rc = CDC_AGAIN;
         break;

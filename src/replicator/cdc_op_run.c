@@ -7,9 +7,9 @@
  * target id that it is about; otherwise a drop sent twice would hit the
  * collection that was created after it.
  *
- * Timestamps: the lowest of the source's, the target's own clock and ours.
- * A create ahead of the target's clock is not kept when it is dropped soon
- * after (design.md 4.4).
+ * Timestamps: the lower of the source's and the target's own clock.  A create
+ * ahead of the target's clock is not kept when it is dropped soon after
+ * (design.md 4.4).
  */
 
 #include "cdc_replicator.h"
@@ -34,12 +34,6 @@ cdc_op_stamp(cdc_op_t *op, uint64_t *ts)
         *ts = now;
     }
 
-    now = cdc_ms_tso(cdc_wall_ms());
-
-    if (*ts > now) {
-        *ts = now;
-    }
-
     return CDC_OK;
 }
 
@@ -47,14 +41,31 @@ cdc_op_stamp(cdc_op_t *op, uint64_t *ts)
 static int
 cdc_op_describe(cdc_op_t *op)
 {
+    int  rc;
+
     if (op->found) {
         cdc_target_collection_free(op->found);
         op->found = NULL;
     }
 
-    return op->target_ops->describe(op->target, op->target_db,
-                                    op->target_name, 0, &op->found,
-                                    &op->error);
+    rc = op->target_ops->describe(op->target, op->target_db, op->target_name,
+                                  0, &op->found, &op->error);
+
+    if (rc != CDC_OK || strcmp(op->found->name, op->target_name) == 0) {
+        return rc;
+    }
+
+    /* Milvus answers for an alias, too */
+
+    op->error.class = CDC_TARGET_REFUSED;
+    snprintf(op->error.text, CDC_REASON_MAX, "\"%s\" is an alias of \"%s\" on "
+             "the target: drop the alias there", op->target_name,
+             op->found->name);
+
+    cdc_target_collection_free(op->found);
+    op->found = NULL;
+
+    return CDC_ERROR;
 }
 
 

@@ -163,8 +163,10 @@ cdc_rchannel_kind(cdc_repl_t *r, const cdc_op_envelope_t *env,
         return CDC_DECLINED;
     }
 
-    if (env->nnames == 0 && r->selection.name) {
-        return CDC_DECLINED;
+    if (env->nnames == 0
+        && (r->selection.name || r->selection.db))
+    {
+        return CDC_DECLINED;             /* about a database, not for us */
     }
 
     return CDC_OK;

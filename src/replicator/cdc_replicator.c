@@ -40,7 +40,6 @@
 
 
 static void cdc_repl_status(cdc_repl_t *r);
-static void cdc_repl_hello(cdc_repl_t *r);
 static void cdc_repl_hello_timer(cdc_timer_t *tm);
 
 
@@ -257,12 +256,21 @@ cdc_repl_reset_step(cdc_post_t *post)
         cdc_channel_reset(ch);
     }
 
-    /* at once the first time; then only after something was acknowledged */
+    /*
+     * At once when the target has answered.  A connection that broke may have
+     * left a request behind in a target that lives: it gets a second to end,
+     * so that what settles it comes after it.  More when it happens again.
+     */
+
+    r->reset_at = cdc_now_ms();
 
     if (r->reset_backoff == 0) {
-        r->reset_backoff = CDC_BACKOFF_MIN;
-        cdc_repl_hello(r);
-        return;
+        r->reset_backoff = r->reset_wait ? CDC_RESET_WAIT_MS : CDC_BACKOFF_MIN;
+
+        if (!r->reset_wait) {
+            cdc_repl_hello(r);
+            return;
+        }
     }
 
     r->retry_timer.handler = cdc_repl_hello_timer;
@@ -365,6 +373,8 @@ cdc_repl_go(cdc_repl_t *r)
         cdc_channel_open(ch);
     }
 
+    r->went = 1;
+
     cdc_log(CDC_LOG_NOTICE, 0, "replicating to %s", r->target_conf.identity);
 
     (void) cdc_rchannel_start(r);
@@ -384,7 +394,7 @@ cdc_repl_hello_run(cdc_job_t *job)
 
     r->hello_rc = r->target_ops->hello(r->target, &r->hello,
                                        &r->hello_error);
-    r->hello_at = cdc_wall_ms();
+    r->hello_at = cdc_now_ms();
 
     if (r->hello_rc == CDC_OK && !r->hello.replicate) {
         snprintf(r->hello_error.text, CDC_REASON_MAX, "the target does not "
@@ -425,6 +435,10 @@ cdc_repl_hello_done(cdc_job_t *job)
         return;
     }
 
+    if (r->hello_rc != CDC_OK && r->meta && !r->resetting) {
+        return;                          /* the lane tries on, and asks again */
+    }
+
     if (r->hello_rc != CDC_OK) {
         cdc_repl_degraded(r, CDC_CAUSE_TARGET, r->hello_error.text);
 
@@ -443,6 +457,11 @@ cdc_repl_hello_done(cdc_job_t *job)
     r->retry_backoff = 0;
     r->clock_offset = (int64_t) cdc_tso_ms(r->hello.now)
                       - (int64_t) r->hello_at;
+
+    if (r->meta && !r->resetting) {
+        return;                          /* it was about the clock */
+    }
+
     cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
 
     if (r->resetting) {
@@ -461,7 +480,7 @@ cdc_repl_hello_done(cdc_job_t *job)
 }
 
 
-static void
+void
 cdc_repl_hello(cdc_repl_t *r)
 {
     if (r->hello_busy || r->stopping || r->failed) {

@@ -2,10 +2,11 @@
  * A new task looks around before it starts: which collections of the source
  * does the target hold already, and where does the log end now?
  *
- * What the target holds is taken over and goes on from the end of the log:
- * replaying would double the rows of a target that was restored from a
- * backup.  All else is created and replayed from its start position.  The
- * result is durable, as one batch, before anything is sent; a crash before
+ * What the target holds is taken over and goes on from the time at which
+ * the task was created, by the source's timestamps, in the last messages of
+ * the log: replaying more would double the rows of a target that was restored
+ * from a backup.  All else is created and replayed from its start position.
+ * The result is durable, as one batch, before anything is sent; a crash before
  * that surveys again.
  *
  * The replicate channel's end was taken before the metadata were listed
@@ -20,6 +21,10 @@
 
 
 #define CDC_SURVEY_TIMEOUT_MS  5000
+#define CDC_SURVEY_BACK        ((uint64_t) 5000)    /* messages */
+
+
+static void cdc_survey_synced(void *arg);
 
 
 typedef struct {
@@ -229,9 +234,10 @@ cdc_survey_gap(cdc_survey_row_t *row)
 static int
 cdc_survey_take(cdc_survey_row_t *row)
 {
-    char         err[CDC_REASON_MAX];
-    unsigned     n;
-    cdc_coll_t  *c;
+    char                          err[CDC_REASON_MAX];
+    unsigned                      n;
+    cdc_coll_t                   *c;
+    const cdc_meta_collection_t  *m;
 
     c = row->coll;
 
@@ -245,17 +251,41 @@ cdc_survey_take(cdc_survey_row_t *row)
         return cdc_survey_gap(row);
     }
 
+    if (strcmp(row->found->name, c->name) != 0) {
+        cdc_repl_fail(c->repl, "\"%s.%s\" is an alias of \"%s\" on the target: "
+                      "drop the alias there, then resume the task", c->db,
+                      c->name, row->found->name);
+        return CDC_ERROR;
+    }
+
     if (cdc_coll_bind(c, row->found, err) != CDC_OK) {
         cdc_repl_fail(c->repl, "%s", err);
         return CDC_ERROR;
     }
 
+    /* "now" is when the task was created: rows that came since are read */
+
+    c->from_ts = cdc_ms_tso((uint64_t) json_integer_value(
+                     json_object_get(c->repl->config, "created_ms")));
+
     for (n = 0; n < c->nshards; n++) {
-        c->shards[n].start = row->end[n];
+        c->shards[n].start = row->end[n].lo > CDC_SURVEY_BACK
+                             ? cdc_pos_next(row->end[n], -CDC_SURVEY_BACK)
+                             : row->first[n];
+
+        if (cdc_pos_cmp(c->shards[n].start, row->first[n]) < 0) {
+            c->shards[n].start = row->first[n];
+        }
     }
 
     c->state = CDC_COLL_LIVE;
     c->adopted = 1;
+
+    m = cdc_meta_by_id(c->repl->meta, c->id);
+
+    if (m == NULL || m->gone || m->dropping) {
+        cdc_catalogue_lost(c);           /* its drop may lie before the end */
+    }
 
     cdc_log(CDC_LOG_NOTICE, 0, "the target holds the collection \"%s.%s\" "
             "already: it is not replayed, it goes on from now", c->db,
@@ -277,11 +307,14 @@ cdc_survey_retry(cdc_timer_t *tm)
 static void
 cdc_survey_done(cdc_job_t *job)
 {
-    size_t         i;
     cdc_repl_t    *r;
     cdc_survey_t  *s = job->data;
 
     r = s->repl;
+
+    if (r->stopping || r->failed) {
+        return;
+    }
 
     if (s->rc != CDC_OK) {
         cdc_repl_degraded(r, CDC_CAUSE_TARGET, s->err);
@@ -293,6 +326,24 @@ cdc_survey_done(cdc_job_t *job)
 
     cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
 
+    /* what the source drops from now on, it drops behind these ends */
+
+    if (cdc_meta_sync(r->meta, cdc_survey_synced, s) != CDC_OK) {
+        cdc_repl_fail(r, "out of memory");
+    }
+}
+
+
+static void
+cdc_survey_synced(void *arg)
+{
+    size_t         i;
+    cdc_coll_t    *c;
+    cdc_repl_t    *r;
+    cdc_survey_t  *s = arg;
+
+    r = s->repl;
+
     for (i = 0; i < s->n && !r->failed; i++) {
         (void) cdc_survey_take(&s->rows[i]);
     }
@@ -303,7 +354,7 @@ cdc_survey_done(cdc_job_t *job)
         return;
     }
 
-    for (cdc_coll_t *c = r->colls; c; c = c->next) {
+    for (c = r->colls; c; c = c->next) {
         (void) cdc_coll_start(c);
     }
 

@@ -247,6 +247,13 @@ cdc_repl_pump(cdc_repl_t *r)
 
 
 void
+cdc_repl_hello(cdc_repl_t *r)
+{
+    (void) r;
+}
+
+
+void
 cdc_repl_reset(cdc_repl_t *r, const char *why)
 {
     (void) why;
@@ -601,6 +608,17 @@ answer(int rc, cdc_target_class_e class)
         done(pending_arg, rc, &err);
     }
 
+    turn();
+}
+
+
+/* the first operation, as if the ops thread had run it */
+
+static void __attribute__((unused))
+run_op(void)
+{
+    repl.ops->rc = CDC_OK;
+    repl.ops->job.done(&repl.ops->job);
     turn();
 }
 

@@ -100,7 +100,8 @@ test_tick_due(void)
     put_insert(1, MS(1000), 1);
     turn();
     is_int(nsent, 3, "the row takes the waiting tick along");
-    is_int(sent[2].ts, MS(950), "which does not cover it");
+    is_int(sent[1].ts, MS(950), "which does not cover it");
+    is_int(sent[2].ts, MS(1000), "and stands before it");
     answer_all();
 
     put_tick(MS(1100));
@@ -226,14 +227,16 @@ test_drop_passes(void)
     turn();
     answer_all();
 
-    is_int(nsent, 2, "the drop passes the waiting row");
+    ok(repl.ops != NULL && repl.ops->kind == CDC_OP_DROP_COLLECTION,
+       "the drop passes the waiting row: its operation is queued");
+    is_int(coll->state, CDC_COLL_DROPPING, "and about to run");
+    is_int(nsent, 1, "its message waits for that");
+    run_op();
+    is_int(nsent, 2, "then it follows");
     is_int(sent[1].type, CDC_MSG_DROP_COLLECTION, "it is the drop");
     is_int(sent[1].collection, 1001, "of the old collection");
-    ok(repl.ops != NULL && repl.ops->kind == CDC_OP_DROP_COLLECTION,
-       "its operation is queued");
+    answer_all();
     is_int(channel->tick_closed, 0, "the tick waits with the row");
-    ok(cdc_channel_passed(channel, coll, 0, MS(1200)),
-       "all of the old one is there: its drop may run");
     ok(!cdc_channel_passed(channel, cdc_coll_by_id(&repl, 2), 0, MS(1300)),
        "not so of the new one");
 
@@ -255,13 +258,14 @@ test_drop_is_newer(void)
     put_drop(1, MS(1300));
     put_tick(MS(1400));
     turn();
-    is_int(nsent, 2, "the drop passes the older row of the new one");
-    is_int(sent[0].key, 1, "but not one of its own");
-    is_int(sent[1].type, CDC_MSG_DROP_COLLECTION, "it is the drop");
-    ok(!cdc_channel_passed(channel, coll, 0, MS(1300)),
-       "it does not run before all is acknowledged");
+    is_int(nsent, 1, "the older row of the new one waits");
+    is_int(sent[0].key, 1, "one of the old one's own does not");
+    is_int(coll->state, CDC_COLL_LIVE, "the drop waits for it");
     answer_all();
-    ok(cdc_channel_passed(channel, coll, 0, MS(1300)), "then it does");
+    is_int(coll->state, CDC_COLL_DROPPING, "and for nothing else");
+    run_op();
+    is_int(sent[1].type, CDC_MSG_DROP_COLLECTION, "its message follows");
+    answer_all();
 
     cdc_coll_by_id(&repl, 2)->state = CDC_COLL_LIVE;
     turn();
