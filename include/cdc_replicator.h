@@ -36,6 +36,9 @@
 #define CDC_REQUEST_BYTES   (8 * 1024 * 1024)   /* one ReplicateMessage */
 #define CDC_CHECKPOINT_MS   200
 #define CDC_IDLE_TICK_MS    1000
+#define CDC_NUDGE_MS        5         /* see cdc_lane.c */
+#define CDC_NUDGE_MSGS      12
+#define CDC_NUDGE_MAX       20000
 #define CDC_RESERVE_MSGS    256                 /* positions, at least */
 #define CDC_RESERVE_MS      2000                /* stamps */
 #define CDC_RESERVE_RAISED_MS  100              /* while they are raised */
@@ -236,6 +239,8 @@ struct cdc_lane_s {
     uint64_t            newest;          /* highest stamp of a row sent */
     uint64_t            covered;         /* highest stamp of a tick sent */
     uint64_t            tick_at;         /* cdc_now_ms() of the last one */
+    uint64_t            nudge_at;        /* not before, cdc_now_ms() */
+    unsigned            owed;            /* messages to be nudged through */
     uint64_t            retry_at;        /* cdc_now_ms(); 0: at once */
     unsigned            backoff;
     cdc_timer_t         timer;           /* idle tick, or the next try */

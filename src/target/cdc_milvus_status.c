@@ -168,6 +168,9 @@ cdc_milvus_text(cdc_target_error_t *err, const char *reason, const char *cure)
 
 /* ---- Status -------------------------------------------------------- */
 
+#define CDC_MILVUS_UNKNOWN  65535       /* any error without a code */
+
+
 static const cdc_milvus_code_t *
 cdc_milvus_find(const cdc_milvus_code_t *table, int32_t code)
 {
@@ -206,6 +209,13 @@ cdc_milvus_classify(const Milvus__Common__Status *st, cdc_milvus_answer_e kind,
     if (row != NULL) {
         err->class = row->class;
         sure = row->sure;
+
+    } else if (code != 0 && code != CDC_MILVUS_UNKNOWN) {
+
+        /* a code of its own that we have not met: the words of another error
+         * ("node not found") must not be taken for an answer */
+
+        err->class = CDC_TARGET_RETRY;
 
     } else {
         for (w = cdc_milvus_words; w->words != NULL; w++) {
