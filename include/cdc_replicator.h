@@ -36,6 +36,8 @@
 #define CDC_REQUEST_BYTES   (8 * 1024 * 1024)   /* one ReplicateMessage */
 #define CDC_CHECKPOINT_MS   200
 #define CDC_IDLE_TICK_MS    1000
+#define CDC_ADOPT_MS        5000      /* settled before an adopted one's
+                                       * from_ts; clocks differ */
 #define CDC_NUDGE_MS        5         /* see cdc_lane.c */
 #define CDC_NUDGE_MSGS      12
 #define CDC_NUDGE_MAX       20000

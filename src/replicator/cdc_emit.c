@@ -108,8 +108,15 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
         return CDC_AGAIN;
     }
 
+    /* around "now" nobody can tell whether the target has a row: settled, it
+     * is there once in either case */
+
     if (item->env.ts < c->from_ts) {
-        return CDC_DECLINED;
+        if (item->env.ts + cdc_ms_tso(CDC_ADOPT_MS) < c->from_ts) {
+            return CDC_DECLINED;
+        }
+
+        item->settle = 1;
     }
 
     for (i = 0; i < c->nshards; i++) {

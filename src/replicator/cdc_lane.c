@@ -334,13 +334,11 @@ cdc_lane_gather(cdc_lane_t *lane)
 
         if (send->item) {
             lane->newest = stamp > lane->newest ? stamp : lane->newest;
-            lane->owed += lane->owed < CDC_NUDGE_MAX;
+            lane->owed += 1 + send->item->settle;
 
         } else {
             lane->covered = stamp;
             lane->tick_at = cdc_now_ms();
-            lane->owed -= lane->owed < CDC_NUDGE_MSGS ? lane->owed
-                                                      : CDC_NUDGE_MSGS;
         }
 
         lane->queue = send->next;
@@ -352,6 +350,10 @@ cdc_lane_gather(cdc_lane_t *lane)
 
     if (lane->queue == NULL) {
         lane->queue_tail = &lane->queue;
+    }
+
+    if (lane->owed > CDC_NUDGE_MAX) {
+        lane->owed = CDC_NUDGE_MAX;
     }
 }
 

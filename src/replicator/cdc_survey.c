@@ -237,6 +237,7 @@ cdc_survey_take(cdc_survey_row_t *row)
     char                          err[CDC_REASON_MAX];
     unsigned                      n;
     cdc_coll_t                   *c;
+    cdc_lane_t                   *lane;
     const cdc_meta_collection_t  *m;
 
     c = row->coll;
@@ -275,6 +276,17 @@ cdc_survey_take(cdc_survey_row_t *row)
 
         if (cdc_pos_cmp(c->shards[n].start, row->first[n]) < 0) {
             c->shards[n].start = row->first[n];
+        }
+
+        /* what the target holds has stamps up to now, ticks too: what is
+         * settled, and each tick, has to be above them */
+
+        lane = c->shards[n].lane;
+
+        if (lane->raise < c->from_ts) {
+            lane->raise = c->from_ts;
+            lane->used = lane->used > c->from_ts ? lane->used : c->from_ts;
+            lane->dirty = 1;
         }
     }
 
