@@ -502,7 +502,12 @@ failed:
 static int
 cdc_lane_nudge(cdc_lane_t *lane, uint64_t now)
 {
-    if (lane->queue || lane->owed == 0 || lane->covered < lane->newest) {
+    if (lane->queue || lane->covered < lane->newest) {
+        return CDC_DECLINED;
+    }
+
+    if (lane->owed <= CDC_NUDGE_MSGS) {
+        lane->owed = 0;                  /* the tick has taken them along */
         return CDC_DECLINED;
     }
 
@@ -519,7 +524,7 @@ cdc_lane_nudge(cdc_lane_t *lane, uint64_t now)
     lane->flight->tick = lane->tick_sent;
     lane->flight->stamp = lane->covered;
     lane->nudge_at = now + CDC_NUDGE_MS;
-    lane->owed -= lane->owed < CDC_NUDGE_MSGS ? lane->owed : CDC_NUDGE_MSGS;
+    lane->owed -= CDC_NUDGE_MSGS;
 
     return CDC_OK;
 }
