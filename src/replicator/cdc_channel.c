@@ -194,9 +194,9 @@ cdc_channel_read(cdc_channel_t *ch)
         if (rc != CDC_OK) {
             cdc_repl_fail(r, "%s: %s", rc == CDC_DECLINED
                           ? "the source's log no longer holds what this task "
-                            "still needs; create the task anew on an empty "
-                            "target, or restore the log" : "cannot read the "
-                            "source's log", err);
+                            "still needs; restore the target from a backup of "
+                            "the source, then create the task again"
+                          : "cannot read the source's log", err);
             return;
         }
 
