@@ -513,6 +513,7 @@ struct cdc_repl_s {
     unsigned                     stopping:1;
     unsigned                     failed:1;
     unsigned                     reset_wait:1;
+    unsigned                     reset_stepped:1;  /* all is back, greeting */
     unsigned                     went:1;      /* all channels are placed */
     unsigned                     rdirty:1;
     unsigned                     op_posted:1, pump_posted:1;

@@ -174,7 +174,7 @@ cdc_lane_fed_by(const cdc_coll_t *c, const cdc_shard_t *shard)
         return 1;
     }
 
-    return c->state == CDC_COLL_GONE && shard->farewell
+    return c->state == CDC_COLL_GONE && shard->farewell && shard->ch->stream
            && shard->lane->covered <= shard->farewell;
 }
 

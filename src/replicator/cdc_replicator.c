@@ -256,6 +256,8 @@ cdc_repl_reset_step(cdc_post_t *post)
         cdc_channel_reset(ch);
     }
 
+    r->reset_stepped = 1;
+
     /*
      * At once when the target has answered.  A connection that broke may have
      * left a request behind in a target that lives: it gets a second to end,
@@ -289,11 +291,12 @@ cdc_repl_reset(cdc_repl_t *r, const char *why)
 {
     if (!r->resetting) {
         r->resetting = 1;
+        r->reset_stepped = 0;
         r->status.retries++;
         cdc_repl_degraded(r, CDC_CAUSE_TARGET, why ? why : "reset");
     }
 
-    if (r->reset_posted || r->hello_busy) {
+    if (r->reset_posted || r->reset_stepped) {
         return;
     }
 
@@ -465,8 +468,11 @@ cdc_repl_hello_done(cdc_job_t *job)
     cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
 
     if (r->resetting) {
-        cdc_repl_reset_end(r);
-        return;
+        if (r->reset_stepped) {
+            cdc_repl_reset_end(r);
+        }
+
+        return;                          /* else it was sent before that */
     }
 
     r->rdirty = 1;
