@@ -213,6 +213,10 @@ cdc_catalogue_queue(cdc_repl_t *r)
 
             break;
 
+        case CDC_COLL_DROPPING:
+            cdc_catalogue_lost(c);       /* its rows are all there */
+            break;
+
         case CDC_COLL_LIVE:
             if (m) {
                 cdc_coll_refresh(c, m);
