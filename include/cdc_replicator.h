@@ -34,6 +34,7 @@
 
 #define CDC_BUDGET          (64 * 1024 * 1024)  /* unacknowledged bytes */
 #define CDC_REQUEST_BYTES   (8 * 1024 * 1024)   /* one ReplicateMessage */
+#define CDC_PACK_BYTES      (1024 * 1024)       /* between ticks, backlog */
 #define CDC_CHECKPOINT_MS   200
 #define CDC_IDLE_TICK_MS    1000
 #define CDC_ADOPT_MS        5000      /* settled before an adopted one's
@@ -231,6 +232,8 @@ struct cdc_lane_s {
     char               *name;            /* target's physical channel */
     cdc_target_lane_t  *lane;
     cdc_send_t         *queue, **queue_tail, *flight;
+    cdc_send_t         *marker;          /* the last tick in the queue */
+    size_t              behind;          /* bytes since the one before */
     uint64_t            tick_want;       /* all up to it is in the queue */
     uint64_t            tick_sent;       /* of tick_want, acknowledged */
     uint64_t            raise;           /* stamps up to it are taken: what

@@ -159,6 +159,7 @@ cdc_lane_send(cdc_lane_t *lane, cdc_item_t *item, unsigned shard)
     send->item = item;
     send->shard = shard;
     item->sends++;
+    lane->behind += item->bytes;
 
     return CDC_OK;
 }
@@ -209,7 +210,18 @@ cdc_lane_tick(cdc_lane_t *lane)
     send = cdc_lane_last(lane);
 
     if (send == NULL || send->item) {
+
+        /* in a backlog the target need not work through each small pack */
+
+        if (lane->marker && lane->behind < CDC_PACK_BYTES) {
+            lane->marker->tick = 0;
+
+        } else {
+            lane->behind = 0;
+        }
+
         send = cdc_lane_push(lane);
+        lane->marker = send;
     }
 
     if (send == NULL) {
@@ -317,6 +329,13 @@ cdc_lane_gather(cdc_lane_t *lane)
 
     while (lane->queue) {
         send = lane->queue;
+
+        if (send->item == NULL && send->tick == 0) {
+            lane->queue = send->next;
+            free(send);
+            continue;
+        }
+
         len = send->item ? send->item->bytes + 1 : 0;
 
         if (bytes && (lane->single || bytes + len > CDC_REQUEST_BYTES)) {
@@ -339,6 +358,10 @@ cdc_lane_gather(cdc_lane_t *lane)
         } else {
             lane->covered = stamp;
             lane->tick_at = cdc_now_ms();
+        }
+
+        if (send == lane->marker) {
+            lane->marker = NULL;
         }
 
         lane->queue = send->next;
@@ -766,6 +789,7 @@ cdc_lane_reset(cdc_lane_t *lane)
     lane->backoff = 0;
     lane->retry_at = 0;
     lane->single = 0;
+    lane->marker = NULL;
     lane->newest = lane->covered = 0;
     lane->owed = 0;
     lane->tick_want = lane->tick_sent;   /* what it promised is gone */
