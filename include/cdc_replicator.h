@@ -130,7 +130,6 @@ struct cdc_item_s {
     unsigned        sends;               /* requests not acknowledged */
     unsigned        tick:1;
     unsigned        settle:1;            /* may have been sent before */
-    unsigned        emitted:1;
     unsigned        acked:1;
     unsigned        held:1;              /* done by the farewell below */
     unsigned        farewell:1;          /* a drop's message on its own, sent
@@ -146,6 +145,7 @@ typedef struct {
 void cdc_list_init(cdc_list_t *l);
 void cdc_list_push(cdc_list_t *l, cdc_item_t *item);
 cdc_item_t *cdc_list_pop(cdc_list_t *l);
+void cdc_list_move(cdc_list_t *to, cdc_list_t *from);    /* to was empty */
 void cdc_item_drop_body(cdc_item_t *item);       /* its bytes are not needed */
 
 /* all messages of a channel that one tick has closed */
@@ -250,7 +250,6 @@ struct cdc_lane_s {
     unsigned            backoff;
     cdc_timer_t         timer;           /* idle tick, or the next try */
     cdc_post_t          flush;
-    unsigned            users;           /* shards that live here */
     unsigned            busy:1;          /* a request is in flight */
     unsigned            deferred:1;
     unsigned            dirty:1;
@@ -315,7 +314,6 @@ struct cdc_coll_s {
     cdc_shard_t     *shards;
     unsigned         nparts;
     cdc_part_t      *parts;
-    cdc_op_t        *drop;               /* its drop, once one was read */
     unsigned         initial_left;    /* operations of the listing */
     unsigned         initial:1;          /* there before the task */
     unsigned         adopted:1;          /* the target held it already */
@@ -382,7 +380,6 @@ struct cdc_op_s {
     unsigned            from_rchannel:1;
     unsigned            initial:1;       /* of the first listing */
     unsigned            synced:1;        /* catalogue is as new as the op */
-    unsigned            syncing:1;
     unsigned            running:1;
     unsigned            sleeping:1;
     unsigned            done:1;
@@ -510,7 +507,6 @@ struct cdc_repl_s {
     uint64_t                     stop_at;     /* cdc_now_ms() */
 
     unsigned                     started:1;   /* survey is durable */
-    unsigned                     listed:1;
     unsigned                     running:1;   /* the data plane moves */
     unsigned                     resetting:1; /* a connection broke */
     unsigned                     stopping:1;

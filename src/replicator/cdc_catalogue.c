@@ -417,8 +417,6 @@ cdc_catalogue_listed(void *arg)
     unsigned     any;
     cdc_repl_t  *r = arg;
 
-    r->listed = 1;
-
     /* every Milvus has the database "default" */
 
     any = 0;

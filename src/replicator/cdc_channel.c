@@ -409,11 +409,7 @@ cdc_channel_close_early(cdc_channel_t *ch, cdc_epoch_t *epoch)
         epoch->left += !item->acked;
     }
 
-    ch->early = rest;
-
-    if (rest.head == NULL) {
-        cdc_list_init(&ch->early);
-    }
+    cdc_list_move(&ch->early, &rest);
 }
 
 
@@ -451,11 +447,7 @@ cdc_channel_close_open(cdc_channel_t *ch, cdc_epoch_t *epoch)
         sorted[n++] = item;
     }
 
-    ch->open = rest;
-
-    if (rest.head == NULL) {
-        cdc_list_init(&ch->open);
-    }
+    cdc_list_move(&ch->open, &rest);
 
     qsort(sorted, n, sizeof(cdc_item_t *), cdc_channel_cmp);
 
@@ -555,7 +547,6 @@ cdc_channel_emitted(cdc_item_t *item)
 
     ch = item->ch;
     end = cdc_pos_next(item->pos, 1);
-    item->emitted = 1;
 
     if (cdc_pos_cmp(end, ch->emitted) > 0) {
         ch->emitted = end;
@@ -766,11 +757,7 @@ cdc_channel_pump(cdc_channel_t *ch)
         }
     }
 
-    ch->open = rest;
-
-    if (rest.head == NULL) {
-        cdc_list_init(&ch->open);
-    }
+    cdc_list_move(&ch->open, &rest);
 
     ch->open_waits = ch->open.head != NULL;
 }

@@ -26,6 +26,21 @@ cdc_list_push(cdc_list_t *l, cdc_item_t *item)
 }
 
 
+/* a list points into itself: it cannot be copied as it is */
+
+void
+cdc_list_move(cdc_list_t *to, cdc_list_t *from)
+{
+    *to = *from;
+
+    if (from->head == NULL) {
+        to->tail = &to->head;
+    }
+
+    cdc_list_init(from);
+}
+
+
 cdc_item_t *
 cdc_list_pop(cdc_list_t *l)
 {

@@ -213,8 +213,6 @@ cdc_coll_bind(cdc_coll_t *c, const cdc_target_collection_t *t, char *err)
                 snprintf(err, CDC_REASON_MAX, "out of memory");
                 return CDC_ERROR;
             }
-
-            shard->lane->users++;
         }
     }
 
@@ -280,10 +278,17 @@ cdc_coll_gone(cdc_coll_t *c)
         }
 
         if (shard->lane) {
-            shard->lane->users--;
             cdc_lane_tick(shard->lane);
         }
     }
+}
+
+
+static int
+cdc_coll_older_namesake(const cdc_coll_t *other, const cdc_coll_t *c)
+{
+    return other->id < c->id && strcmp(other->name, c->name) == 0
+           && strcmp(other->db, c->db) == 0;
 }
 
 
@@ -293,10 +298,8 @@ cdc_coll_name_taken(cdc_coll_t *c)
     cdc_coll_t  *other;
 
     for (other = c->repl->colls; other; other = other->next) {
-        if (other != c && other->id < c->id
-            && other->state != CDC_COLL_GONE
-            && strcmp(other->name, c->name) == 0
-            && strcmp(other->db, c->db) == 0)
+        if (other->state != CDC_COLL_GONE
+            && cdc_coll_older_namesake(other, c))
         {
             return 1;
         }
@@ -317,10 +320,8 @@ cdc_coll_name_ends(cdc_coll_t *c)
     }
 
     for (other = c->repl->colls; other; other = other->next) {
-        if (other == c || other->id >= c->id
-            || other->state != CDC_COLL_LIVE
-            || strcmp(other->name, c->name) != 0
-            || strcmp(other->db, c->db) != 0
+        if (other->state != CDC_COLL_LIVE
+            || !cdc_coll_older_namesake(other, c)
             || cdc_op_pending_on(other, CDC_OP_DROP_COLLECTION))
         {
             continue;
@@ -440,8 +441,6 @@ cdc_coll_load_shard(cdc_coll_t *c, cdc_shard_t *s, json_t *json)
     if (s->target_vchannel == NULL || s->lane == NULL) {
         return CDC_ERROR;
     }
-
-    s->lane->users += cdc_coll_bound(c);
 
     return CDC_OK;
 }

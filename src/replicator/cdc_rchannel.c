@@ -116,7 +116,6 @@ cdc_rchannel_synced(void *arg)
 {
     cdc_op_t  *op = arg;
 
-    op->syncing = 0;
     op->synced = 1;
 
     cdc_rchannel_resolve(op);
@@ -202,7 +201,6 @@ cdc_rchannel_queue(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_op_kind_e kind,
 
     op->db = op->env.db_name.len ? cdc_rchannel_string(op->env.db_name)
                                  : strdup("default");
-    op->syncing = 1;
 
     cdc_op_queue(op);
 
