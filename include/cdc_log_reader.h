@@ -22,6 +22,8 @@ typedef struct cdc_log_stream_s  cdc_log_stream_t;
 typedef struct {
     cdc_span_t         body;             /* bare protobuf message */
     cdc_pos_t          pos;
+    unsigned           streaming:1;      /* has the property "_v": the format
+                                          * of Milvus 2.6 and later */
     void              *owner;            /* for release() */
 } cdc_log_msg_t;
 
@@ -71,6 +73,10 @@ typedef struct {
 } cdc_log_reader_ops_t;
 
 extern const cdc_log_reader_ops_t  cdc_kafka_reader;
+extern const cdc_log_reader_ops_t  cdc_rocksmq_reader;
+
+/* the reader that a source's object of INIT names; NULL: none of them */
+const cdc_log_reader_ops_t *cdc_log_reader_of(const void *conf);
 
 
 #endif /* CDC_LOG_READER_H_INCLUDED */

@@ -1,7 +1,8 @@
 /*
- * The source's catalogue: databases, collections, partitions, indexes and
- * load state as the source's etcd has them (src/source/cdc_meta.c), kept by
- * range at one revision and watch from the next (cdc_etcd.h).
+ * The source's catalogue: databases, collections, partitions, aliases,
+ * indexes, load state, users and roles as the source's etcd has them
+ * (src/source/cdc_meta.c), kept by range at one revision and watch from the
+ * next (cdc_etcd.h).
  *
  * The etcd thread hands over raw keys, a whole revision at a time; parsing
  * and all functions here run on the main thread and do not block.  Keys,
@@ -31,6 +32,7 @@ typedef struct {
     uint64_t     created_ts;             /* TSO; 2.3 keeps no finer than ms */
     cdc_span_t   properties;             /* serialized KeyValuePair fields
                                           * of number 3 (CreateDatabase) */
+    uint64_t     changed_ts;             /* newest snapshot; 0: none */
     unsigned     gone:1;
 } cdc_meta_db_t;
 
@@ -51,6 +53,10 @@ typedef struct {
     int64_t      id, db_id;
     char        *db, *name;
     uint64_t     create_ts;
+    uint64_t     name_ts;                /* since when it has this name and
+                                          * database; 0: nobody knows */
+    uint64_t     changed_ts;             /* newest snapshot of its info or a
+                                          * field; 0: none */
     int32_t      consistency_level;
     unsigned     nshards;
     cdc_meta_shard_t *shards;            /* in shard order */
@@ -68,6 +74,38 @@ typedef struct {
     unsigned     gone:1;                 /* tombstone or DELETE seen */
 } cdc_meta_collection_t;
 
+typedef struct {
+    const char  *db, *name;
+    int64_t      collection_id;          /* 0: dropped */
+    uint64_t     ts;                     /* since when; 0: nobody knows */
+} cdc_meta_alias_t;
+
+/*
+ * Users and roles: root-coord/credential/ and, 2.5, privilege groups.  They
+ * have no snapshots and no timestamps; etcd's revisions order them among
+ * themselves.  A string that a kind does not use is NULL.
+ */
+
+typedef enum {
+    CDC_META_USER = 1,                   /* user, password_hash */
+    CDC_META_ROLE,                       /* role */
+    CDC_META_PRIVILEGE_GROUP,            /* group, privileges */
+    CDC_META_USER_ROLE,                  /* user, role */
+    CDC_META_GRANT                       /* role, object_type, db, object,
+                                          * privilege, grantor */
+} cdc_meta_rbac_e;
+
+typedef struct {
+    cdc_meta_rbac_e  kind;
+    const char  *user, *role, *group;
+    const char  *object_type, *db, *object, *privilege, *grantor;
+    const char  *password_hash;          /* a secret: never logged, never
+                                          * stored by the replicator */
+    const char **privileges;             /* of a group */
+    unsigned     nprivileges;
+    unsigned     gone:1;
+} cdc_meta_rbac_t;
+
 /* objects stay valid until the handler returns or the catalogue changes:
  * copy what must stay */
 
@@ -79,6 +117,12 @@ typedef struct {
     void (*collection)(void *arg, const cdc_meta_collection_t *c);
     void (*partition)(void *arg, const cdc_meta_collection_t *c,
         const cdc_meta_partition_t *p);
+    /* an alias is new, means another collection, or is gone; after the
+     * collection() calls of the same revision */
+    void (*alias)(void *arg, const cdc_meta_alias_t *a);
+    /* what is gone before what depends on it: a grant before its role; what
+     * is new in the other order */
+    void (*rbac)(void *arg, const cdc_meta_rbac_t *e);
     /* the DELETE of a load info: partition_id 0 = the whole collection */
     void (*released)(void *arg, int64_t collection_id, int64_t partition_id);
     /* etcd is out of reach (text) or back (NULL) */
@@ -112,6 +156,14 @@ int  cdc_meta_each_database(cdc_meta_t *m,
     int (*fn)(void *arg, const cdc_meta_db_t *db), void *arg);
 int  cdc_meta_each_collection(cdc_meta_t *m,
     int (*fn)(void *arg, const cdc_meta_collection_t *c), void *arg);
+
+/* living ones only; rbac in an order that can be applied: users, roles,
+ * privilege groups, memberships, grants.  The built-in ones (user root, roles
+ * admin and public and their own grants) are left out. */
+int  cdc_meta_each_alias(cdc_meta_t *m,
+    int (*fn)(void *arg, const cdc_meta_alias_t *a), void *arg);
+int  cdc_meta_each_rbac(cdc_meta_t *m,
+    int (*fn)(void *arg, const cdc_meta_rbac_t *e), void *arg);
 
 /*
  * What exists as indexes and load state, as the requests that would make it:

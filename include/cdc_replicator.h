@@ -304,7 +304,8 @@ struct cdc_coll_s {
     cdc_coll_t      *next;
     cdc_repl_t      *repl;
     int64_t          id, target_id;
-    char            *db, *name;
+    char            *db, *name;          /* the source's, as applied */
+    char            *target_db, *target_name;    /* as on the target now */
     cdc_coll_state_e state;
     uint64_t         create_ts;
     uint64_t         from_ts;            /* rows before it were there */
@@ -434,15 +435,43 @@ void cdc_checkpoint_close(cdc_repl_t *r);
 
 /* ---- selection (cdc_selection.c) ---------------------------------- */
 
-typedef struct {
-    char            *db, *name;          /* NULL: every one */
-} cdc_selection_t;
+/*
+ * What the request says about which collections, where they go and where
+ * each starts.  Parsed once from request_data, which stays borrowed.
+ */
 
-int  cdc_selection_parse(cdc_selection_t *s, const json_t *request,
-    char *err);
+typedef struct cdc_selection_s  cdc_selection_t;
+
+cdc_selection_t *cdc_selection_create(const json_t *request, char *err);
+void cdc_selection_free(cdc_selection_t *s);
+
 int  cdc_selected(const cdc_selection_t *s, const char *db,
     const char *name);
 int  cdc_selected_db(const cdc_selection_t *s, const char *db);
+/* every collection of it: the database's own operations are ours, too */
+int  cdc_selected_whole_db(const cdc_selection_t *s, const char *db);
+/* everything: databases that come and go as well */
+int  cdc_selected_all(const cdc_selection_t *s);
+
+/* name_mapping: where it is on the target; pointers into s or to what was
+ * given */
+const char *cdc_selection_target_db(const cdc_selection_t *s,
+    const char *db);
+const char *cdc_selection_target_name(const cdc_selection_t *s,
+    const char *db, const char *name);
+
+int  cdc_selection_ignore_partition(const cdc_selection_t *s);
+int  cdc_selection_rbac(const cdc_selection_t *s);
+/* the policy "earliest" for collections that the log has lost part of */
+int  cdc_selection_earliest(const cdc_selection_t *s);
+int  cdc_selection_use_start(const cdc_selection_t *s, const char *db,
+    const char *name);
+/* "positions" of a source vchannel: the message id, as the reader's
+ * parse_id() takes it, and its timestamp.  CDC_DECLINED: none given */
+int  cdc_selection_position(const cdc_selection_t *s, const char *vchannel,
+    cdc_span_t *id, uint64_t *ts);
+/* the same for rpc_channel_info.position */
+int  cdc_selection_rpc_position(const cdc_selection_t *s, cdc_span_t *id);
 
 
 /* ---- the whole ---------------------------------------------------- */
@@ -465,7 +494,7 @@ struct cdc_repl_s {
     char                        *dir;    /* <state>/tasks/<id> */
     json_t                      *init, *config;
     json_t                      *source;      /* within init */
-    cdc_selection_t              selection;
+    cdc_selection_t             *selection;
     cdc_target_conf_t            target_conf;
     const cdc_target_ops_t      *target_ops;
     cdc_target_t                *target;

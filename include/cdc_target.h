@@ -14,6 +14,7 @@
 #include "cdc_base.h"
 #include "cdc_runtime.h"
 #include "cdc_wire.h"
+#include "cdc_meta.h"
 
 
 typedef enum {
@@ -79,6 +80,9 @@ typedef struct {
     cdc_target_partition_t *partitions;
     uint8_t   *schema;                   /* CollectionSchema as answered */
     size_t     schema_len;
+    int64_t    num_partitions;
+    unsigned   naliases;
+    char     **aliases;
 } cdc_target_collection_t;
 
 void cdc_target_collection_free(cdc_target_collection_t *c);
@@ -124,6 +128,41 @@ typedef struct {
         cdc_target_error_t *err);
     int  (*drop_partition)(cdc_target_t *t, const char *db, const char *name,
         const char *partition, uint64_t ts, cdc_target_error_t *err);
+    /*
+     * The following make something so, or find that it is so already: each
+     * may be called again after a crash.  CDC_DECLINED: this target cannot
+     * carry it (an older Milvus without that call), err.text says what and
+     * the cure.
+     */
+
+    /* err EXISTS: another collection has that name; an alias, too */
+    int  (*rename_collection)(cdc_target_t *t, const char *db,
+        const char *name, const char *new_db, const char *new_name,
+        uint64_t ts, cdc_target_error_t *err);
+    /* name NULL: no such alias any more.  A collection that is called like
+     * the alias is err EXISTS, and never touched */
+    int  (*alias)(cdc_target_t *t, const char *db, const char *alias,
+        const char *name, uint64_t ts, cdc_target_error_t *err);
+    /* properties before and after, as in cdc_target_create_t: only what
+     * differs is sent, and removed keys as delete_keys */
+    int  (*alter_collection)(cdc_target_t *t, const char *db,
+        const char *name, cdc_span_t before, cdc_span_t after, uint64_t ts,
+        cdc_target_error_t *err);
+    /* the same as fields number 3 */
+    int  (*alter_database)(cdc_target_t *t, const char *db,
+        cdc_span_t before, cdc_span_t after, uint64_t ts,
+        cdc_target_error_t *err);
+    /* serialized CollectionSchemas: fields that are new (AddCollectionField)
+     * and type parameters that differ (AlterCollectionField) */
+    int  (*alter_schema)(cdc_target_t *t, const char *db, const char *name,
+        cdc_span_t before, cdc_span_t after, uint64_t ts,
+        cdc_target_error_t *err);
+    /* e->gone: makes it not so.  CDC_DECLINED for a user that the target
+     * lacks and whose password cannot be carried.  err NOT_FOUND: a user,
+     * role or collection that it is about is not there */
+    int  (*rbac)(cdc_target_t *t, const cdc_meta_rbac_t *e,
+        cdc_target_error_t *err);
+
     /* any row of the operation table; names as they are on the target */
     int  (*apply)(cdc_target_t *t, const cdc_op_envelope_t *op, uint64_t ts,
         const char *db, const cdc_span_t *names, unsigned nnames,

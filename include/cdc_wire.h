@@ -152,6 +152,9 @@ typedef struct {
     cdc_span_t   shard_name;
     int64_t      collection_id;
     int64_t      partition_id;
+    const int64_t *partition_ids;        /* Import only: the target's, in the
+                                          * order of the message's own */
+    unsigned     npartition_ids;
     uint64_t     stamp;
 } cdc_rewrite_t;
 
@@ -161,8 +164,9 @@ typedef struct {
  * Insert's partition_name and Delete's stay as they are.  An empty name and
  * the id 0 are their field's default and therefore left out.
  *
- * Insert, Delete, DropCollection, CreatePartition, DropPartition; other types
- * are CDC_DECLINED.  After anything but CDC_OK the chain is as before, so one
+ * Insert, Delete, DropCollection, CreatePartition, DropPartition, Import (its
+ * partition ids by cdc_rewrite_t.partition_ids); other types are
+ * CDC_DECLINED.  After anything but CDC_OK the chain is as before, so one
  * bad message does not spoil the request that it was meant for; this holds
  * for the other functions of this section and for operations, too.
  */
@@ -179,6 +183,10 @@ int  cdc_wire_rewrite(cdc_chain_t *out, const cdc_envelope_t *env,
 int  cdc_wire_delete_of_insert(cdc_chain_t *out, const cdc_envelope_t *env,
     const cdc_rewrite_t *rw, int64_t pk_field_id);
 
+/* the partition ids of an Import, in order; CDC_DECLINED: more than max */
+int  cdc_wire_import_partitions(const cdc_envelope_t *env, int64_t *ids,
+    unsigned max, unsigned *n);
+
 /* appends a TimeTickMsg: base{type 1200, timestamp, sourceID -1} */
 int  cdc_wire_tick(cdc_chain_t *out, uint64_t ts);
 
@@ -193,6 +201,18 @@ int  cdc_wire_replicate_begin(cdc_chain_t *out, cdc_span_t channel,
     uint64_t begin_ts, uint64_t end_ts);
 int  cdc_wire_msg_open(cdc_chain_t *out, size_t *mark);
 void cdc_wire_msg_close(cdc_chain_t *out, size_t mark);
+
+
+/* ---- schemas ------------------------------------------------------ */
+
+/*
+ * Could the rows of a collection "mine" be rows of "theirs" (serialized
+ * CollectionSchemas)?  CDC_DECLINED: no, diff names each difference: field by
+ * name, what it is in each.  System fields and $meta, ids, descriptions and
+ * the order of fields do not count.  CDC_ERROR: one does not parse.
+ */
+int  cdc_schema_compare(cdc_span_t mine, cdc_span_t theirs,
+    char diff[CDC_REASON_MAX]);
 
 
 /* ---- operations (replicate channel) ------------------------------- */

@@ -85,19 +85,19 @@ cdc_catalogue_database(void *arg, const cdc_meta_db_t *db)
 
     cdc_repl_degraded(r, CDC_CAUSE_SOURCE, NULL);
 
-    if (!r->running || !cdc_selected_db(&r->selection, db->name)) {
+    if (!r->running || !cdc_selected_db(r->selection, db->name)) {
         return;
     }
 
     if (db->gone) {
-        if (r->selection.db == NULL) {
+        if (cdc_selected_all(r->selection)) {
             cdc_catalogue_drop_database(r, db);
         }
 
         return;
     }
 
-    if (r->selection.name == NULL) {
+    if (cdc_selected_whole_db(r->selection, db->name)) {
         cdc_catalogue_create_database(r, db);
     }
 }
@@ -243,7 +243,7 @@ cdc_catalogue_each(void *arg, const cdc_meta_collection_t *m)
     cdc_repl_t  *r = arg;
 
     if (m->gone || m->dropping || cdc_coll_by_id(r, m->id)
-        || !cdc_selected(&r->selection, m->db, m->name))
+        || !cdc_selected(r->selection, m->db, m->name))
     {
         return CDC_OK;
     }
@@ -459,11 +459,10 @@ cdc_catalogue_degraded(void *arg, const char *text)
 
 
 const cdc_meta_handler_t  cdc_catalogue_handler = {
-    cdc_catalogue_listed,
-    cdc_catalogue_database,
-    cdc_catalogue_collection,
-    cdc_catalogue_partition,
-    cdc_catalogue_released,
-    cdc_catalogue_degraded,
-    NULL
+    .listed = cdc_catalogue_listed,
+    .database = cdc_catalogue_database,
+    .collection = cdc_catalogue_collection,
+    .partition = cdc_catalogue_partition,
+    .released = cdc_catalogue_released,
+    .degraded = cdc_catalogue_degraded
 };

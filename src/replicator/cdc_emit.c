@@ -82,7 +82,7 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
         meta = cdc_meta_by_id(ch->repl->meta, item->env.collection_id);
 
         if (meta && (meta->gone || meta->dropping
-                     || !cdc_selected(&ch->repl->selection, meta->db,
+                     || !cdc_selected(ch->repl->selection, meta->db,
                                       meta->name)))
         {
             return CDC_DECLINED;

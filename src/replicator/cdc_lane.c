@@ -419,15 +419,15 @@ cdc_lane_add(cdc_chain_t *chain, cdc_send_t *send)
     part = cdc_coll_part(c, item->env.partition_id);
 
     memset(&rw, 0, sizeof(cdc_rewrite_t));
-    rw.collection_name = cdc_span_n(c->name, strlen(c->name));
+    rw.collection_name = cdc_span_n(c->target_name, strlen(c->target_name));
     rw.shard_name = cdc_span_n(c->shards[send->shard].target_vchannel,
                                strlen(c->shards[send->shard].target_vchannel));
     rw.collection_id = c->target_id;
     rw.partition_id = part ? part->target_id : item->env.partition_id;
     rw.stamp = send->stamp;
 
-    if (strcmp(c->db, "default") != 0) {
-        rw.db_name = cdc_span_n(c->db, strlen(c->db));
+    if (strcmp(c->target_db, "default") != 0) {
+        rw.db_name = cdc_span_n(c->target_db, strlen(c->target_db));
     }
 
     if (part) {

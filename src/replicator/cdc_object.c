@@ -40,7 +40,7 @@ cdc_coll_bound(const cdc_coll_t *c)
 
 static cdc_coll_t *
 cdc_coll_alloc(cdc_repl_t *r, const char *db, const char *name,
-    unsigned nshards)
+    const char *target_db, const char *target_name, unsigned nshards)
 {
     cdc_coll_t  *c;
 
@@ -52,9 +52,13 @@ cdc_coll_alloc(cdc_repl_t *r, const char *db, const char *name,
     c->repl = r;
     c->db = strdup(db);
     c->name = strdup(name);
+    c->target_db = strdup(target_db);
+    c->target_name = strdup(target_name);
     c->shards = calloc(nshards ? nshards : 1, sizeof(cdc_shard_t));
 
-    if (c->db == NULL || c->name == NULL || c->shards == NULL) {
+    if (c->db == NULL || c->name == NULL || c->target_db == NULL
+        || c->target_name == NULL || c->shards == NULL)
+    {
         cdc_coll_free(c);
         return NULL;
     }
@@ -124,7 +128,10 @@ cdc_coll_add(cdc_repl_t *r, const cdc_meta_collection_t *m)
     unsigned     i;
     cdc_coll_t  *c;
 
-    c = cdc_coll_alloc(r, m->db, m->name, m->nshards);
+    c = cdc_coll_alloc(r, m->db, m->name,
+                       cdc_selection_target_db(r->selection, m->db),
+                       cdc_selection_target_name(r->selection, m->db,
+                                                 m->name), m->nshards);
     if (c == NULL) {
         return NULL;
     }
@@ -287,8 +294,9 @@ cdc_coll_gone(cdc_coll_t *c)
 static int
 cdc_coll_older_namesake(const cdc_coll_t *other, const cdc_coll_t *c)
 {
-    return other->id < c->id && strcmp(other->name, c->name) == 0
-           && strcmp(other->db, c->db) == 0;
+    return other->id < c->id
+           && strcmp(other->target_name, c->target_name) == 0
+           && strcmp(other->target_db, c->target_db) == 0;
 }
 
 
@@ -391,10 +399,13 @@ cdc_coll_save(const cdc_coll_t *c)
                       "gone", p->gone, "dropping", p->dropping));
     }
 
-    return json_pack("{s:I,s:I,s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:b,s:b,s:o,s:o}",
+    return json_pack("{s:I,s:I,s:s,s:s,s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:b,s:b,s:o,"
+                     "s:o}",
                      "id", (json_int_t) c->id,
                      "target_id", (json_int_t) c->target_id,
                      "db", c->db, "name", c->name,
+                     "target_db", c->target_db,
+                     "target_name", c->target_name,
                      "state", (int) c->state,
                      "created", (json_int_t) c->create_ts,
                      "from", (json_int_t) c->from_ts,
@@ -455,14 +466,18 @@ cdc_coll_load(cdc_repl_t *r, const json_t *json)
     json_int_t   id, target_id, created, from, pk, num;
     cdc_coll_t  *c;
     cdc_part_t  *p;
-    const char  *db, *name;
+    const char  *db, *name, *target_db, *target_name;
 
     from = 0;
+    target_db = target_name = NULL;
 
     if (json_unpack((json_t *) json,
-                    "{s:I,s:I,s:s,s:s,s:i,s:I,s?I,s:I,s:I,s:b,s:b,s:o,s:o}",
+                    "{s:I,s:I,s:s,s:s,s?s,s?s,s:i,s:I,s?I,s:I,s:I,s:b,s:b,s:o,"
+                    "s:o}",
                     "id", &id, "target_id", &target_id, "db", &db,
-                    "name", &name, "state", &state, "created", &created,
+                    "name", &name, "target_db", &target_db,
+                    "target_name", &target_name, "state", &state,
+                    "created", &created,
                     "from", &from, "pk", &pk, "num_partitions", &num,
                     "initial", &initial, "adopted", &adopted,
                     "shards", &shards, "partitions", &parts) != 0)
@@ -470,7 +485,9 @@ cdc_coll_load(cdc_repl_t *r, const json_t *json)
         return CDC_ERROR;
     }
 
-    c = cdc_coll_alloc(r, db, name, json_array_size(shards));
+    c = cdc_coll_alloc(r, db, name, target_db ? target_db : db,
+                       target_name ? target_name : name,
+                       json_array_size(shards));
     if (c == NULL) {
         return CDC_ERROR;
     }
@@ -535,5 +552,7 @@ cdc_coll_free(cdc_coll_t *c)
     free(c->parts);
     free(c->db);
     free(c->name);
+    free(c->target_db);
+    free(c->target_name);
     free(c);
 }

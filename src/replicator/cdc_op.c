@@ -539,10 +539,12 @@ cdc_op_copy_names(cdc_op_t *op)
     op->target_db = op->target_name = op->part_name = NULL;
 
     c = op->ncolls ? op->colls[0] : NULL;
-    op->target_db = strdup(c ? c->db : op->db ? op->db : "default");
+    op->target_db = strdup(c ? c->target_db : op->db
+                           ? cdc_selection_target_db(op->repl->selection,
+                                                     op->db) : "default");
 
     if (c) {
-        op->target_name = strdup(c->name);
+        op->target_name = strdup(c->target_name);
         op->target_id = c->target_id;
         p = cdc_coll_part(c, op->part_id);
 
@@ -571,7 +573,8 @@ cdc_op_copy_names(cdc_op_t *op)
 
     for (op->nnames = 0; op->nnames < op->ncolls; op->nnames++) {
         c = op->colls[op->nnames];
-        op->names[op->nnames] = cdc_span_n(c->name, strlen(c->name));
+        op->names[op->nnames] = cdc_span_n(c->target_name,
+                                              strlen(c->target_name));
     }
 
     return CDC_OK;

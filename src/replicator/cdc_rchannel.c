@@ -149,7 +149,7 @@ cdc_rchannel_kind(cdc_repl_t *r, const cdc_op_envelope_t *env,
 
     if (env->type == CDC_MSG_DROP_DATABASE) {
         *kind = CDC_OP_DROP_DATABASE;
-        return r->selection.db ? CDC_DECLINED : CDC_OK;
+        return cdc_selected_all(r->selection) ? CDC_OK : CDC_DECLINED;
     }
 
     if (env->type == CDC_MSG_CREATE_DATABASE) {
@@ -162,9 +162,7 @@ cdc_rchannel_kind(cdc_repl_t *r, const cdc_op_envelope_t *env,
         return CDC_DECLINED;
     }
 
-    if (env->nnames == 0
-        && (r->selection.name || r->selection.db))
-    {
+    if (env->nnames == 0 && !cdc_selected_all(r->selection)) {
         return CDC_DECLINED;             /* about a database, not for us */
     }
 

@@ -575,7 +575,8 @@ cdc_repl_configure(cdc_repl_t *r, char *err)
         return CDC_ERROR;
     }
 
-    if (cdc_selection_parse(&r->selection, request, err) != CDC_OK) {
+    r->selection = cdc_selection_create(request, err);
+    if (r->selection == NULL) {
         return CDC_ERROR;
     }
 

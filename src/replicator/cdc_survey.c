@@ -90,7 +90,7 @@ cdc_survey_add(void *arg, const cdc_meta_collection_t *m)
     r = s->repl;
 
     if (m->gone || m->dropping
-        || !cdc_selected(&r->selection, m->db, m->name))
+        || !cdc_selected(r->selection, m->db, m->name))
     {
         return CDC_OK;
     }
@@ -121,8 +121,8 @@ cdc_survey_add(void *arg, const cdc_meta_collection_t *m)
 
     row->coll = c;
     row->nshards = c->nshards;
-    row->db = strdup(c->db);
-    row->name = strdup(c->name);
+    row->db = strdup(c->target_db);
+    row->name = strdup(c->target_name);
     row->channels = calloc(c->nshards, sizeof(char *));
     row->start = calloc(c->nshards, sizeof(cdc_pos_t));
     row->first = calloc(c->nshards, sizeof(cdc_pos_t));
@@ -252,7 +252,7 @@ cdc_survey_take(cdc_survey_row_t *row)
         return cdc_survey_gap(row);
     }
 
-    if (strcmp(row->found->name, c->name) != 0) {
+    if (strcmp(row->found->name, c->target_name) != 0) {
         cdc_repl_fail(c->repl, "\"%s.%s\" is an alias of \"%s\" on the target: "
                       "drop the alias there, then resume the task", c->db,
                       c->name, row->found->name);

@@ -265,7 +265,7 @@ const cdc_meta_collection_t *
 cdc_meta_by_name(cdc_meta_t *m, cdc_span_t db, cdc_span_t name, uint64_t ts)
 {
     size_t                  i;
-    cdc_meta_alias_t       *a;
+    cdc_meta_alias_entry_t       *a;
     const cdc_meta_name_t  *rec;
     const cdc_meta_coll_t  *c;
 

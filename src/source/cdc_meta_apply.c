@@ -180,7 +180,7 @@ cdc_meta_alias_set(cdc_meta_t *m, const cdc_meta_key_t *k, cdc_span_t value,
     int                        rc;
     int64_t                    id;
     uint64_t                   created;
-    cdc_meta_alias_t          *a;
+    cdc_meta_alias_entry_t          *a;
     Milvus__Meta__AliasInfo   *info;
 
     id = 0;
@@ -501,7 +501,7 @@ cdc_meta_flush(cdc_meta_t *m)
     size_t             i;
     cdc_span_t         name;
     cdc_meta_coll_t   *c;
-    cdc_meta_alias_t  *a;
+    cdc_meta_alias_entry_t  *a;
 
     for (i = 0; i < m->naliases; i++) {
         a = m->aliases[i];

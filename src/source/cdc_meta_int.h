@@ -104,7 +104,7 @@ typedef struct {
     uint64_t           created_ts;
     unsigned           gen;
     cdc_meta_names_t   names;
-} cdc_meta_alias_t;
+} cdc_meta_alias_entry_t;
 
 typedef struct cdc_meta_waiter_s  cdc_meta_waiter_t;
 
@@ -129,7 +129,7 @@ struct cdc_meta_s {
 
     cdc_meta_database_t **dbs;
     size_t                ndbs, dbs_cap;
-    cdc_meta_alias_t    **aliases;
+    cdc_meta_alias_entry_t    **aliases;
     size_t                naliases, aliases_cap;
 
     cdc_meta_waiter_t    *waiters;
@@ -179,7 +179,7 @@ int  cdc_meta_names_settle(cdc_meta_names_t *names, uint64_t created_ts,
 const cdc_meta_name_t *cdc_meta_names_at(const cdc_meta_names_t *names,
     uint64_t ts);
 void cdc_meta_names_free(cdc_meta_names_t *names);
-cdc_meta_alias_t *cdc_meta_alias(cdc_meta_t *m, int64_t db, cdc_span_t name,
+cdc_meta_alias_entry_t *cdc_meta_alias(cdc_meta_t *m, int64_t db, cdc_span_t name,
     int make);
 
 

@@ -140,12 +140,12 @@ cdc_meta_names_free(cdc_meta_names_t *names)
 }
 
 
-cdc_meta_alias_t *
+cdc_meta_alias_entry_t *
 cdc_meta_alias(cdc_meta_t *m, int64_t db, cdc_span_t name, int make)
 {
     void              *p;
     size_t             i;
-    cdc_meta_alias_t  *a;
+    cdc_meta_alias_entry_t  *a;
 
     for (i = 0; i < m->naliases; i++) {
         a = m->aliases[i];
@@ -162,7 +162,7 @@ cdc_meta_alias(cdc_meta_t *m, int64_t db, cdc_span_t name, int make)
     }
 
     p = cdc_meta_grow(m->aliases, m->naliases, &m->aliases_cap,
-                      sizeof(cdc_meta_alias_t *));
+                      sizeof(cdc_meta_alias_entry_t *));
     if (p == NULL) {
         m->oom = 1;
         return NULL;
@@ -170,7 +170,7 @@ cdc_meta_alias(cdc_meta_t *m, int64_t db, cdc_span_t name, int make)
 
     m->aliases = p;
 
-    a = calloc(1, sizeof(cdc_meta_alias_t));
+    a = calloc(1, sizeof(cdc_meta_alias_entry_t));
     if (a == NULL) {
         m->oom = 1;
         return NULL;

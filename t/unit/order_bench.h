@@ -374,6 +374,26 @@ cdc_selected(const cdc_selection_t *s, const char *db, const char *name)
 }
 
 
+const char *
+cdc_selection_target_db(const cdc_selection_t *s, const char *db)
+{
+    (void) s;
+
+    return db;
+}
+
+
+const char *
+cdc_selection_target_name(const cdc_selection_t *s, const char *db,
+    const char *name)
+{
+    (void) s;
+    (void) db;
+
+    return name;
+}
+
+
 void
 cdc_target_collection_free(cdc_target_collection_t *c)
 {

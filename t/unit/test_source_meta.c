@@ -76,8 +76,11 @@ on_released(void *arg, int64_t c, int64_t p)
 
 
 static const cdc_meta_handler_t  handler = {
-    on_listed, on_database, on_collection, on_partition, on_released, NULL,
-    NULL
+    .listed = on_listed,
+    .database = on_database,
+    .collection = on_collection,
+    .partition = on_partition,
+    .released = on_released
 };
 
 
