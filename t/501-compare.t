@@ -81,7 +81,7 @@ def metadata(t):
     db.drop_database('more', using='source')
 
     other = PLAIN.create('other', 'target')
-    sees(t, 'a collection', '"other" is only on the target')
+    sees(t, 'a collection', '"default.other" is only on the target')
     EVERY.create('other', 'source')
     found = compare.differences('source', 'target', ordinary=True)
     t.ok(len(found) > 20, 'seen: another schema (%d lines)' % len(found))

@@ -4,10 +4,15 @@
     wait_equal(source, target, timeout)    seconds until they agreed, or raises
 
 source and target are names of pymilvus connections.  Compared are all
-databases, collections (schema, shards, properties, aliases), partitions,
-indexes, load state, and of what is loaded on the source every row: by
-partition and primary key, each field with its bytes, and count(*), which
-also sees a row that is there twice.
+databases, collections (schema, shards, consistency level, properties, number
+of partitions), partitions, aliases, indexes, load state, replicas, and of
+what is loaded on the source every row: by partition and primary key, each
+field with its bytes, and count(*), which also sees a row that is there twice;
+with rbac=True also users, roles, who has them, and grants.
+
+databases (a list or a function) and skip say what of the source is looked at.
+mapping says where something is on the target: {(db, None): (db, None), (db,
+name): (db, name)}, the source's names on the left.
 
 Speed matters (302,000 rows of 128 dims are 163 MB a side), so the answers
 are not turned into Python objects: a column is cut into one piece of bytes
@@ -25,6 +30,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 BATCH = 8192
 TIMEOUT = 20
 CUSTOMIZED = 4
+LOADING = common_pb2.LoadState.Value('LoadStateLoading')
 LOADED = common_pb2.LoadState.Value('LoadStateLoaded')
 
 ONLY = {'source': 'missing on the target', 'target': 'only on the target'}
@@ -32,6 +38,10 @@ ONLY = {'source': 'missing on the target', 'target': 'only on the target'}
 
 class NotEqual(AssertionError):
     pass
+
+
+def text_of(name):
+    return name if isinstance(name, str) else '.'.join(name)
 
 
 def load_name(state):
@@ -143,6 +153,36 @@ class Cluster:
             db_name=db, collection_name=name,
             partition_names=[partition] if partition else [])).state
 
+    def replicas(self, db, name):
+        number = self.describe(db, name).collectionID
+        return sorted(r.resource_group_name for r in self.call(
+            'GetReplicas', milvus_pb2.GetReplicasRequest(
+                collectionID=number, db_name=db)).replicas)
+
+    # The built-in user and roles are not ours to carry.
+
+    def users(self):
+        return set(self.call('ListCredUsers',
+                             milvus_pb2.ListCredUsersRequest()).usernames) \
+            - {'root'}
+
+    def roles(self):
+        """{role: users that have it}"""
+        results = self.call('SelectRole', milvus_pb2.SelectRoleRequest(
+            include_user_info=True)).results
+        return {r.role.name: sorted(u.name for u in r.users
+                                    if u.name != 'root') for r in results}
+
+    def grants(self, role):
+        """Who granted it is not compared: on the target it is the task."""
+        if role == 'admin':
+            return set()
+        r = self.call('SelectGrant', milvus_pb2.SelectGrantRequest(
+            entity=milvus_pb2.GrantEntity(
+                role=milvus_pb2.RoleEntity(name=role), db_name='*')))
+        return {(e.db_name, e.object.name, e.object_name,
+                 e.grantor.privilege.name) for e in r.entities}
+
     def query(self, db, name, expr, fields, partition, **params):
         params.setdefault('reduce_stop_for_best', 'True')
         request = milvus_pb2.QueryRequest(
@@ -210,6 +250,7 @@ def describe_collection(d, ignore):
         'description': d.schema.description, 'shards': d.shards_num,
         'dynamic fields': d.schema.enable_dynamic_field,
         'consistency level': d.consistency_level,
+        'number of partitions': d.num_partitions,
         'properties': sorted((p.key, p.value) for p in d.properties),
         'aliases': sorted(d.aliases),
     }
@@ -226,24 +267,36 @@ def keyed(schema):
 
 class Comparison:
     def __init__(self, source, target, databases=None, skip=None,
-                 ignore=(), rows=True, ordinary=False):
+                 ignore=(), rows=True, ordinary=False, mapping=None,
+                 rbac=False):
         self.source = Cluster(source, True)
         self.target = Cluster(target, ordinary)
-        self.wanted = None if databases is None else set(databases)
+        self.wanted = databases if callable(databases) else \
+            lambda db: databases is None or db in databases
         self.skip = skip or (lambda db, name: False)
         self.ignore = ignore
         self.rows = rows
+        self.rbac = rbac
+        self.mapping = mapping or {}
         self.found = []
         self.rows_compared = 0
         self.pool = concurrent.futures.ThreadPoolExecutor(2)
+
+    def there(self, db, name=None):
+        """Where it is on the target."""
+        return self.mapping.get((db, name)) \
+            or (self.mapping.get((db, None), (db,))[0], name)
 
     def differ(self, where, text):
         self.found.append('%s: %s' % (where, text))
 
     def both(self, method, *args):
-        """The same question to both; None, noted, where one cannot answer."""
-        futures = [self.pool.submit(getattr(side, method), *args)
-                   for side in (self.source, self.target)]
+        """The same question to both; None, noted, where one cannot answer.
+        Two arguments and more begin with a database and a collection."""
+        there = self.there(*args[:2]) + args[2:] if args[1:] else args
+        futures = [self.pool.submit(getattr(side, method), *a)
+                   for side, a in ((self.source, args),
+                                   (self.target, there))]
         answers = []
         for name, future in zip(('source', 'target'), futures):
             try:
@@ -260,10 +313,10 @@ class Comparison:
         if source is None or target is None:
             return []
         for name in sorted(source - target):
-            self.differ(where, '%s "%s" is %s' % (what, name,
+            self.differ(where, '%s "%s" is %s' % (what, text_of(name),
                                                   ONLY['source']))
         for name in sorted(target - source):
-            self.differ(where, '%s "%s" is %s' % (what, name,
+            self.differ(where, '%s "%s" is %s' % (what, text_of(name),
                                                   ONLY['target']))
         return sorted(source & target)
 
@@ -279,22 +332,48 @@ class Comparison:
     def run(self):
         try:
             source, target = self.both('databases')
-            if self.wanted is not None and None not in (source, target):
-                source, target = source & self.wanted, target & self.wanted
-            for db in self.names('cluster', 'database', source, target):
-                self.database(db)
+            if None not in (source, target):
+                self.databases(source, target)
+            if self.rbac:
+                self.users_and_roles()
         finally:
             self.pool.shutdown()
         return self.found
 
-    def database(self, db):
-        source, target = self.both('collections', db)
-        if source is None or target is None:
+    def databases(self, source, target):
+        source = {db for db in source if self.wanted(db)}
+        wanted = {self.there(db)[0] for db in source}
+        target = {db for db in target if db in wanted or self.wanted(db)}
+        if 'default' not in wanted:            # it cannot not be there
+            target -= {'default'}
+        self.names('cluster', 'database', wanted, target)
+
+        wanted = {}
+        for db in source:
+            for name in self.listed('source', self.source, db):
+                if not self.skip(db, name):
+                    wanted[self.there(db, name)] = db, name
+        have = {(db, name) for db in target
+                for name in self.listed('target', self.target, db)
+                if (db, name) in wanted or not self.skip(db, name)}
+        for there in self.names('cluster', 'collection', set(wanted), have):
+            self.collection(*wanted[there])
+
+    def listed(self, side, cluster, db):
+        try:
+            return cluster.collections(db)
+        except Exception as e:
+            self.differ(db, '%s: collections: %s' % (side, e))
+            return ()
+
+    def users_and_roles(self):
+        self.names('cluster', 'user', *self.both('users'))
+        roles = self.both('roles')
+        self.items('cluster', 'users of role ', *roles)
+        if None in roles:
             return
-        keep = [{n for n in side if not self.skip(db, n)}
-                for side in (source, target)]
-        for name in self.names(db, 'collection', *keep):
-            self.collection(db, name)
+        for role in sorted(set(roles[0]) & set(roles[1])):
+            self.names('role ' + role, 'grant', *self.both('grants', role))
 
     def collection(self, db, name):
         where = '%s.%s' % (db, name)
@@ -307,6 +386,11 @@ class Comparison:
             self.items(where, 'index ', *self.both('indexes', db, name))
         states = self.both('load_state', db, name)
         self.compare_load(where, states)
+        if states == [LOADED, LOADED]:
+            replicas = self.both('replicas', db, name)
+            if None not in replicas and replicas[0] != replicas[1]:
+                self.differ(where, 'replicas in resource groups: source %s, '
+                            'target %s' % tuple(replicas))
         common = self.names(where, 'partition',
                             *self.both('partitions', db, name))
         if None in states:
@@ -317,7 +401,9 @@ class Comparison:
             self.contents(where, db, name, None, source.schema)
 
     def compare_load(self, where, states):
-        if None not in states and states[0] != states[1]:
+        if None in states:
+            return
+        if states[0] != states[1] or states[0] == LOADING:
             self.differ(where, 'load state: source %s, target %s' % tuple(
                 load_name(s) for s in states))
 
