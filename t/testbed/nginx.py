@@ -50,14 +50,14 @@ http {
 '''
 
 
-def source_lines(bed, etcd=None, kafka=None):
+def source_lines(bed, etcd=None, log=None):
     """The lines of a milvus_cdc_source block for the testbed's source;
-    etcd and kafka: other lines about those."""
-    etcd = etcd or ('etcd %s;' % bed.parts['etcd'].uri,)
-    kafka = kafka or ('kafka %s;' % bed.parts['kafka'].uri,)
-    lines = etcd + ('root_path %s;' % bed.parts['source'].root_path,
-                    'meta_path meta;',
-                    'replicate_channel by-dev-replicate-msg;') + kafka
+    etcd and log: other lines about those."""
+    source = bed.parts['source']
+    etcd = etcd or ('etcd %s;' % source.etcd_uri,)
+    log = log or (source.log_line,)
+    lines = etcd + ('root_path %s;' % source.root_path, 'meta_path meta;',
+                    'replicate_channel by-dev-replicate-msg;') + log
     return '\n'.join(' ' * 8 + line for line in lines)
 
 

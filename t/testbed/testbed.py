@@ -4,12 +4,15 @@
 As a library: Testbed(dir).up() and what follows it.  As a command:
 
     testbed.py up --dir D [--target NAME[:auth][:tls][:channels=N]]...
-                  [--no-target] [--channels N] [--etcd-auth] [--kafka-sasl]
+                  [--no-target] [--source rocksmq|kafka] [--channels N]
+                  [--embedded] [--etcd-auth] [--kafka-sasl]
     testbed.py status|env|down --dir D
     testbed.py kill|restart --dir D NAME [SIGNAL]
 
 `up` leaves the parts running and says where in D/state.json; on a directory
 whose parts are up already it does nothing.  `down` ends exactly those.
+--source is where the source's log is, CDC_SOURCE when not given; --embedded
+gives each Milvus the etcd that it brings instead of one for all.
 """
 
 import argparse
@@ -27,7 +30,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from process import (CACHE, Ports, TestbedError, quiet, say,  # noqa: E402
                      write_json)
 from nginx import Nginx                                      # noqa: E402
-from parts import Certificates, Etcd, Kafka, Milvus           # noqa: E402
+from milvus import KINDS, Milvus, default_mq                 # noqa: E402
+from parts import Certificates, Etcd, Kafka                   # noqa: E402
 
 
 def use_venv():
@@ -99,16 +103,28 @@ class Testbed:
         return part
 
     def up(self, targets=('target',), source=None, etcd=None, kafka=None):
-        """Everything: targets is names, or {name: options}."""
+        """Everything: targets is names, or {name: options}.  The source is
+        on Kafka where options of Kafka are given."""
         targets = targets if isinstance(targets, dict) \
             else {name: {} for name in targets}
-        self.say('starting etcd, Kafka and Milvus in %s' % self.dir)
-        self.add_etcd(**etcd or {})
-        broker = self.add_kafka(**kafka or {})
+        source = dict(source or {})
+        source.setdefault('mq', 'kafka' if kafka else default_mq())
+        parts = ['Milvus']
+        if source['mq'] == 'kafka':
+            parts.insert(0, 'Kafka')
+        if not all(options.get('embedded')
+                   for options in [source, *targets.values()]):
+            parts.insert(0, 'etcd')
+        self.say('starting %s in %s' % (', '.join(parts), self.dir))
+        if 'etcd' in parts:
+            self.add_etcd(**etcd or {})
+        if 'Kafka' in parts:
+            self.add_kafka(**kafka or {})
         waiting = [self.add_target(name, **options)
                    for name, options in targets.items()]
-        broker.wait(60)
-        waiting.insert(0, self.add_source(**source or {}))
+        if 'Kafka' in parts:
+            self.parts['kafka'].wait(60)
+        waiting.insert(0, self.add_source(**source))
         for part in waiting:
             part.wait()
         return self
@@ -194,7 +210,8 @@ class Testbed:
             else:
                 part = Milvus(bed, name, s['role'], s['channels'], s['auth'],
                               s['tls'], s['port'], s['root_path'],
-                              s['config'], s['ports'])
+                              s['config'], s['ports'], s['mq'],
+                              s['embedded'])
             part.attach(s['pid'], s['started'])
             bed.parts[name] = part
         return bed
@@ -215,10 +232,12 @@ def parse_target(text):
 
 def environment(bed):
     """What the suites take from their environment, as shell assignments."""
-    out = {'TEST_CDC_ETCD': bed.parts['etcd'].uri,
-           'TEST_CDC_DIR': bed.dir}
-    if 'kafka' in bed.parts:
+    source = bed.parts['source']
+    out = {'TEST_CDC_ETCD': source.etcd_uri, 'TEST_CDC_DIR': bed.dir}
+    if source.mq == 'kafka':
         out['TEST_CDC_KAFKA'] = bed.parts['kafka'].uri
+    else:
+        out['TEST_CDC_ROCKSMQ'] = source.rocksmq
     for p in bed.parts.values():
         if p.kind != 'milvus':
             continue
@@ -231,6 +250,9 @@ def environment(bed):
 
 
 def command_up(bed, args):
+    if args.source and bed.parts and bed['source'].mq != args.source:
+        raise TestbedError('%s holds a source on %s: take another folder'
+                           % (bed.dir, bed['source'].mq))
     if bed.alive():
         bed.say('already up in %s' % bed.dir)
         return
@@ -248,9 +270,14 @@ def command_up(bed, args):
         if args.etcd_auth else {}
     kafka = {'listeners': ['sasl_plaintext', 'sasl_ssl', 'ssl'],
              'users': {'cdc': 'kafka-secret'}} if args.kafka_sasl else {}
-    targets = dict(parse_target(t) for t in args.target or ['target'])
-    bed.up({} if args.no_target else targets,
-           {'channels': args.channels}, etcd, kafka)
+    targets = {} if args.no_target else dict(
+        parse_target(t) for t in args.target or ['target'])
+    for options in targets.values():
+        options['embedded'] = args.embedded
+    source = {'channels': args.channels, 'embedded': args.embedded}
+    if args.source:
+        source['mq'] = args.source
+    bed.up(targets, source, etcd, kafka)
     bed.say('all is up; %s/state.json says where' % bed.dir)
 
 
@@ -262,12 +289,14 @@ def main():
     parser.add_argument('--dir', required=True)
     parser.add_argument('--target', action='append')
     parser.add_argument('--no-target', action='store_true')
+    parser.add_argument('--source', choices=KINDS)
     parser.add_argument('--channels', type=int, default=4)
+    parser.add_argument('--embedded', action='store_true')
     parser.add_argument('--etcd-auth', action='store_true')
     parser.add_argument('--kafka-sasl', action='store_true')
     parser.add_argument('name', nargs='?')
     parser.add_argument('signal', nargs='?')
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
 
     bed = Testbed.load(args.dir)
     if args.command == 'up':
