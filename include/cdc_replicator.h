@@ -10,10 +10,17 @@
  *   cdc_emit.c         source channel: hand over to lanes
  *   cdc_lane.c         target channel: batch, stamp, send, acknowledge
  *   cdc_object.c       collections and partitions: source id -> target id
- *   cdc_op.c           operations: when one may run
+ *   cdc_object_doc.c   their stored form
+ *   cdc_database.c     databases
+ *   cdc_alias.c        aliases
+ *   cdc_rbac.c         users, roles, privileges
+ *   cdc_op.c           operations: the queue, from start to end
+ *   cdc_op_ready.c     operations: when one may run
+ *   cdc_op_refused.c   operations: what follows when the target said no
  *   cdc_op_run.c       operations: what each does on the target [ops thread]
  *   cdc_rchannel.c     the replicate channel, where operations come from
  *   cdc_catalogue.c    what the source's metadata asks for
+ *   cdc_change.c       renames, properties, schemas: what has changed
  *   cdc_survey.c       a new task: what the target holds already
  *   cdc_checkpoint.c   LevelDB: what is durable, and what was reserved
  */
@@ -60,6 +67,21 @@ typedef struct cdc_op_s         cdc_op_t;
 typedef struct cdc_item_s       cdc_item_t;
 typedef struct cdc_epoch_s      cdc_epoch_t;
 typedef struct cdc_body_s       cdc_body_t;
+typedef struct cdc_rbac_s       cdc_rbac_t;
+
+
+/* ---- bytes of our own (cdc_object_doc.c) --------------------------- */
+
+typedef struct {
+    uint8_t       *data;                 /* NULL: none, or empty */
+    size_t         len;
+} cdc_blob_t;
+
+int  cdc_blob_set(cdc_blob_t *b, cdc_span_t span);       /* a copy */
+int  cdc_blob_is(const cdc_blob_t *b, cdc_span_t span);
+void cdc_blob_free(cdc_blob_t *b);
+json_t *cdc_blob_json(const cdc_blob_t *b);
+int  cdc_blob_from_json(cdc_blob_t *b, const json_t *json);
 
 
 /* ---- positions (cdc_track.c) -------------------------------------- */
@@ -182,6 +204,7 @@ struct cdc_channel_s {
     cdc_pos_t          emitted;          /* end of what was handed over */
     uint64_t           sync_number;      /* what is before was asked for */
     uint64_t           reads;            /* since the last checkpoint */
+    cdc_pos_t          reserved_at;      /* where that was */
     cdc_pos_t          reread;           /* end of what was read before a
                                           * restart or a reset */
     unsigned           drops;            /* in open: a tick is awaited */
@@ -297,7 +320,13 @@ typedef struct {
     cdc_pos_t        listed;             /* log end at the first listing */
     uint64_t         farewell;           /* stamp of its drop's message: the
                                           * lane needs a tick behind it */
+    uint64_t         after_ts;           /* "positions": what is not newer
+                                          * is there already */
+    cdc_pos_t        settle_upto;        /* "use_start_position" on what the
+                                          * target holds */
     unsigned         started:1;
+    unsigned         owed:1;             /* its drop's message has yet to go
+                                          * to the target; durable */
 } cdc_shard_t;
 
 struct cdc_coll_s {
@@ -315,9 +344,11 @@ struct cdc_coll_s {
     cdc_shard_t     *shards;
     unsigned         nparts;
     cdc_part_t      *parts;
+    cdc_blob_t       schema, properties; /* as the target has them */
     unsigned         initial_left;    /* operations of the listing */
     unsigned         initial:1;          /* there before the task */
     unsigned         adopted:1;          /* the target held it already */
+    unsigned         known:1;            /* schema and properties are */
     unsigned         dirty:1;
 };
 
@@ -330,21 +361,92 @@ cdc_part_t *cdc_coll_part(cdc_coll_t *c, int64_t id);
 int  cdc_coll_bind(cdc_coll_t *c, const cdc_target_collection_t *t, char *err);
 int  cdc_coll_start(cdc_coll_t *c);      /* its readers */
 void cdc_coll_gone(cdc_coll_t *c);
+/* the drop's message of the channel is on the target, or is not needed */
+void cdc_coll_parted(cdc_coll_t *c, const cdc_channel_t *ch);
 /* cdc_catalogue.c: it is on the target now; its index and load operations
  * of the first listing have all ended */
 void cdc_coll_live(cdc_coll_t *c);
 void cdc_coll_initial_done(cdc_coll_t *c);
 /* an older collection or partition of that name is still on the target */
 int  cdc_coll_name_taken(cdc_coll_t *c);
+/* who has that name on the target now, or is about to; not c itself */
+cdc_coll_t *cdc_coll_bearer(cdc_repl_t *r, const cdc_coll_t *c,
+    const char *target_db, const char *target_name);
+int  cdc_coll_named(cdc_coll_t *c, const char *db, const char *name,
+    const char *target_db, const char *target_name);
 /* taken by one whose drop lies ahead in the log */
 int  cdc_coll_name_ends(cdc_coll_t *c);
 int  cdc_part_name_taken(cdc_coll_t *c, const cdc_part_t *p);
+cdc_coll_t *cdc_coll_alloc(cdc_repl_t *r, const char *db, const char *name,
+    const char *target_db, const char *target_name, unsigned nshards);
+void cdc_coll_link(cdc_coll_t *c);
+cdc_part_t *cdc_coll_part_add(cdc_coll_t *c, int64_t id, const char *name,
+    uint64_t ts);
 json_t *cdc_coll_save(const cdc_coll_t *c);
 int  cdc_coll_load(cdc_repl_t *r, const json_t *json);
 void cdc_coll_free(cdc_coll_t *c);
 
 
-/* ---- operations (cdc_op.c, cdc_op_run.c) -------------------------- */
+/* ---- databases (cdc_database.c) ------------------------------------ */
+
+typedef struct cdc_dbase_s  cdc_dbase_t;
+
+struct cdc_dbase_s {
+    cdc_dbase_t     *next;
+    int64_t          id;                 /* source's */
+    char            *name;
+    cdc_blob_t       properties;         /* as the target has them */
+    unsigned         created:1;          /* on the target */
+    unsigned         pending:1;          /* an operation is on its way */
+    unsigned         gone:1;
+    unsigned         dirty:1;
+};
+
+void cdc_database_changed(cdc_repl_t *r, const cdc_meta_db_t *db);
+int  cdc_database_start(cdc_repl_t *r);  /* compares with the catalogue */
+void cdc_database_done(const cdc_op_t *op);
+/* does another living database of the source go to the same place? */
+int  cdc_database_shared(const cdc_op_t *op);
+json_t *cdc_database_save(const cdc_dbase_t *d);
+int  cdc_database_load(cdc_repl_t *r, const char *id, const json_t *json);
+
+
+/* ---- aliases (cdc_alias.c) ----------------------------------------- */
+
+typedef struct cdc_alias_s  cdc_alias_t;
+
+struct cdc_alias_s {
+    cdc_alias_t     *next;
+    char            *db, *name;          /* the source's */
+    int64_t          collection_id;      /* the source's, as on the target;
+                                          * 0: not there */
+    int64_t          wanted;             /* the same, as last asked for */
+    unsigned         dirty:1;
+};
+
+void cdc_alias_changed(cdc_repl_t *r, const cdc_meta_alias_t *a);
+int  cdc_alias_start(cdc_repl_t *r);     /* compares with the catalogue */
+void cdc_alias_done(const cdc_op_t *op);
+void cdc_alias_coll_gone(cdc_coll_t *c);
+/* the name is an alias on the target now */
+int  cdc_alias_bears(const cdc_repl_t *r, const char *target_db,
+    const char *target_name);
+json_t *cdc_alias_save(const cdc_alias_t *a);
+int  cdc_alias_load(cdc_repl_t *r, const json_t *json);
+
+
+/* ---- users and roles (cdc_rbac.c) ----------------------------------- */
+
+void cdc_rbac_changed(cdc_repl_t *r, const cdc_meta_rbac_t *e);
+int  cdc_rbac_start(cdc_repl_t *r);      /* compares with the catalogue */
+int  cdc_rbac_load(cdc_repl_t *r, const char *key, const json_t *json);
+void cdc_rbac_dirty(cdc_repl_t *r);      /* nothing of it is durable */
+/* what has changed since the last batch; all: everything that is there */
+void cdc_rbac_save(cdc_repl_t *r, int all,
+    void (*put)(void *arg, const char *key, json_t *value), void *arg);
+
+
+/* ---- operations (cdc_op*.c) ----------------------------------------- */
 
 typedef enum {
     CDC_OP_CREATE_DATABASE,
@@ -353,6 +455,11 @@ typedef enum {
     CDC_OP_DROP_COLLECTION,
     CDC_OP_DROP_PARTITION,
     CDC_OP_DROP_DATABASE,
+    CDC_OP_ALTER_DATABASE,
+    CDC_OP_RENAME_COLLECTION,
+    CDC_OP_ALTER_COLLECTION,             /* properties */
+    CDC_OP_ALTER_SCHEMA,
+    CDC_OP_ALIAS,                        /* create, alter or drop */
     CDC_OP_APPLY                         /* an operation's own request */
 } cdc_op_kind_e;
 
@@ -365,9 +472,13 @@ struct cdc_op_s {
     unsigned            ncolls;
     int64_t             part_id;         /* source's */
     char               *db;
-    uint8_t            *raw;             /* APPLY: the request;
-                                          * CREATE_DATABASE: properties */
+    uint8_t            *raw;             /* APPLY: the request; databases
+                                          * and ALTER_*: what it will be */
     size_t              raw_len;
+    int64_t             db_id;           /* databases: the source's */
+    char               *alias;
+    int64_t             alias_coll;      /* 0: no such alias any more */
+    char               *new_db, *new_name;   /* RENAME: on the source */
     cdc_op_envelope_t   env;
     cdc_list_t          held;            /* messages of a drop: they follow
                                           * it, then they are done */
@@ -392,6 +503,10 @@ struct cdc_op_s {
     int64_t             target_id, target_part_id;
     unsigned            release_first:1;
     unsigned            lost:1;          /* gone before it was bound */
+    unsigned            aside:1;         /* RENAME: to a name of our own, two
+                                          * have each other's */
+    char               *to_db, *to_name; /* RENAME: on the target */
+    cdc_blob_t          before;          /* ALTER_*: as the target has it */
     cdc_span_t         *names;           /* APPLY: as on the target */
     unsigned            nnames;
     cdc_target_create_t create;
@@ -406,10 +521,20 @@ int  cdc_op_concern(cdc_op_t *op, cdc_coll_t *c);
 void cdc_op_queue(cdc_op_t *op);
 void cdc_op_kick(cdc_repl_t *r);         /* looks again, once per loop turn */
 int  cdc_op_pending_on(const cdc_coll_t *c, cdc_op_kind_e kind);
+/* the last of that kind that waits, about c (or NULL) */
+cdc_op_t *cdc_op_last(const cdc_repl_t *r, cdc_op_kind_e kind,
+    const cdc_coll_t *c);
+int  cdc_op_concerns(const cdc_op_t *op, const cdc_coll_t *c);
 int  cdc_op_drop_read(cdc_coll_t *c, cdc_item_t *item);
 void cdc_op_forget_data(cdc_repl_t *r);  /* before channels are reset */
 int  cdc_op_busy_data(cdc_repl_t *r);
 void cdc_op_free(cdc_op_t *op);
+int  cdc_op_ready(const cdc_op_t *op);
+int  cdc_op_moot(const cdc_op_t *op);    /* nothing is left to do */
+/* its renaming goes round in a circle with those of others */
+int  cdc_op_circle(const cdc_op_t *op);
+/* CDC_OK: what the target said ends it all the same */
+int  cdc_op_failed(cdc_op_t *op);
 void cdc_op_run(cdc_job_t *job);         /* [ops thread] */
 const char *cdc_op_name(const cdc_op_t *op);
 
@@ -484,6 +609,7 @@ enum {
     CDC_CAUSE_OP,
     CDC_CAUSE_DISK,
     CDC_CAUSE_SKIPPED,                   /* something is not carried */
+    CDC_CAUSE_USERS,                     /* users that the target lacks */
     CDC_CAUSES
 };
 
@@ -507,6 +633,9 @@ struct cdc_repl_s {
     cdc_channel_t               *channels;
     cdc_lane_t                  *lanes;
     cdc_coll_t                  *colls;
+    cdc_dbase_t                 *databases;
+    cdc_alias_t                 *aliases;
+    cdc_rbac_t                  *rbac;
     cdc_op_t                    *ops;
     uint64_t                     op_number;
     cdc_post_t                   op_post, pump_post;
@@ -526,6 +655,8 @@ struct cdc_repl_s {
     cdc_target_error_t           hello_error;
     int                          hello_rc;
     uint64_t                     hello_at;    /* cdc_now_ms() */
+    unsigned                     target_version;  /* 203 for 2.3; 0 before
+                                              * the target has answered */
     cdc_post_t                   reset_post;
     cdc_task_status_t            status;
     char                         cause[CDC_CAUSES][CDC_REASON_MAX];
@@ -553,6 +684,7 @@ void cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text);
 /* fatal: the task pauses with this reason */
 void cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+void cdc_repl_streaming(cdc_repl_t *r, const char *topic);   /* Milvus 2.6 */
 void cdc_repl_pump(cdc_repl_t *r);       /* all channels, once per turn */
 /* a request is in doubt: settle, from the track, on new connections */
 void cdc_repl_reset(cdc_repl_t *r, const char *why);
@@ -567,6 +699,8 @@ void cdc_survey_start(cdc_repl_t *r);    /* cdc_survey.c; ends in go() */
 extern const cdc_meta_handler_t  cdc_catalogue_handler;  /* arg: repl */
 void cdc_catalogue_queue(cdc_repl_t *r);         /* creates that are due */
 void cdc_catalogue_lost(cdc_coll_t *c);  /* dropped before we followed it */
+/* cdc_change.c: renamed, altered since? */
+void cdc_change_look(cdc_coll_t *c, const cdc_meta_collection_t *m);
 int  cdc_catalogue_each(void *arg, const cdc_meta_collection_t *m);
 
 

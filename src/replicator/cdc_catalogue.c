@@ -5,77 +5,15 @@
  * Creates come from here and not from the log, which has no whole schema and
  * may have lost the message.  Drops come from the data channels, in order
  * with the rows; a tombstone alone drops nothing, with two exceptions that no
- * row can tell: a database (its DropDatabase may have been lost, the source
- * does not check that send), and a collection that was gone before we had
- * created it.
+ * row can tell: a database (cdc_database.c), and a collection that was gone
+ * before we had created it.
  */
 
 #include "cdc_replicator.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-
-#define CDC_DROP_DATABASE_WAIT_MS  5000
-
-
-static void
-cdc_catalogue_create_database(cdc_repl_t *r, const cdc_meta_db_t *db)
-{
-    cdc_op_t  *op;
-
-    if (strcmp(db->name, "default") == 0) {
-        return;
-    }
-
-    op = cdc_op_new(r, CDC_OP_CREATE_DATABASE, db->created_ts);
-    if (op == NULL) {
-        return;
-    }
-
-    op->db = strdup(db->name);
-    op->raw = malloc(db->properties.len + 1);
-
-    if (op->db == NULL || op->raw == NULL) {
-        cdc_op_free(op);
-        cdc_repl_fail(r, "out of memory");
-        return;
-    }
-
-    if (db->properties.len) {
-        memcpy(op->raw, db->properties.data, db->properties.len);
-    }
-
-    op->raw_len = db->properties.len;
-
-    cdc_op_queue(op);
-}
-
-
-static void
-cdc_catalogue_drop_database(cdc_repl_t *r, const cdc_meta_db_t *db)
-{
-    cdc_op_t  *op;
-
-    op = cdc_op_new(r, CDC_OP_DROP_DATABASE, 0);
-    if (op == NULL) {
-        return;
-    }
-
-    op->db = strdup(db->name);
-
-    if (op->db == NULL) {
-        cdc_op_free(op);
-        cdc_repl_fail(r, "out of memory");
-        return;
-    }
-
-    /* the replicate channel's own message comes first, as a rule */
-
-    op->sleeping = 1;
-    cdc_timer_add(r->loop, &op->timer, CDC_DROP_DATABASE_WAIT_MS);
-    cdc_op_queue(op);
-}
 
 
 static void
@@ -85,20 +23,8 @@ cdc_catalogue_database(void *arg, const cdc_meta_db_t *db)
 
     cdc_repl_degraded(r, CDC_CAUSE_SOURCE, NULL);
 
-    if (!r->running || !cdc_selected_db(r->selection, db->name)) {
-        return;
-    }
-
-    if (db->gone) {
-        if (cdc_selected_all(r->selection)) {
-            cdc_catalogue_drop_database(r, db);
-        }
-
-        return;
-    }
-
-    if (cdc_selected_whole_db(r->selection, db->name)) {
-        cdc_catalogue_create_database(r, db);
+    if (r->running) {
+        cdc_database_changed(r, db);
     }
 }
 
@@ -108,7 +34,9 @@ cdc_catalogue_create_partition(cdc_coll_t *c, cdc_part_t *p)
 {
     cdc_op_t  *op;
 
-    if (p->target_id || p->gone || p->pending || c->num_partitions > 0) {
+    if (p->target_id || p->gone || p->pending || c->num_partitions > 0
+        || cdc_selection_ignore_partition(c->repl->selection))
+    {
         return;
     }
 
@@ -128,7 +56,8 @@ cdc_catalogue_create_partition(cdc_coll_t *c, cdc_part_t *p)
 static void
 cdc_catalogue_create_collection(cdc_coll_t *c, const cdc_meta_collection_t *m)
 {
-    size_t     schema, properties;
+    size_t     schema, properties, name;
+    uint8_t   *p;
     cdc_op_t  *op;
 
     op = cdc_op_new(c->repl, CDC_OP_CREATE_COLLECTION, c->create_ts);
@@ -140,8 +69,10 @@ cdc_catalogue_create_collection(cdc_coll_t *c, const cdc_meta_collection_t *m)
     schema = m->schema.len;
     properties = m->properties.len;
 
+    name = strlen(c->target_name);
+
     op->db = strdup(c->db);
-    op->create_bytes = malloc(schema + properties + 1);
+    op->create_bytes = malloc(schema + properties + name + 16);
 
     if (op->db == NULL || op->create_bytes == NULL) {
         cdc_op_free(op);
@@ -151,12 +82,21 @@ cdc_catalogue_create_collection(cdc_coll_t *c, const cdc_meta_collection_t *m)
 
     memcpy(op->create_bytes, m->schema.data, schema);
 
+    /* CollectionSchema.name has to be the request's; the last one counts */
+
+    p = op->create_bytes + schema;
+    *p++ = 1 << 3 | 2;                   /* number 1, by length */
+    p += cdc_wire_varint(p, name);
+    memcpy(p, c->target_name, name);
+    p += name;
+    schema = (size_t) (p - op->create_bytes);
+
     if (properties) {
-        memcpy(op->create_bytes + schema, m->properties.data, properties);
+        memcpy(p, m->properties.data, properties);
     }
 
     op->create.schema = cdc_span_n(op->create_bytes, schema);
-    op->create.properties = cdc_span_n(op->create_bytes + schema, properties);
+    op->create.properties = cdc_span_n(p, properties);
     op->create.shards = c->nshards;
     op->create.consistency_level = m->consistency_level;
     op->create.num_partitions = m->num_partitions;
@@ -258,6 +198,29 @@ cdc_catalogue_each(void *arg, const cdc_meta_collection_t *m)
 }
 
 
+/* renamed into what the task follows: its former rows have been passed */
+
+static int
+cdc_catalogue_strayed(cdc_repl_t *r, const cdc_meta_collection_t *m)
+{
+    char  text[CDC_REASON_MAX];
+
+    if (m->gone || m->dropping || m->name_ts <= m->create_ts
+        || !cdc_selected(r->selection, m->db, m->name))
+    {
+        return 0;
+    }
+
+    snprintf(text, sizeof(text), "the collection \"%.200s.%.200s\" was renamed "
+             "into what this task follows; its rows are not carried: create "
+             "another task for it, or this one again", m->db, m->name);
+
+    cdc_repl_degraded(r, CDC_CAUSE_SKIPPED, text);
+
+    return 1;
+}
+
+
 static void
 cdc_catalogue_collection(void *arg, const cdc_meta_collection_t *m)
 {
@@ -269,17 +232,16 @@ cdc_catalogue_collection(void *arg, const cdc_meta_collection_t *m)
     if (c) {
         cdc_coll_refresh(c, m);
 
-        if (strcmp(c->name, m->name) != 0 || strcmp(c->db, m->db) != 0) {
-            cdc_repl_degraded(r, CDC_CAUSE_SKIPPED, "a collection was renamed "
-                              "on the source; renames are not carried yet: "
-                              "rename it on the target, too, after the task "
-                              "was deleted, or create the task anew");
+        if (r->running) {
+            cdc_change_look(c, m);
         }
 
         return;
     }
 
-    if (!r->running || cdc_catalogue_each(r, m) != CDC_OK) {
+    if (!r->running || cdc_catalogue_strayed(r, m)
+        || cdc_catalogue_each(r, m) != CDC_OK)
+    {
         return;
     }
 
@@ -360,13 +322,20 @@ cdc_catalogue_initial(void *arg, cdc_span_t request)
 void
 cdc_coll_live(cdc_coll_t *c)
 {
-    unsigned     i;
-    cdc_repl_t  *r;
+    unsigned                      i;
+    cdc_repl_t                   *r;
+    const cdc_meta_collection_t  *m;
 
     r = c->repl;
 
     for (i = 0; i < c->nparts; i++) {
         cdc_catalogue_create_partition(c, &c->parts[i]);
+    }
+
+    m = cdc_meta_by_id(r->meta, c->id);
+
+    if (m) {
+        cdc_change_look(c, m);           /* since its create was queued */
     }
 
     if (c->initial && c->initial_left == 0) {
@@ -442,6 +411,28 @@ cdc_catalogue_listed(void *arg)
 
 
 static void
+cdc_catalogue_alias(void *arg, const cdc_meta_alias_t *a)
+{
+    cdc_repl_t  *r = arg;
+
+    if (r->running) {
+        cdc_alias_changed(r, a);
+    }
+}
+
+
+static void
+cdc_catalogue_rbac(void *arg, const cdc_meta_rbac_t *e)
+{
+    cdc_repl_t  *r = arg;
+
+    if (r->running) {
+        cdc_rbac_changed(r, e);
+    }
+}
+
+
+static void
 cdc_catalogue_released(void *arg, int64_t collection_id, int64_t partition_id)
 {
     (void) collection_id;
@@ -463,6 +454,8 @@ const cdc_meta_handler_t  cdc_catalogue_handler = {
     .database = cdc_catalogue_database,
     .collection = cdc_catalogue_collection,
     .partition = cdc_catalogue_partition,
+    .alias = cdc_catalogue_alias,
+    .rbac = cdc_catalogue_rbac,
     .released = cdc_catalogue_released,
     .degraded = cdc_catalogue_degraded
 };

@@ -28,6 +28,7 @@
 
 #include "cdc_replicator.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -250,6 +251,70 @@ cdc_channel_item(cdc_channel_t *ch, cdc_log_msg_t *msg,
 }
 
 
+/* an import goes on only where the target takes it: Milvus 2.5 */
+
+static int
+cdc_channel_import(cdc_channel_t *ch, const cdc_envelope_t *env)
+{
+    char         text[CDC_REASON_MAX];
+    cdc_coll_t  *c;
+
+    c = cdc_coll_by_id(ch->repl, env->collection_id);
+
+    if (c == NULL || c->state == CDC_COLL_GONE) {
+        return 0;
+    }
+
+    if (ch->repl->target_version >= 205) {
+        return 1;
+    }
+
+    snprintf(text, sizeof(text), "a bulk import into \"%.200s.%.200s\" is not "
+             "carried, the target is older than Milvus 2.5: import the same "
+             "files there", c->db, c->name);
+
+    cdc_repl_degraded(ch->repl, CDC_CAUSE_SKIPPED, text);
+
+    return 0;
+}
+
+
+/* what is known and not wanted says nothing; what is unknown is named */
+
+static int
+cdc_channel_wants(cdc_channel_t *ch, const cdc_envelope_t *env,
+    cdc_pos_t pos)
+{
+    char  text[CDC_REASON_MAX];
+
+    switch (env->type) {
+
+    case CDC_MSG_INSERT:
+    case CDC_MSG_DELETE:
+    case CDC_MSG_DROP_COLLECTION:
+    case CDC_MSG_DROP_PARTITION:
+        return 1;
+
+    case CDC_MSG_IMPORT:
+        return cdc_channel_import(ch, env);
+
+    case CDC_MSG_CREATE_COLLECTION:      /* from the catalogue, whole */
+    case CDC_MSG_CREATE_PARTITION:
+    case CDC_MSG_REPLICATE:
+        return 0;
+
+    default:
+        snprintf(text, sizeof(text), "a message of the unknown type %d is not "
+                 "carried: topic \"%.200s\", position %llu:%llu",
+                 (int) env->type, ch->name, (unsigned long long) pos.hi,
+                 (unsigned long long) pos.lo);
+
+        cdc_repl_degraded(ch->repl, CDC_CAUSE_SKIPPED, text);
+        return 0;
+    }
+}
+
+
 static void
 cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
 {
@@ -259,6 +324,12 @@ cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
     cdc_envelope_t   env;
 
     r = ch->repl;
+
+    if (msg->streaming) {
+        cdc_repl_streaming(r, ch->name);
+        r->reader_ops->release(msg);
+        return;
+    }
 
     if (cdc_wire_envelope(msg->body, &env) != CDC_OK) {
         cdc_repl_fail(r, "a message that is not Milvus's own: topic \"%s\", "
@@ -283,28 +354,9 @@ cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
         return;
     }
 
-    switch (env.type) {
-
-    case CDC_MSG_INSERT:
-    case CDC_MSG_DELETE:
-    case CDC_MSG_DROP_COLLECTION:
-    case CDC_MSG_DROP_PARTITION:
-        if (!cdc_track_known(&ch->track, msg->pos)) {
-            break;
-        }
-
-        /* fall through */
-
-    default:
-        if (env.type == CDC_MSG_IMPORT
-            && cdc_coll_by_id(r, env.collection_id))
-        {
-            cdc_repl_degraded(r, CDC_CAUSE_SKIPPED, "a bulk import into a "
-                              "followed collection is not carried: import "
-                              "the same files on the target");
-        }
-
-        /* creates come from the catalogue, which has them whole */
+    if (!cdc_channel_wants(ch, &env, msg->pos)
+        || cdc_track_known(&ch->track, msg->pos))
+    {
         r->reader_ops->release(msg);
         cdc_track_done(&ch->track, number);
         return;
@@ -582,6 +634,10 @@ cdc_channel_acked(cdc_item_t *item)
     cdc_item_drop_body(item);
 
     if (item->farewell) {
+        if (item->env.type == CDC_MSG_DROP_COLLECTION) {
+            cdc_coll_parted(item->coll, item->ch);
+        }
+
         cdc_track_done(&item->ch->track, item->number);
         item->ch->dirty = 1;
         cdc_checkpoint_soon(r);

@@ -6,7 +6,10 @@
  *                   there), "settle" (of that, left from before), "tick"
  *   lane/<name>     "reserve" (stamps up to it may have been used), "raise",
  *                   "tick"
- *   coll/<id>       a collection (cdc_object.c)
+ *   coll/<id>       a collection (cdc_object_doc.c)
+ *   db/<id>         a database
+ *   alias/<db>/<a>  an alias
+ *   rbac/<...>      a user, role, membership or grant
  *   rchan           track of the replicate channel
  *
  * One batch is written at a time, on the disk thread, with one fsync; it
@@ -26,6 +29,7 @@
 
 #define CDC_CHECKPOINT_FORMAT    1
 #define CDC_CHECKPOINT_RETRY_MS  1000
+#define CDC_CHECKPOINT_KEY       2048
 
 
 typedef struct cdc_waiter_s  cdc_waiter_t;
@@ -59,7 +63,7 @@ static void
 cdc_checkpoint_put(cdc_db_batch_t *b, const char *kind, const char *name,
     json_t *value)
 {
-    char  *text, key[512];
+    char  *text, key[CDC_CHECKPOINT_KEY];
 
     snprintf(key, sizeof(key), "%s%s", kind, name);
     text = json_dumps(value, JSON_COMPACT);
@@ -77,15 +81,27 @@ cdc_checkpoint_channel(cdc_db_batch_t *b, cdc_channel_t *ch, int last)
 {
     json_t     *json;
     uint64_t    ahead;
-    cdc_pos_t   upto;
+    cdc_pos_t   upto, end;
 
+    /* twice as far as since the last time: RocksMQ's ids are one sequence
+     * for all channels, messages alone do not tell */
+
+    end = cdc_track_end(&ch->track);
     ahead = ch->reads * 2;
+
+    if (end.hi == ch->reserved_at.hi && end.lo > ch->reserved_at.lo
+        && ahead < (end.lo - ch->reserved_at.lo) * 2
+        && ch->reserved_at.lo)
+    {
+        ahead = (end.lo - ch->reserved_at.lo) * 2;
+    }
 
     if (ahead < CDC_RESERVE_MSGS) {
         ahead = CDC_RESERVE_MSGS;
     }
 
-    upto = cdc_pos_next(cdc_track_end(&ch->track), ahead);
+    ch->reserved_at = end;
+    upto = cdc_pos_next(end, ahead);
 
     if (cdc_pos_cmp(upto, ch->upto) < 0) {
         upto = ch->upto;
@@ -145,11 +161,52 @@ cdc_checkpoint_lane(cdc_db_batch_t *b, cdc_lane_t *lane, int last)
 }
 
 
+static void
+cdc_checkpoint_rbac(void *arg, const char *key, json_t *value)
+{
+    cdc_checkpoint_put(arg, "rbac/", key, value);
+}
+
+
+static void
+cdc_checkpoint_objects(cdc_db_batch_t *b, cdc_repl_t *r, int last)
+{
+    char          key[CDC_CHECKPOINT_KEY];
+    cdc_coll_t   *c;
+    cdc_alias_t  *a;
+    cdc_dbase_t  *d;
+
+    for (c = r->colls; c; c = c->next) {
+        if (c->dirty || last) {
+            snprintf(key, sizeof(key), "%lld", (long long) c->id);
+            cdc_checkpoint_put(b, "coll/", key, cdc_coll_save(c));
+            c->dirty = 0;
+        }
+    }
+
+    for (d = r->databases; d; d = d->next) {
+        if (d->dirty || last) {
+            snprintf(key, sizeof(key), "%lld", (long long) d->id);
+            cdc_checkpoint_put(b, "db/", key, cdc_database_save(d));
+            d->dirty = 0;
+        }
+    }
+
+    for (a = r->aliases; a; a = a->next) {
+        if (a->dirty || last) {
+            snprintf(key, sizeof(key), "%s/%s", a->db, a->name);
+            cdc_checkpoint_put(b, "alias/", key, cdc_alias_save(a));
+            a->dirty = 0;
+        }
+    }
+
+    cdc_rbac_save(r, last, cdc_checkpoint_rbac, b);
+}
+
+
 static cdc_db_batch_t *
 cdc_checkpoint_build(cdc_repl_t *r, int last)
 {
-    char                id[32];
-    cdc_coll_t         *c;
     cdc_lane_t         *lane;
     cdc_channel_t      *ch;
     cdc_db_batch_t     *b;
@@ -174,13 +231,7 @@ cdc_checkpoint_build(cdc_repl_t *r, int last)
         }
     }
 
-    for (c = r->colls; c; c = c->next) {
-        if (c->dirty || last) {
-            snprintf(id, sizeof(id), "%lld", (long long) c->id);
-            cdc_checkpoint_put(b, "coll/", id, cdc_coll_save(c));
-            c->dirty = 0;
-        }
-    }
+    cdc_checkpoint_objects(b, r, last);
 
     if (r->rdirty || last) {
         cdc_checkpoint_put(b, "rchan", "", cdc_track_save(&r->rtrack));
@@ -223,6 +274,8 @@ cdc_checkpoint_failed(cdc_checkpoint_t *cp)
     cdc_coll_t     *c;
     cdc_repl_t     *r;
     cdc_lane_t     *lane;
+    cdc_alias_t    *a;
+    cdc_dbase_t    *d;
     cdc_waiter_t  **last;
     cdc_channel_t  *ch;
 
@@ -240,6 +293,15 @@ cdc_checkpoint_failed(cdc_checkpoint_t *cp)
         c->dirty = 1;
     }
 
+    for (d = r->databases; d; d = d->next) {
+        d->dirty = 1;
+    }
+
+    for (a = r->aliases; a; a = a->next) {
+        a->dirty = 1;
+    }
+
+    cdc_rbac_dirty(r);
     r->rdirty = 1;
 
     for (last = &cp->writing; *last; last = &(*last)->next) { /* void */ }
@@ -533,7 +595,7 @@ static int
 cdc_checkpoint_load(void *arg, cdc_span_t key, cdc_span_t value)
 {
     int          rc;
-    char         name[512];
+    char         name[CDC_CHECKPOINT_KEY];
     json_t      *json;
     cdc_repl_t  *r = arg;
 
@@ -557,6 +619,15 @@ cdc_checkpoint_load(void *arg, cdc_span_t key, cdc_span_t value)
 
     } else if (strncmp(name, "coll/", 5) == 0) {
         rc = cdc_coll_load(r, json);
+
+    } else if (strncmp(name, "db/", 3) == 0) {
+        rc = cdc_database_load(r, name + 3, json);
+
+    } else if (strncmp(name, "alias/", 6) == 0) {
+        rc = cdc_alias_load(r, json);
+
+    } else if (strncmp(name, "rbac/", 5) == 0) {
+        rc = cdc_rbac_load(r, name + 5, json);
 
     } else if (strcmp(name, "rchan") == 0) {
         rc = cdc_track_load(&r->rtrack, json);

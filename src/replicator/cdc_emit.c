@@ -69,6 +69,7 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
     unsigned                      i, drop;
     cdc_coll_t                   *c;
     cdc_part_t                   *part;
+    cdc_shard_t                  *shard;
     const cdc_meta_collection_t  *meta;
 
     c = item->coll;
@@ -108,6 +109,24 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
         return CDC_AGAIN;
     }
 
+    for (i = 0; i < c->nshards; i++) {
+        shard = &c->shards[i];
+
+        if (shard->ch != ch) {
+            continue;
+        }
+
+        if (cdc_pos_cmp(item->pos, shard->start) < 0
+            || (shard->after_ts && !drop && item->env.ts <= shard->after_ts))
+        {
+            return CDC_DECLINED;
+        }
+
+        if (cdc_pos_cmp(item->pos, shard->settle_upto) < 0) {
+            item->settle = 1;
+        }
+    }
+
     /* around "now" nobody can tell whether the target has a row: settled, it
      * is there once in either case */
 
@@ -119,15 +138,14 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
         item->settle = 1;
     }
 
-    for (i = 0; i < c->nshards; i++) {
-        if (c->shards[i].ch == ch
-            && cdc_pos_cmp(item->pos, c->shards[i].start) < 0)
-        {
-            return CDC_DECLINED;
-        }
+    if (item->env.type == CDC_MSG_DROP_PARTITION
+        && cdc_selection_ignore_partition(ch->repl->selection))
+    {
+        return CDC_DECLINED;
     }
 
     if (item->env.type == CDC_MSG_DROP_COLLECTION
+        || item->env.type == CDC_MSG_IMPORT
         || item->env.partition_id <= 0)
     {
         return CDC_OK;
@@ -269,8 +287,9 @@ cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
         shard = &c->shards[i];
 
         if (shard->ch != ch
-            || !cdc_channel_span_is(item->env.shard_name,
-                                    shard->source_vchannel))
+            || (item->env.type != CDC_MSG_IMPORT
+                && !cdc_channel_span_is(item->env.shard_name,
+                                        shard->source_vchannel)))
         {
             continue;
         }

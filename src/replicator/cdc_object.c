@@ -16,6 +16,9 @@
 #include <string.h>
 
 
+static void cdc_coll_ignore_partitions(cdc_coll_t *c);
+
+
 cdc_coll_t *
 cdc_coll_by_id(cdc_repl_t *r, int64_t id)
 {
@@ -38,7 +41,7 @@ cdc_coll_bound(const cdc_coll_t *c)
 }
 
 
-static cdc_coll_t *
+cdc_coll_t *
 cdc_coll_alloc(cdc_repl_t *r, const char *db, const char *name,
     const char *target_db, const char *target_name, unsigned nshards)
 {
@@ -70,7 +73,7 @@ cdc_coll_alloc(cdc_repl_t *r, const char *db, const char *name,
 }
 
 
-static void
+void
 cdc_coll_link(cdc_coll_t *c)
 {
     c->next = c->repl->colls;
@@ -78,7 +81,7 @@ cdc_coll_link(cdc_coll_t *c)
 }
 
 
-static cdc_part_t *
+cdc_part_t *
 cdc_coll_part_add(cdc_coll_t *c, int64_t id, const char *name, uint64_t ts)
 {
     cdc_part_t  *parts;
@@ -183,6 +186,37 @@ cdc_coll_refresh(cdc_coll_t *c, const cdc_meta_collection_t *m)
             (void) cdc_coll_part_add(c, p->id, p->name, p->created_ts);
         }
     }
+
+    if (c->state == CDC_COLL_LIVE) {
+        cdc_coll_ignore_partitions(c);
+    }
+}
+
+
+/* with "ignore_partition", what the target has no partition for goes to the
+ * default one */
+
+static void
+cdc_coll_ignore_partitions(cdc_coll_t *c)
+{
+    int64_t   id;
+    unsigned  i;
+
+    if (!cdc_selection_ignore_partition(c->repl->selection)) {
+        return;
+    }
+
+    for (i = 0, id = 0; i < c->nparts; i++) {
+        if (strcmp(c->parts[i].name, "_default") == 0) {
+            id = c->parts[i].target_id;
+        }
+    }
+
+    for (i = 0; i < c->nparts; i++) {
+        if (c->parts[i].target_id == 0) {
+            c->parts[i].target_id = id;
+        }
+    }
 }
 
 
@@ -237,6 +271,7 @@ cdc_coll_bind(cdc_coll_t *c, const cdc_target_collection_t *t, char *err)
         }
     }
 
+    cdc_coll_ignore_partitions(c);
     c->dirty = 1;
 
     return CDC_OK;
@@ -252,7 +287,7 @@ cdc_coll_start(cdc_coll_t *c)
     for (i = 0; i < c->nshards; i++) {
         shard = &c->shards[i];
 
-        if (!shard->started && c->state != CDC_COLL_GONE) {
+        if (!shard->started && (c->state != CDC_COLL_GONE || shard->owed)) {
             shard->started = 1;
 
             if (cdc_pos_cmp(shard->listed, shard->ch->listed) > 0) {
@@ -267,19 +302,19 @@ cdc_coll_start(cdc_coll_t *c)
 }
 
 
-void
-cdc_coll_gone(cdc_coll_t *c)
+/* a shard that the target's drop message is owed to still needs its channel:
+ * a crash may come between the drop and its message */
+
+static void
+cdc_coll_leave(cdc_coll_t *c)
 {
     unsigned      i;
     cdc_shard_t  *shard;
 
-    c->state = CDC_COLL_GONE;
-    c->dirty = 1;
-
     for (i = 0; i < c->nshards; i++) {
         shard = &c->shards[i];
 
-        if (shard->started) {
+        if (shard->started && !shard->owed) {
             shard->started = 0;
             shard->ch->users--;
         }
@@ -287,6 +322,35 @@ cdc_coll_gone(cdc_coll_t *c)
         if (shard->lane) {
             cdc_lane_tick(shard->lane);
         }
+    }
+}
+
+
+void
+cdc_coll_gone(cdc_coll_t *c)
+{
+    c->state = CDC_COLL_GONE;
+    c->dirty = 1;
+
+    cdc_coll_leave(c);
+    cdc_alias_coll_gone(c);
+}
+
+
+void
+cdc_coll_parted(cdc_coll_t *c, const cdc_channel_t *ch)
+{
+    unsigned  i;
+
+    for (i = 0; i < c->nshards; i++) {
+        if (c->shards[i].ch == ch && c->shards[i].owed) {
+            c->shards[i].owed = 0;
+            c->dirty = 1;
+        }
+    }
+
+    if (c->state == CDC_COLL_GONE) {
+        cdc_coll_leave(c);
     }
 }
 
@@ -313,7 +377,65 @@ cdc_coll_name_taken(cdc_coll_t *c)
         }
     }
 
-    return 0;
+    return cdc_coll_bearer(c->repl, c, c->target_db, c->target_name) != NULL;
+}
+
+
+cdc_coll_t *
+cdc_coll_bearer(cdc_repl_t *r, const cdc_coll_t *c, const char *target_db,
+    const char *target_name)
+{
+    cdc_coll_t  *other;
+
+    for (other = r->colls; other; other = other->next) {
+        if (other != c && other->state != CDC_COLL_GONE
+            && other->state != CDC_COLL_NEW
+            && strcmp(other->target_name, target_name) == 0
+            && strcmp(other->target_db, target_db) == 0)
+        {
+            return other;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* it has another name now; a copy of each, the old ones may be among them */
+
+int
+cdc_coll_named(cdc_coll_t *c, const char *db, const char *name,
+    const char *target_db, const char *target_name)
+{
+    unsigned   i;
+    char      *copy[4], **own[4];
+
+    own[0] = &c->db;
+    own[1] = &c->name;
+    own[2] = &c->target_db;
+    own[3] = &c->target_name;
+
+    copy[0] = strdup(db);
+    copy[1] = strdup(name);
+    copy[2] = strdup(target_db);
+    copy[3] = strdup(target_name);
+
+    if (!copy[0] || !copy[1] || !copy[2] || !copy[3]) {
+        for (i = 0; i < 4; i++) {
+            free(copy[i]);
+        }
+
+        return CDC_ERROR;
+    }
+
+    for (i = 0; i < 4; i++) {
+        free(*own[i]);
+        *own[i] = copy[i];
+    }
+
+    c->dirty = 1;
+
+    return CDC_OK;
 }
 
 
@@ -364,176 +486,6 @@ cdc_part_name_taken(cdc_coll_t *c, const cdc_part_t *p)
 }
 
 
-json_t *
-cdc_coll_save(const cdc_coll_t *c)
-{
-    json_t             *shards, *parts;
-    unsigned            i;
-    const cdc_part_t   *p;
-    const cdc_shard_t  *s;
-
-    shards = json_array();
-    parts = json_array();
-
-    for (i = 0; i < c->nshards; i++) {
-        s = &c->shards[i];
-
-        (void) json_array_append_new(shards,
-            json_pack("{s:s,s:s,s:s*,s:s*,s:o,s:o}",
-                      "source", s->source_vchannel,
-                      "channel", s->ch->name,
-                      "target", s->target_vchannel,
-                      "lane", s->lane ? s->lane->name : NULL,
-                      "start", cdc_pos_json(s->start),
-                      "listed", cdc_pos_json(s->listed)));
-    }
-
-    for (i = 0; i < c->nparts; i++) {
-        p = &c->parts[i];
-
-        (void) json_array_append_new(parts,
-            json_pack("{s:I,s:I,s:s,s:I,s:b,s:b}", "id", (json_int_t) p->id,
-                      "target_id", (json_int_t) p->target_id,
-                      "name", p->name,
-                      "created", (json_int_t) p->created_ts,
-                      "gone", p->gone, "dropping", p->dropping));
-    }
-
-    return json_pack("{s:I,s:I,s:s,s:s,s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:b,s:b,s:o,"
-                     "s:o}",
-                     "id", (json_int_t) c->id,
-                     "target_id", (json_int_t) c->target_id,
-                     "db", c->db, "name", c->name,
-                     "target_db", c->target_db,
-                     "target_name", c->target_name,
-                     "state", (int) c->state,
-                     "created", (json_int_t) c->create_ts,
-                     "from", (json_int_t) c->from_ts,
-                     "pk", (json_int_t) c->pk_field_id,
-                     "num_partitions", (json_int_t) c->num_partitions,
-                     "initial", c->initial, "adopted", c->adopted,
-                     "shards", shards, "partitions", parts);
-}
-
-
-static int
-cdc_coll_load_shard(cdc_coll_t *c, cdc_shard_t *s, json_t *json)
-{
-    const char  *source, *channel, *target, *lane;
-
-    target = NULL;
-    lane = NULL;
-
-    if (json_unpack(json, "{s:s,s:s,s?s,s?s}", "source", &source,
-                    "channel", &channel, "target", &target, "lane", &lane)
-        != 0
-        || cdc_pos_from_json(json_object_get(json, "start"), &s->start)
-           != CDC_OK
-        || cdc_pos_from_json(json_object_get(json, "listed"), &s->listed)
-           != CDC_OK)
-    {
-        return CDC_ERROR;
-    }
-
-    s->source_vchannel = strdup(source);
-    s->ch = cdc_channel_get(c->repl, channel);
-
-    if (s->source_vchannel == NULL || s->ch == NULL) {
-        return CDC_ERROR;
-    }
-
-    if (target == NULL || lane == NULL) {
-        return CDC_OK;
-    }
-
-    s->target_vchannel = strdup(target);
-    s->lane = cdc_lane_get(c->repl, lane);
-
-    if (s->target_vchannel == NULL || s->lane == NULL) {
-        return CDC_ERROR;
-    }
-
-    return CDC_OK;
-}
-
-
-int
-cdc_coll_load(cdc_repl_t *r, const json_t *json)
-{
-    int          state, initial, adopted, gone, dropping;
-    size_t       i;
-    json_t      *shards, *parts, *row;
-    json_int_t   id, target_id, created, from, pk, num;
-    cdc_coll_t  *c;
-    cdc_part_t  *p;
-    const char  *db, *name, *target_db, *target_name;
-
-    from = 0;
-    target_db = target_name = NULL;
-
-    if (json_unpack((json_t *) json,
-                    "{s:I,s:I,s:s,s:s,s?s,s?s,s:i,s:I,s?I,s:I,s:I,s:b,s:b,s:o,"
-                    "s:o}",
-                    "id", &id, "target_id", &target_id, "db", &db,
-                    "name", &name, "target_db", &target_db,
-                    "target_name", &target_name, "state", &state,
-                    "created", &created,
-                    "from", &from, "pk", &pk, "num_partitions", &num,
-                    "initial", &initial, "adopted", &adopted,
-                    "shards", &shards, "partitions", &parts) != 0)
-    {
-        return CDC_ERROR;
-    }
-
-    c = cdc_coll_alloc(r, db, name, target_db ? target_db : db,
-                       target_name ? target_name : name,
-                       json_array_size(shards));
-    if (c == NULL) {
-        return CDC_ERROR;
-    }
-
-    c->id = id;
-    c->target_id = target_id;
-    c->state = state;
-    c->create_ts = created;
-    c->from_ts = from;
-    c->pk_field_id = pk;
-    c->num_partitions = num;
-    c->initial = initial;
-    c->adopted = adopted;
-
-    json_array_foreach(shards, i, row) {
-        if (cdc_coll_load_shard(c, &c->shards[i], row) != CDC_OK) {
-            cdc_coll_free(c);
-            return CDC_ERROR;
-        }
-    }
-
-    json_array_foreach(parts, i, row) {
-        dropping = 0;
-
-        if (json_unpack(row, "{s:I,s:I,s:s,s:I,s:b,s?b}", "id", &id,
-                        "target_id", &target_id, "name", &name,
-                        "created", &created, "gone", &gone,
-                        "dropping", &dropping) != 0
-            || (p = cdc_coll_part_add(c, id, name, created)) == NULL)
-        {
-            cdc_coll_free(c);
-            return CDC_ERROR;
-        }
-
-        p->target_id = target_id;
-        p->gone = gone;
-        p->dropping = dropping;
-    }
-
-    c->dirty = 0;
-    cdc_coll_link(c);
-
-    return CDC_OK;
-}
-
-
 void
 cdc_coll_free(cdc_coll_t *c)
 {
@@ -554,5 +506,7 @@ cdc_coll_free(cdc_coll_t *c)
     free(c->name);
     free(c->target_db);
     free(c->target_name);
+    cdc_blob_free(&c->schema);
+    cdc_blob_free(&c->properties);
     free(c);
 }

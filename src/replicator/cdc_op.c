@@ -9,6 +9,8 @@
  *   - everything of these collections up to its timestamp is acknowledged on
  *     their data channels (creates are exempt: rows wait for them);
  *   - a name that it creates is free: the former bearer has been dropped.
+ *     Where renames wait for each other in a circle (two names changed places
+ *     while nobody looked), one steps aside to a name of our own first.
  *
  * A drop's own messages go to the target after it (cdc_channel_farewell).
  *
@@ -140,9 +142,15 @@ cdc_op_free(cdc_op_t *op)
         cdc_target_collection_free(op->found);
     }
 
+    cdc_blob_free(&op->before);
     free(op->colls);
     free(op->db);
     free(op->raw);
+    free(op->alias);
+    free(op->new_db);
+    free(op->new_name);
+    free(op->to_db);
+    free(op->to_name);
     free(op->target_db);
     free(op->target_name);
     free(op->part_name);
@@ -228,7 +236,7 @@ cdc_op_busy_data(cdc_repl_t *r)
 }
 
 
-static int
+int
 cdc_op_concerns(const cdc_op_t *op, const cdc_coll_t *c)
 {
     unsigned  i;
@@ -240,6 +248,25 @@ cdc_op_concerns(const cdc_op_t *op, const cdc_coll_t *c)
     }
 
     return 0;
+}
+
+
+cdc_op_t *
+cdc_op_last(const cdc_repl_t *r, cdc_op_kind_e kind, const cdc_coll_t *c)
+{
+    cdc_op_t  *op, *last;
+
+    last = NULL;
+
+    for (op = r->ops; op; op = op->next) {
+        if (op->kind == kind && !op->done
+            && (c == NULL || cdc_op_concerns(op, c)))
+        {
+            last = op;
+        }
+    }
+
+    return last;
 }
 
 
@@ -255,181 +282,6 @@ cdc_op_pending_on(const cdc_coll_t *c, cdc_op_kind_e kind)
     }
 
     return 0;
-}
-
-
-/* an operation before it, on the same collection, or not yet known on what */
-
-static int
-cdc_op_overtakes(const cdc_op_t *op)
-{
-    unsigned         i;
-    const cdc_op_t  *prev;
-
-    for (prev = op->repl->ops; prev && prev != op; prev = prev->next) {
-        if (prev->from_rchannel && !prev->synced) {
-            return 1;
-        }
-
-        for (i = 0; i < op->ncolls; i++) {
-            if (cdc_op_concerns(prev, op->colls[i])) {
-                return 1;
-            }
-        }
-    }
-
-    return 0;
-}
-
-
-static int
-cdc_op_channels_passed(const cdc_op_t *op, const cdc_coll_t *c)
-{
-    int64_t             part_id;
-    unsigned            i;
-    const cdc_shard_t  *s;
-
-    part_id = op->kind == CDC_OP_DROP_PARTITION ? op->part_id : 0;
-
-    for (i = 0; i < c->nshards; i++) {
-        s = &c->shards[i];
-
-        if (op->initial) {
-            if (s->ch->listed_tick == 0
-                || s->ch->tick_acked < s->ch->listed_tick)
-            {
-                return 0;
-            }
-
-        } else if (!cdc_channel_passed(s->ch, c, part_id, op->ts)) {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-static unsigned
-cdc_op_distinct_channels(const cdc_coll_t *c)
-{
-    unsigned  i, j, n;
-
-    for (i = 0, n = 0; i < c->nshards; i++) {
-        for (j = 0; j < i && c->shards[j].ch != c->shards[i].ch; j++) {
-            /* void */
-        }
-
-        n += j == i;
-    }
-
-    return n;
-}
-
-
-static int
-cdc_op_db_pending(const cdc_op_t *op, cdc_op_kind_e kind)
-{
-    const cdc_op_t  *prev;
-
-    for (prev = op->repl->ops; prev; prev = prev->next) {
-        if (prev != op && prev->kind == kind && prev->db
-            && prev->number < op->number && strcmp(prev->db, op->db) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static int
-cdc_op_db_in_use(const cdc_op_t *op)
-{
-    cdc_coll_t  *c;
-
-    for (c = op->repl->colls; c; c = c->next) {
-        if (c->state != CDC_COLL_GONE && strcmp(c->db, op->db) == 0
-            && (op->ts == 0 || c->create_ts < op->ts))
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static int
-cdc_op_create_ready(const cdc_op_t *op)
-{
-    cdc_coll_t  *c;
-    cdc_part_t  *p;
-
-    c = op->colls[0];
-
-    if (op->kind == CDC_OP_CREATE_COLLECTION) {
-        return !cdc_coll_name_taken(c)
-               && !cdc_op_db_pending(op, CDC_OP_CREATE_DATABASE);
-    }
-
-    p = cdc_coll_part(c, op->part_id);
-
-    return c->state == CDC_COLL_GONE || p == NULL || p->gone || p->target_id
-           || (c->state == CDC_COLL_LIVE && !cdc_part_name_taken(c, p));
-}
-
-
-static int
-cdc_op_ready(const cdc_op_t *op)
-{
-    unsigned  i;
-
-    if (op->lost) {
-        return 1;
-    }
-
-    switch (op->kind) {
-
-    case CDC_OP_CREATE_DATABASE:
-        return !cdc_op_db_pending(op, CDC_OP_DROP_DATABASE);
-
-    case CDC_OP_CREATE_COLLECTION:
-    case CDC_OP_CREATE_PARTITION:
-        return cdc_op_create_ready(op);
-
-    case CDC_OP_DROP_DATABASE:
-        return !cdc_op_db_in_use(op) && !cdc_op_overtakes(op);
-
-    case CDC_OP_DROP_COLLECTION:
-        if (op->held.n < cdc_op_distinct_channels(op->colls[0])) {
-            return 0;
-        }
-
-        break;
-
-    default:
-        break;
-    }
-
-    if (cdc_op_overtakes(op)) {
-        return 0;
-    }
-
-    for (i = 0; i < op->ncolls; i++) {
-        if (op->colls[i]->state == CDC_COLL_GONE) {
-            continue;
-        }
-
-        if (!cdc_coll_bound(op->colls[i])
-            || !cdc_op_channels_passed(op, op->colls[i]))
-        {
-            return 0;
-        }
-    }
-
-    return 1;
 }
 
 
@@ -470,54 +322,6 @@ cdc_op_finish(cdc_op_t *op)
 }
 
 
-/* nothing is left to do on the target */
-
-static int
-cdc_op_moot(const cdc_op_t *op)
-{
-    unsigned              i;
-    cdc_part_t           *p;
-    const cdc_meta_db_t  *db;
-
-    if (op->kind == CDC_OP_CREATE_DATABASE) {
-        return 0;
-    }
-
-    if (op->kind == CDC_OP_DROP_DATABASE) {
-
-        /* the name lives again: what is in it now must stay */
-
-        db = cdc_meta_db_by_name(op->repl->meta,
-                                 cdc_span_n(op->db, strlen(op->db)));
-
-        return db && !db->gone && (op->ts == 0 || db->created_ts > op->ts);
-    }
-
-    if (op->kind == CDC_OP_CREATE_COLLECTION) {
-        return op->colls[0]->state != CDC_COLL_NEW
-               && op->colls[0]->state != CDC_COLL_CREATING;
-    }
-
-    for (i = 0; i < op->ncolls; i++) {
-        if (op->colls[i]->state == CDC_COLL_GONE) {
-            return 1;
-        }
-    }
-
-    if (op->kind == CDC_OP_CREATE_PARTITION) {
-        p = cdc_coll_part(op->colls[0], op->part_id);
-        return p == NULL || p->gone || p->target_id;
-    }
-
-    if (op->kind == CDC_OP_DROP_PARTITION) {
-        p = cdc_coll_part(op->colls[0], op->part_id);
-        return p == NULL || p->gone;
-    }
-
-    return 0;
-}
-
-
 static void
 cdc_op_intent_durable(void *arg)
 {
@@ -530,6 +334,7 @@ cdc_op_intent_durable(void *arg)
 static int
 cdc_op_copy_names(cdc_op_t *op)
 {
+    unsigned     i;
     cdc_coll_t  *c;
     cdc_part_t  *p;
 
@@ -559,35 +364,122 @@ cdc_op_copy_names(cdc_op_t *op)
         return CDC_ERROR;
     }
 
-    if (op->kind != CDC_OP_APPLY || op->ncolls == 0 || op->names) {
+    if (op->kind != CDC_OP_APPLY || op->ncolls == 0) {
         return CDC_OK;
     }
 
     /* an alias in the request becomes the collection that it meant */
 
+    free(op->names);
     op->names = calloc(op->ncolls, sizeof(cdc_span_t));
     if (op->names == NULL) {
         cdc_repl_fail(op->repl, "out of memory");
         return CDC_ERROR;
     }
 
-    for (op->nnames = 0; op->nnames < op->ncolls; op->nnames++) {
-        c = op->colls[op->nnames];
-        op->names[op->nnames] = cdc_span_n(c->target_name,
-                                              strlen(c->target_name));
+    for (i = 0, op->nnames = 0; i < op->ncolls; i++) {
+        c = op->colls[i];
+
+        if (c->state == CDC_COLL_GONE) {
+            continue;                    /* one of several in a Flush */
+        }
+
+        op->names[op->nnames++] = cdc_span_n(c->target_name,
+                                             strlen(c->target_name));
     }
 
     return CDC_OK;
 }
 
 
+/* where a rename goes; aside when two have each other's names */
+
+static int
+cdc_op_copy_new_names(cdc_op_t *op)
+{
+    char         aside[64];
+    cdc_coll_t  *c;
+    cdc_repl_t  *r;
+    const char  *db, *name;
+
+    r = op->repl;
+    c = op->colls[0];
+    op->aside = cdc_op_circle(op);
+
+    if (op->aside) {
+        snprintf(aside, sizeof(aside), "milvus_cdc_aside_%lld",
+                 (long long) c->id);
+        db = c->target_db;
+        name = aside;
+
+    } else {
+        db = cdc_selection_target_db(r->selection, op->new_db);
+        name = cdc_selection_target_name(r->selection, op->new_db,
+                                         op->new_name);
+    }
+
+    free(op->to_db);
+    free(op->to_name);
+    op->to_db = strdup(db);
+    op->to_name = strdup(name);
+
+    return op->to_db && op->to_name ? CDC_OK : CDC_ERROR;
+}
+
+
+/* what else the ops thread has to know */
+
+static int
+cdc_op_copy_more(cdc_op_t *op)
+{
+    cdc_coll_t   *c;
+    cdc_dbase_t  *db;
+
+    c = op->ncolls ? op->colls[0] : NULL;
+
+    switch (op->kind) {
+
+    case CDC_OP_RENAME_COLLECTION:
+        return cdc_op_copy_new_names(op);
+
+    case CDC_OP_ALTER_COLLECTION:
+        return cdc_blob_set(&op->before, cdc_span_n(c->properties.data,
+                                                    c->properties.len));
+
+    case CDC_OP_ALTER_SCHEMA:
+        return cdc_blob_set(&op->before, cdc_span_n(c->schema.data,
+                                                    c->schema.len));
+
+    case CDC_OP_ALTER_DATABASE:
+        for (db = op->repl->databases; db; db = db->next) {
+            if (db->id == op->db_id) {
+                return cdc_blob_set(&op->before,
+                                    cdc_span_n(db->properties.data,
+                                               db->properties.len));
+            }
+        }
+
+        return CDC_OK;
+
+    default:
+        return CDC_OK;
+    }
+}
+
+
 static void
 cdc_op_start(cdc_op_t *op)
 {
+    unsigned     i;
     cdc_coll_t  *c;
     cdc_part_t  *p;
 
     if (cdc_op_copy_names(op) != CDC_OK) {
+        return;
+    }
+
+    if (cdc_op_copy_more(op) != CDC_OK) {
+        cdc_repl_fail(op->repl, "out of memory");
         return;
     }
 
@@ -606,6 +498,10 @@ cdc_op_start(cdc_op_t *op)
     case CDC_OP_DROP_COLLECTION:
         if (c->state == CDC_COLL_LIVE) {
             c->state = CDC_COLL_DROPPING;
+        }
+
+        for (i = 0; i < c->nshards && op->held.n; i++) {
+            c->shards[i].owed = 1;
         }
 
         break;
@@ -667,138 +563,40 @@ cdc_op_scan(cdc_post_t *post)
 }
 
 
-static void
-cdc_op_sleep(cdc_op_t *op)
-{
-    op->backoff = op->backoff ? op->backoff * 2 : CDC_BACKOFF_MIN;
-
-    if (op->backoff > CDC_BACKOFF_MAX) {
-        op->backoff = CDC_BACKOFF_MAX;
-    }
-
-    /* a refusal is worth a look more often: another operation ends it */
-
-    if (op->refused_at && op->backoff > 500) {
-        op->backoff = 500;
-    }
-
-    op->sleeping = 1;
-    cdc_timer_add(op->repl->loop, &op->timer, op->backoff);
-}
-
-
 static int
-cdc_op_source_gone(const cdc_op_t *op)
+cdc_op_created(cdc_op_t *op)
 {
-    unsigned                      i;
-    const cdc_meta_collection_t  *m;
+    cdc_coll_t  *c;
 
-    for (i = 0; i < op->ncolls; i++) {
-        m = cdc_meta_by_id(op->repl->meta, op->colls[i]->id);
+    c = op->colls[0];
+    c->state = CDC_COLL_LIVE;
+    c->known = 1;
 
-        if (m && !m->gone && !m->dropping) {
-            return 0;
-        }
-    }
-
-    return op->ncolls > 0;
-}
-
-
-/* the target said no: CDC_OK when that ends the operation */
-
-static int
-cdc_op_refused(cdc_op_t *op)
-{
-    uint64_t     now;
-    cdc_repl_t  *r;
-
-    r = op->repl;
-    now = cdc_now_ms();
-
-    if (op->kind == CDC_OP_APPLY && cdc_op_source_gone(op)) {
-        cdc_log(CDC_LOG_NOTICE, 0, "%s on \"%s.%s\" was refused and is "
-                "skipped, the source has dropped the collection since: %s",
-                cdc_op_name(op), op->target_db, op->target_name,
-                op->error.text);
-        return CDC_OK;
-    }
-
-    /* an initial operation may have been overtaken by later ones that wait
-     * behind it, or differ from what the target had already */
-
-    if (op->initial
-        && (op->colls[0]->adopted
-            || (op->refused_at && now - op->refused_at > CDC_REFUSED_MS)))
+    if (cdc_blob_set(&c->schema, op->create.schema) != CDC_OK
+        || cdc_blob_set(&c->properties, op->create.properties) != CDC_OK)
     {
-        cdc_log(CDC_LOG_WARN, 0, "%s on \"%s.%s\", of the first listing, was "
-                "refused and is left out: %s",
-                cdc_op_name(op), op->target_db, op->target_name,
-                op->error.text);
-        return CDC_OK;
-    }
-
-    if (op->refused_at == 0) {
-        op->refused_at = now;
-        cdc_log(CDC_LOG_WARN, 0, "%s on \"%s.%s\" is refused, trying again: "
-                "%s", cdc_op_name(op), op->target_db,
-                op->target_name ? op->target_name : "", op->error.text);
-    }
-
-    if (now - op->refused_at > CDC_REFUSED_MAX_MS) {
-        cdc_repl_fail(r, "the target refuses %s on \"%s.%s\" (topic \"%s\", "
-                      "position %llu:%llu): %s; put the target right, then "
-                      "resume the task", cdc_op_name(op), op->target_db,
-                      op->target_name ? op->target_name : "",
-                      op->topic ? op->topic : "metadata",
-                      (unsigned long long) op->pos.hi,
-                      (unsigned long long) op->pos.lo, op->error.text);
         return CDC_ERROR;
     }
 
-    if (now - op->refused_at > CDC_REFUSED_MS
-        && op->kind == CDC_OP_DROP_PARTITION
-        && !cdc_meta_loaded(r->meta, op->colls[0]->id, op->part_id))
-    {
-        op->release_first = 1;
-    }
+    cdc_coll_live(c);
 
-    return CDC_AGAIN;
+    return CDC_OK;
 }
 
 
 static int
-cdc_op_failed(cdc_op_t *op)
+cdc_op_renamed(cdc_op_t *op)
 {
-    int  rc;
+    cdc_coll_t  *c;
 
-    switch (op->error.class) {
+    c = op->colls[0];
 
-    case CDC_TARGET_REFUSED:
-    case CDC_TARGET_NOT_FOUND:
-    case CDC_TARGET_EXISTS:
-        rc = cdc_op_refused(op);
-        break;
-
-    default:
-        op->refused_at = 0;
-        op->repl->status.retries++;
-
-        if (op->kind == CDC_OP_APPLY && cdc_op_source_gone(op)) {
-            rc = CDC_OK;                 /* its collection's drop waits */
-            break;
-        }
-
-        cdc_repl_degraded(op->repl, CDC_CAUSE_OP, op->error.text);
-        rc = CDC_AGAIN;
-        break;
+    if (op->aside) {
+        return cdc_coll_named(c, c->db, c->name, op->to_db, op->to_name);
     }
 
-    if (rc == CDC_AGAIN) {
-        cdc_op_sleep(op);
-    }
-
-    return rc;
+    return cdc_coll_named(c, op->new_db, op->new_name, op->to_db,
+                          op->to_name);
 }
 
 
@@ -822,9 +620,10 @@ cdc_op_result(cdc_op_t *op)
             return;
         }
 
-        if (op->kind == CDC_OP_CREATE_COLLECTION) {
-            c->state = CDC_COLL_LIVE;
-            cdc_coll_live(c);
+        if (op->kind == CDC_OP_CREATE_COLLECTION
+            && cdc_op_created(op) != CDC_OK)
+        {
+            cdc_repl_fail(op->repl, "out of memory");
         }
 
         break;
@@ -840,6 +639,35 @@ cdc_op_result(cdc_op_t *op)
             c->dirty = 1;
         }
 
+        break;
+
+    case CDC_OP_RENAME_COLLECTION:
+        if (cdc_op_renamed(op) != CDC_OK) {
+            cdc_repl_fail(op->repl, "out of memory");
+        }
+
+        break;
+
+    case CDC_OP_ALTER_COLLECTION:
+    case CDC_OP_ALTER_SCHEMA:
+        if (cdc_blob_set(op->kind == CDC_OP_ALTER_SCHEMA ? &c->schema
+                                                         : &c->properties,
+                         cdc_span_n(op->raw, op->raw_len)) != CDC_OK)
+        {
+            cdc_repl_fail(op->repl, "out of memory");
+        }
+
+        c->dirty = 1;
+        break;
+
+    case CDC_OP_CREATE_DATABASE:
+    case CDC_OP_ALTER_DATABASE:
+    case CDC_OP_DROP_DATABASE:
+        cdc_database_done(op);
+        break;
+
+    case CDC_OP_ALIAS:
+        cdc_alias_done(op);
         break;
 
     default:
@@ -883,6 +711,7 @@ cdc_op_done(cdc_job_t *job)
                 op->part_name ? op->part_name : "");
     }
 
-    op->done = 1;
+    op->done = !op->aside;
+    op->aside = 0;
     cdc_op_kick(r);
 }

@@ -315,6 +315,106 @@ cdc_op_run_drop_database(cdc_op_t *op)
 
 
 static int
+cdc_op_run_alter_database(cdc_op_t *op)
+{
+    uint64_t  ts;
+
+    if (cdc_op_stamp(op, &ts) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    return op->target_ops->alter_database(op->target, op->target_db,
+                                          cdc_span_n(op->before.data,
+                                                     op->before.len),
+                                          cdc_span_n(op->raw, op->raw_len),
+                                          ts, &op->error);
+}
+
+
+/* the former try may have come through */
+
+static int
+cdc_op_run_rename(cdc_op_t *op)
+{
+    int        rc;
+    char      *name, *db;
+    uint64_t   ts;
+
+    name = op->target_name;
+    db = op->target_db;
+
+    op->target_name = op->to_name;
+    op->target_db = op->to_db;
+
+    rc = cdc_op_need_database(op, cdc_span_n(NULL, 0));
+
+    if (rc == CDC_OK) {
+        rc = cdc_op_describe(op);
+    }
+
+    op->target_name = name;
+    op->target_db = db;
+
+    if (rc == CDC_OK && op->found->id == op->target_id) {
+        return CDC_OK;
+    }
+
+    if (rc == CDC_OK) {
+        op->error.class = CDC_TARGET_EXISTS;
+        snprintf(op->error.text, CDC_REASON_MAX, "another collection is "
+                 "called \"%.200s.%.200s\" on the target: drop or rename it "
+                 "there", op->to_db, op->to_name);
+        return CDC_ERROR;
+    }
+
+    if (rc != CDC_DECLINED || cdc_op_stamp(op, &ts) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    return op->target_ops->rename_collection(op->target, db, name, op->to_db,
+                                             op->to_name, ts, &op->error);
+}
+
+
+static int
+cdc_op_run_alter(cdc_op_t *op)
+{
+    uint64_t    ts;
+    cdc_span_t  before, after;
+
+    if (cdc_op_stamp(op, &ts) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    before = cdc_span_n(op->before.data, op->before.len);
+    after = cdc_span_n(op->raw, op->raw_len);
+
+    return op->kind == CDC_OP_ALTER_SCHEMA
+           ? op->target_ops->alter_schema(op->target, op->target_db,
+                                          op->target_name, before, after, ts,
+                                          &op->error)
+           : op->target_ops->alter_collection(op->target, op->target_db,
+                                              op->target_name, before, after,
+                                              ts, &op->error);
+}
+
+
+static int
+cdc_op_run_alias(cdc_op_t *op)
+{
+    uint64_t  ts;
+
+    if (cdc_op_stamp(op, &ts) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    return op->target_ops->alias(op->target, op->target_db, op->alias,
+                                 op->alias_coll ? op->target_name : NULL, ts,
+                                 &op->error);
+}
+
+
+static int
 cdc_op_run_apply(cdc_op_t *op)
 {
     int       rc;
@@ -378,6 +478,23 @@ cdc_op_run(cdc_job_t *job)
         op->rc = cdc_op_run_drop_database(op);
         break;
 
+    case CDC_OP_ALTER_DATABASE:
+        op->rc = cdc_op_run_alter_database(op);
+        break;
+
+    case CDC_OP_RENAME_COLLECTION:
+        op->rc = cdc_op_run_rename(op);
+        break;
+
+    case CDC_OP_ALTER_COLLECTION:
+    case CDC_OP_ALTER_SCHEMA:
+        op->rc = cdc_op_run_alter(op);
+        break;
+
+    case CDC_OP_ALIAS:
+        op->rc = cdc_op_run_alias(op);
+        break;
+
     case CDC_OP_APPLY:
         op->rc = cdc_op_run_apply(op);
         break;
@@ -390,7 +507,8 @@ cdc_op_name(const cdc_op_t *op)
 {
     static const char *const  names[] = {
         "CreateDatabase", "CreateCollection", "CreatePartition",
-        "DropCollection", "DropPartition", "DropDatabase"
+        "DropCollection", "DropPartition", "DropDatabase", "AlterDatabase",
+        "RenameCollection", "AlterCollection", "AlterSchema", "Alias"
     };
 
     const cdc_op_row_t       *row;

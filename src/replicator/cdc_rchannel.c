@@ -1,6 +1,7 @@
 /*
  * The replicate channel: operations that the source's proxies wrote after
- * they had succeeded (index, load, release, flush, databases).
+ * they had succeeded (index, load, release, flush, databases).  What the
+ * metadata tells as well comes from there (cdc_catalogue.c).
  *
  * It has no time ticks and its order is the order of sending.  A message
  * becomes an operation at once; on which collection is decided after the
@@ -139,12 +140,38 @@ cdc_rchannel_string(cdc_span_t s)
 }
 
 
+/* told by the metadata too, in any version, and taken from there */
+
+static int
+cdc_rchannel_catalogue(int32_t type)
+{
+    switch (type) {
+
+    case CDC_MSG_CREATE_ALIAS:
+    case CDC_MSG_DROP_ALIAS:
+    case CDC_MSG_ALTER_ALIAS:
+    case CDC_MSG_ALTER_COLLECTION:
+    case CDC_MSG_ALTER_COLLECTION_FIELD:
+    case CDC_MSG_ADD_COLLECTION_FIELD:
+    case CDC_MSG_RENAME_COLLECTION:
+    case CDC_MSG_CREATE_DATABASE:
+    case CDC_MSG_ALTER_DATABASE:
+        return 1;
+
+    default:
+        return type >= CDC_MSG_RBAC_FIRST && type <= CDC_MSG_RBAC_LAST;
+    }
+}
+
+
 /* CDC_DECLINED: nothing for this task */
 
 static int
-cdc_rchannel_kind(cdc_repl_t *r, const cdc_op_envelope_t *env,
+cdc_rchannel_kind(cdc_repl_t *r, const cdc_op_envelope_t *env, cdc_pos_t pos,
     cdc_op_kind_e *kind)
 {
+    char  text[CDC_REASON_MAX];
+
     *kind = CDC_OP_APPLY;
 
     if (env->type == CDC_MSG_DROP_DATABASE) {
@@ -152,13 +179,16 @@ cdc_rchannel_kind(cdc_repl_t *r, const cdc_op_envelope_t *env,
         return cdc_selected_all(r->selection) ? CDC_OK : CDC_DECLINED;
     }
 
-    if (env->type == CDC_MSG_CREATE_DATABASE) {
-        return CDC_DECLINED;             /* the catalogue's */
+    if (cdc_rchannel_catalogue(env->type)) {
+        return CDC_DECLINED;
     }
 
     if (!env->known) {
-        cdc_log(CDC_LOG_WARN, 0, "an operation of the type %d is not carried "
-                "to the target", (int) env->type);
+        snprintf(text, sizeof(text), "an operation of the unknown type %d is "
+                 "not carried: topic \"%.200s\", position %llu:%llu",
+                 (int) env->type, r->rchannel, (unsigned long long) pos.hi,
+                 (unsigned long long) pos.lo);
+        cdc_repl_degraded(r, CDC_CAUSE_SKIPPED, text);
         return CDC_DECLINED;
     }
 
@@ -217,6 +247,11 @@ cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
     cdc_op_kind_e       kind;
     cdc_op_envelope_t   env;
 
+    if (msg->streaming) {
+        cdc_repl_streaming(r, r->rchannel);
+        return;
+    }
+
     if (cdc_wire_op_envelope(msg->body, &env) != CDC_OK) {
         cdc_repl_fail(r, "a message that is not Milvus's own: topic \"%s\", "
                       "position %llu:%llu, %zu bytes", r->rchannel,
@@ -231,7 +266,7 @@ cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
     }
 
     if (cdc_track_known(&r->rtrack, msg->pos)
-        || cdc_rchannel_kind(r, &env, &kind) != CDC_OK)
+        || cdc_rchannel_kind(r, &env, msg->pos, &kind) != CDC_OK)
     {
         cdc_track_done(&r->rtrack, number);
         r->rdirty = 1;

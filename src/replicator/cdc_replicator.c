@@ -115,6 +115,28 @@ cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
 }
 
 
+void
+cdc_repl_streaming(cdc_repl_t *r, const char *topic)
+{
+    cdc_repl_fail(r, "the source is Milvus 2.6 or later (topic \"%s\"): this "
+                  "version follows 2.3 to 2.5; use the replication that is "
+                  "built into Milvus 2.6, or keep the source at 2.5", topic);
+}
+
+
+static unsigned
+cdc_repl_version(const char *v)
+{
+    unsigned  major, minor;
+
+    if (sscanf(*v == 'v' ? v + 1 : v, "%u.%u", &major, &minor) != 2) {
+        return 0;
+    }
+
+    return major * 100 + minor;
+}
+
+
 static void
 cdc_repl_pump_all(cdc_post_t *post)
 {
@@ -329,19 +351,6 @@ cdc_repl_reset_end(cdc_repl_t *r)
 
 /* ---- start ---- */
 
-static int
-cdc_repl_create_database(void *arg, const cdc_meta_db_t *db)
-{
-    cdc_repl_t  *r = arg;
-
-    if (!db->gone) {
-        cdc_catalogue_handler.database(r, db);
-    }
-
-    return CDC_OK;
-}
-
-
 void
 cdc_repl_go(cdc_repl_t *r)
 {
@@ -354,9 +363,9 @@ cdc_repl_go(cdc_repl_t *r)
 
     r->running = 1;
 
-    if (cdc_meta_each_database(r->meta, cdc_repl_create_database, r)
-        != CDC_OK
-        || cdc_meta_each_collection(r->meta, cdc_catalogue_each, r) != CDC_OK)
+    if (cdc_database_start(r) != CDC_OK
+        || cdc_meta_each_collection(r->meta, cdc_catalogue_each, r) != CDC_OK
+        || cdc_alias_start(r) != CDC_OK || cdc_rbac_start(r) != CDC_OK)
     {
         cdc_repl_fail(r, "the source's metadata cannot be used");
         return;
@@ -390,6 +399,7 @@ static void
 cdc_repl_hello_run(cdc_job_t *job)
 {
     cdc_pos_t    first;
+    cdc_span_t   id;
     cdc_repl_t  *r = job->data;
 
     memset(&r->hello, 0, sizeof(cdc_target_info_t));
@@ -411,6 +421,17 @@ cdc_repl_hello_run(cdc_job_t *job)
     }
 
     /* before the metadata are listed: see cdc_survey.c */
+
+    if (cdc_selection_rpc_position(r->selection, &id) == CDC_OK) {
+        if (r->reader_ops->parse_id(id, &r->rtrack.next) != CDC_OK) {
+            r->hello_rc = CDC_ERROR;
+            snprintf(r->hello_error.text, CDC_REASON_MAX, "rpc_channel_info."
+                     "position is not one of this source's log (%s)",
+                     r->reader_ops->name);
+        }
+
+        return;
+    }
 
     r->hello_rc = r->reader_ops->ends(r->reader, r->rchannel, CDC_ENDS_MS,
                                       &first, &r->rtrack.next,
@@ -458,6 +479,7 @@ cdc_repl_hello_done(cdc_job_t *job)
     }
 
     r->retry_backoff = 0;
+    r->target_version = cdc_repl_version(r->hello.version);
     r->clock_offset = (int64_t) cdc_tso_ms(r->hello.now)
                       - (int64_t) r->hello_at;
 

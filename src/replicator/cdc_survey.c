@@ -2,10 +2,11 @@
  * A new task looks around before it starts: which collections of the source
  * does the target hold already, and where does the log end now?
  *
- * What the target holds is taken over and goes on from the time at which
- * the task was created, by the source's timestamps, in the last messages of
- * the log: replaying more would double the rows of a target that was restored
- * from a backup.  All else is created and replayed from its start position.
+ * What the target holds, with the same schema, is taken over and goes on from
+ * the time at which the task was created, by the source's timestamps, in the
+ * last messages of the log: replaying more would double the rows of a target
+ * that was restored from a backup.  All else is created and replayed from its
+ * start position.  "positions" and "use_start_position" say otherwise.
  * The result is durable, as one batch, before anything is sent; a crash before
  * that surveys again.
  *
@@ -78,6 +79,36 @@ cdc_survey_free(cdc_survey_t *s)
 }
 
 
+/* "positions" of the request; its timestamp filters what is there already */
+
+static int
+cdc_survey_given(cdc_coll_t *c, cdc_shard_t *shard)
+{
+    uint64_t     ts;
+    cdc_span_t   id;
+    cdc_repl_t  *r;
+
+    r = c->repl;
+
+    if (cdc_selection_position(r->selection, shard->source_vchannel, &id, &ts)
+        != CDC_OK)
+    {
+        return CDC_OK;
+    }
+
+    if (r->reader_ops->parse_id(id, &shard->start) != CDC_OK) {
+        cdc_repl_fail(r, "the position of \"%s\" in the request is not one of "
+                      "this source's log (%s): take it from the same source",
+                      shard->source_vchannel, r->reader_ops->name);
+        return CDC_ERROR;
+    }
+
+    shard->after_ts = ts ? ts : 1;
+
+    return CDC_OK;
+}
+
+
 static int
 cdc_survey_add(void *arg, const cdc_meta_collection_t *m)
 {
@@ -135,6 +166,10 @@ cdc_survey_add(void *arg, const cdc_meta_collection_t *m)
     }
 
     for (i = 0; i < c->nshards; i++) {
+        if (cdc_survey_given(c, &c->shards[i]) != CDC_OK) {
+            return CDC_ERROR;
+        }
+
         row->channels[i] = strdup(c->shards[i].ch->name);
         row->start[i] = c->shards[i].start;
 
@@ -201,33 +236,176 @@ cdc_survey_durable(void *arg)
 }
 
 
+/* the first that is left, by the request's own word */
+
+static void
+cdc_survey_earliest(cdc_survey_row_t *row, unsigned n)
+{
+    char          text[CDC_REASON_MAX];
+    cdc_shard_t  *shard;
+
+    shard = &row->coll->shards[n];
+    shard->start = row->first[n];
+
+    snprintf(text, sizeof(text), "\"%.200s.%.200s\" starts with the earliest "
+             "message that the source's log still has (topic \"%.200s\", "
+             "position %llu:%llu): what is older is not on the target",
+             row->coll->db, row->coll->name, row->channels[n],
+             (unsigned long long) row->first[n].hi,
+             (unsigned long long) row->first[n].lo);
+
+    cdc_repl_degraded(row->coll->repl, CDC_CAUSE_SKIPPED, text);
+}
+
+
 /* rows that the log has lost are never skipped in silence */
 
 static int
 cdc_survey_gap(cdc_survey_row_t *row)
 {
-    unsigned  n;
+    unsigned   n;
+    cdc_pos_t  start;
 
     for (n = 0; n < row->nshards; n++) {
 
-        /* the start is the last message before the collection's own */
+        /* a collection's start is the last message before its own */
 
-        if (cdc_pos_cmp(row->first[n], cdc_pos_next(row->start[n], 1)) > 0) {
-            cdc_repl_fail(row->coll->repl, "the source's log begins after the "
-                          "collection \"%s.%s\": topic \"%s\" starts at "
-                          "%llu:%llu, the collection at %llu:%llu; restore "
-                          "the target from a backup of the source, then "
-                          "create the task: what the target holds is not "
-                          "replayed", row->db, row->name, row->channels[n],
-                          (unsigned long long) row->first[n].hi,
-                          (unsigned long long) row->first[n].lo,
-                          (unsigned long long) row->start[n].hi,
-                          (unsigned long long) row->start[n].lo);
-            return CDC_ERROR;
+        start = row->start[n];
+        start = row->coll->shards[n].after_ts ? start
+                                              : cdc_pos_next(start, 1);
+
+        if (cdc_pos_cmp(row->first[n], start) <= 0) {
+            continue;
         }
+
+        if (cdc_selection_earliest(row->coll->repl->selection)) {
+            cdc_survey_earliest(row, n);
+            continue;
+        }
+
+        cdc_repl_fail(row->coll->repl, "the source's log begins after the "
+                      "collection \"%s.%s\": topic \"%s\" starts at "
+                      "%llu:%llu, the collection at %llu:%llu; restore the "
+                      "target from a backup of the source, then create the "
+                      "task: what the target holds is not replayed; or create "
+                      "it with \"log_gap\": \"earliest\"", row->coll->db,
+                      row->coll->name, row->channels[n],
+                      (unsigned long long) row->first[n].hi,
+                      (unsigned long long) row->first[n].lo,
+                      (unsigned long long) row->start[n].hi,
+                      (unsigned long long) row->start[n].lo);
+        return CDC_ERROR;
     }
 
     return CDC_OK;
+}
+
+
+/* could its rows be rows of ours? */
+
+static int
+cdc_survey_same(cdc_survey_row_t *row, const cdc_meta_collection_t *m)
+{
+    int                       rc;
+    char                      diff[CDC_REASON_MAX];
+    cdc_coll_t               *c;
+    cdc_target_collection_t  *t;
+
+    c = row->coll;
+    t = row->found;
+
+    if (strcmp(t->name, c->target_name) != 0) {
+        cdc_repl_fail(c->repl, "\"%s.%s\" is an alias of \"%s\" on the target: "
+                      "drop the alias there, then resume the task",
+                      c->target_db, c->target_name, t->name);
+        return CDC_ERROR;
+    }
+
+    rc = m ? cdc_schema_compare(m->schema,
+                                cdc_span_n(t->schema, t->schema_len), diff)
+           : CDC_OK;
+
+    if (rc == CDC_OK && m && m->num_partitions > 0 && t->num_partitions > 0
+        && m->num_partitions != t->num_partitions)
+    {
+        snprintf(diff, sizeof(diff), "%lld partitions of the partition key "
+                 "on the source, %lld on the target",
+                 (long long) m->num_partitions,
+                 (long long) t->num_partitions);
+        rc = CDC_DECLINED;
+    }
+
+    if (rc != CDC_OK) {
+        cdc_repl_fail(c->repl, "the target holds a collection \"%s.%s\" with "
+                      "another schema: %s; drop or rename it there, then "
+                      "resume the task", c->target_db, c->target_name,
+                      rc == CDC_DECLINED ? diff : "it cannot be read");
+        return CDC_ERROR;
+    }
+
+    return CDC_OK;
+}
+
+
+/*
+ * Where it goes on: "positions"; or, with "use_start_position", from its
+ * start, all that is in the log now as if in doubt, so that nothing doubles;
+ * else from the time at which the task was created.
+ */
+
+static void
+cdc_survey_place(cdc_survey_row_t *row, unsigned n)
+{
+    cdc_coll_t   *c;
+    cdc_shard_t  *shard;
+
+    c = row->coll;
+    shard = &c->shards[n];
+
+    if (shard->after_ts) {
+        return;
+    }
+
+    if (cdc_selection_use_start(c->repl->selection, c->db, c->name)) {
+        shard->settle_upto = row->end[n];
+        return;
+    }
+
+    shard->start = row->end[n].lo > CDC_SURVEY_BACK
+                   ? cdc_pos_next(row->end[n], -CDC_SURVEY_BACK)
+                   : row->first[n];
+
+    if (cdc_pos_cmp(shard->start, row->first[n]) < 0) {
+        shard->start = row->first[n];
+    }
+
+    c->from_ts = cdc_ms_tso((uint64_t) json_integer_value(
+                     json_object_get(c->repl->config, "created_ms")));
+}
+
+
+/* what the target holds has stamps up to now, ticks too: what is settled, and
+ * each tick, has to be above them */
+
+static void
+cdc_survey_raise(cdc_coll_t *c)
+{
+    unsigned     n;
+    uint64_t     now;
+    cdc_lane_t  *lane;
+
+    now = cdc_ms_tso((uint64_t) json_integer_value(
+              json_object_get(c->repl->config, "created_ms")));
+
+    for (n = 0; n < c->nshards; n++) {
+        lane = c->shards[n].lane;
+
+        if (lane->raise < now) {
+            lane->raise = now;
+            lane->used = lane->used > now ? lane->used : now;
+            lane->dirty = 1;
+        }
+    }
 }
 
 
@@ -237,10 +415,10 @@ cdc_survey_take(cdc_survey_row_t *row)
     char                          err[CDC_REASON_MAX];
     unsigned                      n;
     cdc_coll_t                   *c;
-    cdc_lane_t                   *lane;
     const cdc_meta_collection_t  *m;
 
     c = row->coll;
+    m = cdc_meta_by_id(c->repl->meta, c->id);
 
     for (n = 0; n < c->nshards; n++) {
         c->shards[n].listed = row->end[n];
@@ -252,10 +430,7 @@ cdc_survey_take(cdc_survey_row_t *row)
         return cdc_survey_gap(row);
     }
 
-    if (strcmp(row->found->name, c->target_name) != 0) {
-        cdc_repl_fail(c->repl, "\"%s.%s\" is an alias of \"%s\" on the target: "
-                      "drop the alias there, then resume the task", c->db,
-                      c->name, row->found->name);
+    if (cdc_survey_same(row, m) != CDC_OK) {
         return CDC_ERROR;
     }
 
@@ -264,44 +439,28 @@ cdc_survey_take(cdc_survey_row_t *row)
         return CDC_ERROR;
     }
 
-    /* "now" is when the task was created: rows that came since are read */
-
-    c->from_ts = cdc_ms_tso((uint64_t) json_integer_value(
-                     json_object_get(c->repl->config, "created_ms")));
-
     for (n = 0; n < c->nshards; n++) {
-        c->shards[n].start = row->end[n].lo > CDC_SURVEY_BACK
-                             ? cdc_pos_next(row->end[n], -CDC_SURVEY_BACK)
-                             : row->first[n];
-
-        if (cdc_pos_cmp(c->shards[n].start, row->first[n]) < 0) {
-            c->shards[n].start = row->first[n];
-        }
-
-        /* what the target holds has stamps up to now, ticks too: what is
-         * settled, and each tick, has to be above them */
-
-        lane = c->shards[n].lane;
-
-        if (lane->raise < c->from_ts) {
-            lane->raise = c->from_ts;
-            lane->used = lane->used > c->from_ts ? lane->used : c->from_ts;
-            lane->dirty = 1;
-        }
+        cdc_survey_place(row, n);
     }
+
+    cdc_survey_raise(c);
 
     c->state = CDC_COLL_LIVE;
     c->adopted = 1;
 
-    m = cdc_meta_by_id(c->repl->meta, c->id);
+    if (m && cdc_blob_set(&c->schema, m->schema) == CDC_OK
+        && cdc_blob_set(&c->properties, m->properties) == CDC_OK)
+    {
+        c->known = 1;                    /* as compared; later changes count */
+    }
 
     if (m == NULL || m->gone || m->dropping) {
         cdc_catalogue_lost(c);           /* its drop may lie before the end */
     }
 
     cdc_log(CDC_LOG_NOTICE, 0, "the target holds the collection \"%s.%s\" "
-            "already: it is not replayed, it goes on from now", c->db,
-            c->name);
+            "already: it is not replayed, it goes on from %s", c->target_db,
+            c->target_name, c->from_ts ? "now" : "the positions given");
 
     return CDC_OK;
 }

@@ -1,0 +1,178 @@
+/*
+ * Operations: what follows when the target did not do it.
+ *
+ * Out of reach or in doubt: again, with back-off, for ever; each is written
+ * so that twice does no harm.  Refused: again in place, because an operation
+ * that is still on its way may be what is missing; after CDC_REFUSED_MS the
+ * source's metadata decides, after CDC_REFUSED_MAX_MS the task pauses and
+ * names it.  Not possible on this target at all: left out, and said so.
+ */
+
+#include "cdc_replicator.h"
+
+#include <stdio.h>
+
+
+static void
+cdc_op_sleep(cdc_op_t *op)
+{
+    op->backoff = op->backoff ? op->backoff * 2 : CDC_BACKOFF_MIN;
+
+    if (op->backoff > CDC_BACKOFF_MAX) {
+        op->backoff = CDC_BACKOFF_MAX;
+    }
+
+    /* a refusal is worth a look more often: another operation ends it */
+
+    if (op->refused_at && op->backoff > 500) {
+        op->backoff = 500;
+    }
+
+    op->sleeping = 1;
+    cdc_timer_add(op->repl->loop, &op->timer, op->backoff);
+}
+
+
+static int
+cdc_op_source_gone(const cdc_op_t *op)
+{
+    unsigned                      i;
+    const cdc_meta_collection_t  *m;
+
+    for (i = 0; i < op->ncolls; i++) {
+        m = cdc_meta_by_id(op->repl->meta, op->colls[i]->id);
+
+        if (m && !m->gone && !m->dropping) {
+            return 0;
+        }
+    }
+
+    return op->ncolls > 0;
+}
+
+
+/* what it is about will be dropped: its drop waits behind it */
+
+static int
+cdc_op_outlived(const cdc_op_t *op)
+{
+    switch (op->kind) {
+
+    case CDC_OP_APPLY:
+    case CDC_OP_RENAME_COLLECTION:
+    case CDC_OP_ALTER_COLLECTION:
+    case CDC_OP_ALTER_SCHEMA:
+    case CDC_OP_ALIAS:
+        return cdc_op_source_gone(op);
+
+    default:
+        return 0;
+    }
+}
+
+
+/* the target said no: CDC_OK when that ends the operation */
+
+static int
+cdc_op_refused(cdc_op_t *op)
+{
+    uint64_t     now;
+    cdc_repl_t  *r;
+
+    r = op->repl;
+    now = cdc_now_ms();
+
+    if (cdc_op_outlived(op)) {
+        cdc_log(CDC_LOG_NOTICE, 0, "%s on \"%s.%s\" was refused and is "
+                "skipped, the source has dropped the collection since: %s",
+                cdc_op_name(op), op->target_db, op->target_name,
+                op->error.text);
+        return CDC_OK;
+    }
+
+    /* an initial operation may have been overtaken by later ones that wait
+     * behind it, or differ from what the target had already */
+
+    if (op->initial
+        && (op->colls[0]->adopted
+            || (op->refused_at && now - op->refused_at > CDC_REFUSED_MS)))
+    {
+        cdc_log(CDC_LOG_WARN, 0, "%s on \"%s.%s\", of the first listing, was "
+                "refused and is left out: %s",
+                cdc_op_name(op), op->target_db, op->target_name,
+                op->error.text);
+        return CDC_OK;
+    }
+
+    if (op->refused_at == 0) {
+        op->refused_at = now;
+        cdc_log(CDC_LOG_WARN, 0, "%s on \"%s.%s\" is refused, trying again: "
+                "%s", cdc_op_name(op), op->target_db,
+                op->target_name ? op->target_name : "", op->error.text);
+    }
+
+    if (now - op->refused_at > CDC_REFUSED_MAX_MS) {
+        cdc_repl_fail(r, "the target refuses %s on \"%s.%s\" (topic \"%s\", "
+                      "position %llu:%llu): %s; put the target right, then "
+                      "resume the task", cdc_op_name(op), op->target_db,
+                      op->target_name ? op->target_name : "",
+                      op->topic ? op->topic : "metadata",
+                      (unsigned long long) op->pos.hi,
+                      (unsigned long long) op->pos.lo, op->error.text);
+        return CDC_ERROR;
+    }
+
+    if (now - op->refused_at > CDC_REFUSED_MS
+        && op->kind == CDC_OP_DROP_PARTITION
+        && !cdc_meta_loaded(r->meta, op->colls[0]->id, op->part_id))
+    {
+        op->release_first = 1;
+    }
+
+    return CDC_AGAIN;
+}
+
+
+int
+cdc_op_failed(cdc_op_t *op)
+{
+    int  rc;
+
+    if (op->rc == CDC_DECLINED) {
+        cdc_log(CDC_LOG_WARN, 0, "%s on \"%s.%s\" is left out: %s",
+                cdc_op_name(op), op->target_db,
+                op->target_name ? op->target_name : "", op->error.text);
+        cdc_repl_degraded(op->repl, CDC_CAUSE_SKIPPED, op->error.text);
+        return CDC_OK;
+    }
+
+    switch (op->error.class) {
+
+    case CDC_TARGET_REFUSED:
+    case CDC_TARGET_NOT_FOUND:
+    case CDC_TARGET_EXISTS:
+        rc = cdc_op_refused(op);
+        break;
+
+    default:
+        op->refused_at = 0;
+        op->repl->status.retries++;
+
+        if (cdc_op_outlived(op)) {
+            rc = CDC_OK;
+            break;
+        }
+
+        cdc_repl_degraded(op->repl, CDC_CAUSE_OP, op->error.text);
+        rc = CDC_AGAIN;
+        break;
+    }
+
+    if (rc == CDC_AGAIN) {
+        cdc_op_sleep(op);
+    }
+
+    return rc;
+}
+
+
