@@ -20,7 +20,6 @@ my $json = JSON::PP->new->canonical->allow_nonref;
 # port where nobody answers, which is as good for what never starts a task
 my %server = (
     ETCD => 'http://127.0.0.1:1',
-    KAFKA => '127.0.0.1:1',
     TARGET => '',
     SOURCE => '',
 );
@@ -29,6 +28,9 @@ $ENV{TEST_NGINX_LOAD_MODULES} //= "$build/ngx_http_milvus_cdc_module.so";
 $ENV{TEST_NGINX_CDC_HELPER} //= "$build/milvus-cdc-helper";
 $ENV{"TEST_NGINX_CDC_$_"} = $ENV{"TEST_CDC_$_"} || $server{$_}
     for keys %server;
+$ENV{TEST_NGINX_CDC_LOG} = $ENV{TEST_CDC_ROCKSMQ}
+    ? "rocksmq $ENV{TEST_CDC_ROCKSMQ}"
+    : 'kafka ' . ($ENV{TEST_CDC_KAFKA} || '127.0.0.1:1');
 
 -e $_ or die "$_ is missing: run \"sh t/run build\"\n"
     for @ENV{qw(TEST_NGINX_LOAD_MODULES TEST_NGINX_CDC_HELPER)};
@@ -46,7 +48,7 @@ sub http_config {
             root_path by-dev;
             meta_path meta;
             replicate_channel by-dev-replicate-msg;
-            kafka \$TEST_NGINX_CDC_KAFKA;
+            \$TEST_NGINX_CDC_LOG;
         }
 EOT
 }
