@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 import urllib.request
 
 from process import CACHE, Process, TestbedError
@@ -46,7 +47,8 @@ class Milvus(Process):
     role target: on a RocksMQ of its own, with common.ttMsgEnabled off.
 
     channels is dmlChannelNum.  embedded: with the etcd that Milvus brings,
-    on ports of its own.  config: anything else of milvus.yaml, as nested
+    on ports of its own.  clock: by how many seconds its clock is wrong.
+    config: anything else of milvus.yaml, as nested
     dicts.
     """
 
@@ -57,7 +59,7 @@ class Milvus(Process):
 
     def __init__(self, bed, name, role, channels=4, auth=False, tls=False,
                  port=None, root_path=None, config=None, ports=None,
-                 mq=None, embedded=False):
+                 mq=None, embedded=False, clock=0):
         super().__init__(bed, name)
         self.role = role
         self.channels = channels
@@ -65,6 +67,7 @@ class Milvus(Process):
         self.tls = tls
         self.mq = 'rocksmq' if role == 'target' else mq or default_mq()
         self.embedded = embedded
+        self.clock = clock
         self.root_path = root_path or (
             'by-dev' if role == 'source' else name)
         self.config = config or {}
@@ -95,10 +98,24 @@ class Milvus(Process):
             else 'kafka %s;' % self.bed.parts['kafka'].uri
 
     def environment(self):
-        return {'DEPLOY_MODE': 'STANDALONE',
-                'METRICS_PORT': str(self.ports['metrics']),
-                'MILVUS_RUN_DIR': os.path.join(self.dir, 'run'),
-                'LD_LIBRARY_PATH': os.path.join(MILVUS_HOME, 'bin')}
+        env = {'DEPLOY_MODE': 'STANDALONE',
+               'METRICS_PORT': str(self.ports['metrics']),
+               'MILVUS_RUN_DIR': os.path.join(self.dir, 'run'),
+               'LD_LIBRARY_PATH': os.path.join(MILVUS_HOME, 'bin')}
+        if self.clock:
+            env.update(LD_PRELOAD=self.wrong_clock(),
+                       CLOCK_OFFSET=str(self.clock))
+        return env
+
+    def wrong_clock(self):
+        """What makes the clock wrong, built here."""
+        library = os.path.join(self.dir, 'clock.so')
+        if not os.path.exists(library):
+            source = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                  'clock.c')
+            subprocess.run(['cc', '-O2', '-shared', '-fPIC', '-o', library,
+                            source], check=True, stdin=subprocess.DEVNULL)
+        return library
 
     def embedded_etcd(self):
         """The file that gives the etcd inside its ports."""
@@ -228,5 +245,5 @@ class Milvus(Process):
                 'tls': self.tls, 'root_path': self.root_path,
                 'config': self.config, 'mq': self.mq,
                 'embedded': self.embedded, 'rocksmq': self.rocksmq,
-                'etcd_uri': self.etcd_uri,
+                'etcd_uri': self.etcd_uri, 'clock': self.clock,
                 'ca': self.bed.certs.ca if self.tls else None}

@@ -206,12 +206,13 @@ class Testbed:
                 part = Kafka(bed, name, s['listeners'], s['users'],
                              s['ports'])
             elif s['kind'] == 'nginx':
-                part = Nginx(bed, name, s['sources'], s['ports'][0])
+                part = Nginx(bed, name, s['sources'], s['ports'][0],
+                             user=s['user'])
             else:
                 part = Milvus(bed, name, s['role'], s['channels'], s['auth'],
                               s['tls'], s['port'], s['root_path'],
                               s['config'], s['ports'], s['mq'],
-                              s['embedded'])
+                              s['embedded'], s['clock'])
             part.attach(s['pid'], s['started'])
             bed.parts[name] = part
         return bed
