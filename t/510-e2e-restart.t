@@ -75,6 +75,8 @@ def servers(t, nginx, load):
 
 def others(t, load):
     for name in ('target', 'kafka'):
+        if name not in t.bed.parts:        # t/540: the source with its log
+            continue
         t.bed.restart(name, signal.SIGKILL)
         if name == 'target':
             t.bed['target'].connect()
@@ -117,10 +119,10 @@ with E2E() as t:
         servers(t, nginx, load)
     t.equal('nginx reloaded, stopped, killed under load: equal', 60)
 
-    # Kafka's end may fail an insert of the source itself
+    # the end of Kafka may fail an insert of the source itself
     with Load(SHAPE, 'load', first=load.next, pause=0.1) as load:
         others(t, load)
-    t.equal('target and broker killed under load: equal', 60)
+    t.equal('servers killed under load: equal', 60)
 
     paused(t, nginx, task)
     t.wait_task('the task runs in the end', task, 'Running')

@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import shutil
 import signal
 import time
 import urllib.error
@@ -63,15 +64,17 @@ def source_lines(bed, etcd=None, log=None):
 
 class Nginx(Process):
     """sources: {name: lines of its milvus_cdc_source block}; the first one
-    answers at /cdc, each other one at /cdc-<name>.
+    answers at /cdc, each other one at /cdc-<name>.  user: of workers and
+    helpers, when root starts it.
     """
 
     kind = 'nginx'
     stop_timeout = 20
 
     def __init__(self, bed, name='nginx', sources=None, port=None,
-                 level='info'):
+                 level='info', user=None):
         super().__init__(bed, name)
+        self.user = user or pwd.getpwuid(os.geteuid()).pw_name
         self.port = port or bed.port()
         self.level = level
         self.sources = sources or {'main': source_lines(bed)}
@@ -91,12 +94,15 @@ class Nginx(Process):
                 raise TestbedError('%s is missing: run "sh t/run build"'
                                    % path)
         os.makedirs(os.path.join(self.dir, 'tmp'), exist_ok=True)
+        if pwd.getpwnam(self.user).pw_uid != os.geteuid():
+            # the build may lie where that user cannot look
+            helper = shutil.copy(helper, self.dir)
+            os.chmod(self.bed.dir, 0o711)
         paths = ['/cdc'] + ['/cdc-' + n for n in list(self.sources)[1:]]
         values = {
             'module': module, 'helper': helper, 'dir': self.dir,
             'state': self.state_dir, 'port': self.port, 'level': self.level,
-            'user': 'user %s;\n' % pwd.getpwuid(0).pw_name
-                    if os.geteuid() == 0 else '',
+            'user': 'user %s;\n' % self.user if os.geteuid() == 0 else '',
             'sources': '\n'.join(
                 '    milvus_cdc_source %s {\n%s\n    }\n' % s
                 for s in self.sources.items()),
@@ -124,7 +130,7 @@ class Nginx(Process):
     def state(self):
         return {'uri': self.uri, 'ports': [self.port], 'conf': self.conf,
                 'state_dir': self.state_dir, 'sources': self.sources,
-                'errors': self.errors}
+                'errors': self.errors, 'user': self.user}
 
     def tail(self, lines=15):
         out = super().tail(lines)

@@ -10,15 +10,16 @@ class Load:
     """Inserts a few rows at a time, now and then deletes or upserts some.
 
     Every row goes in once, so count(*) of the source is exact and a row
-    that is sent twice shows on the target.
+    that is sent twice shows on the target.  hardy: a call that fails is
+    left behind, whether the source did it or not; the next rows follow.
     """
 
     def __init__(self, shape, name, using='source', rows=10, pause=0.02,
-                 first=0, deletes=True):
+                 first=0, deletes=True, hardy=False):
         self.shape, self.rows, self.pause = shape, rows, pause
         self.collection = Collection(name, using=using)
         self.next = first
-        self.deletes = deletes
+        self.deletes, self.hardy, self.failures = deletes, hardy, 0
         self.running = False
         self.error = None
         self.thread = None
@@ -35,13 +36,16 @@ class Load:
 
     def run(self):
         turn = 0
-        try:
-            while self.running:
+        while self.running:
+            try:
                 self.step(turn)
-                turn += 1
-                time.sleep(self.pause)
-        except Exception as e:
-            self.error = e
+            except Exception as e:
+                self.failures += 1
+                if not self.hardy:
+                    self.error = e
+                    return
+            turn += 1
+            time.sleep(self.pause)
 
     def __enter__(self):
         self.running = True
