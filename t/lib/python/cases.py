@@ -55,6 +55,23 @@ class Case:
         return not (database if database != 'default'
                     else name).startswith(self.name + '_')
 
+    def clean(self):
+        """Drops all that it has made."""
+        for database in db.list_database(using=self.source):
+            if not self.mine(database):
+                continue
+            using = self.source
+            if database != 'default':
+                using = self.using(database[len(self.name) + 1:])
+            for name in utility.list_collections(using=using):
+                if self.not_mine(database, name):
+                    continue
+                for alias in utility.list_aliases(name, using=using):
+                    utility.drop_alias(alias, using=using)
+                utility.drop_collection(name, using=using)
+            if database != 'default':
+                db.drop_database(database, using=self.source)
+
     def close(self):
         for alias in self.connected:
             connections.disconnect(alias)

@@ -254,9 +254,6 @@ def describe_collection(d, ignore):
         'properties': sorted((p.key, p.value) for p in d.properties),
         'aliases': sorted(d.aliases),
     }
-    for f in d.schema.fields:
-        for k, v in describe_field(f).items():
-            out['field %s: %s' % (f.name, k)] = v
     return {k: v for k, v in out.items() if k not in ignore}
 
 
@@ -382,6 +379,11 @@ class Comparison:
             return
         self.items(where, '', describe_collection(source, self.ignore),
                    describe_collection(target, self.ignore))
+        fields = [{f.name: describe_field(f) for f in side.schema.fields}
+                  for side in (source, target)]
+        for field in self.names(where, 'field', *map(set, fields)):
+            self.items('%s: field %s' % (where, field), '',
+                       *(side[field] for side in fields))
         if 'indexes' not in self.ignore:
             self.items(where, 'index ', *self.both('indexes', db, name))
         states = self.both('load_state', db, name)
