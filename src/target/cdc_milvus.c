@@ -175,6 +175,13 @@ cdc_milvus_string(cdc_chain_t *c, uint32_t number, const char *value)
 }
 
 
+const char *
+cdc_milvus_db(const char *db)
+{
+    return db != NULL && db[0] != '\0' ? db : CDC_MILVUS_DEFAULT_DB;
+}
+
+
 int
 cdc_milvus_call(cdc_target_t *t, const char *method, const char *db,
     cdc_chain_t *request, int rc, cdc_milvus_answer_e kind,
@@ -364,9 +371,7 @@ cdc_milvus_apply(cdc_target_t *t, const cdc_op_envelope_t *op, uint64_t ts,
         return CDC_ERROR;
     }
 
-    if (db == NULL || db[0] == '\0') {
-        db = CDC_MILVUS_DEFAULT_DB;
-    }
+    db = cdc_milvus_db(db);
 
     c = cdc_chain_create();
     rc = CDC_ERROR;
@@ -376,10 +381,17 @@ cdc_milvus_apply(cdc_target_t *t, const cdc_op_envelope_t *op, uint64_t ts,
                                  names, nnames);
     }
 
-    return cdc_milvus_call(t, row->method, row->name_field ? db : NULL, c, rc,
-                           row->status_nested ? CDC_MILVUS_NESTED
-                                              : CDC_MILVUS_PLAIN,
-                           CDC_MILVUS_TIMEOUT, NULL, NULL, err);
+    rc = cdc_milvus_call(t, row->method, row->name_field ? db : NULL, c, rc,
+                         row->status_nested ? CDC_MILVUS_NESTED
+                                            : CDC_MILVUS_PLAIN,
+                         CDC_MILVUS_TIMEOUT, NULL, NULL, err);
+
+    if (rc == CDC_ERROR && cdc_milvus_lacks(err)) {
+        return cdc_milvus_decline(err, "the target's Milvus has no %s: "
+                                  "upgrade the target", row->name);
+    }
+
+    return rc;
 }
 
 
@@ -397,6 +409,12 @@ const cdc_target_ops_t  cdc_milvus_target = {
     .drop_collection = cdc_milvus_drop_collection,
     .create_partition = cdc_milvus_create_partition,
     .drop_partition = cdc_milvus_drop_partition,
+    .rename_collection = cdc_milvus_rename_collection,
+    .alias = cdc_milvus_alias,
+    .alter_collection = cdc_milvus_alter_collection,
+    .alter_database = cdc_milvus_alter_database,
+    .alter_schema = cdc_milvus_alter_schema,
+    .rbac = cdc_milvus_rbac,
     .apply = cdc_milvus_apply,
     .lane_open = cdc_milvus_lane_open,
     .lane_close = cdc_milvus_lane_close,

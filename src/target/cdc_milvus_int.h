@@ -20,7 +20,19 @@ enum {
     CDC_MILVUS_SHOW_PARTITIONS = 204,
     CDC_MILVUS_CONNECT = 1209,
     CDC_MILVUS_ALLOC_TIMESTAMP = 1211,
-    CDC_MILVUS_LIST_DATABASES = 1803
+    CDC_MILVUS_DELETE_CREDENTIAL = 1502,
+    CDC_MILVUS_LIST_CRED_USERS = 1504,
+    CDC_MILVUS_CREATE_ROLE = 1600,
+    CDC_MILVUS_DROP_ROLE = 1601,
+    CDC_MILVUS_OPERATE_USER_ROLE = 1602,
+    CDC_MILVUS_OPERATE_PRIVILEGE = 1606,
+    CDC_MILVUS_CREATE_PRIVILEGE_GROUP = 1610,
+    CDC_MILVUS_DROP_PRIVILEGE_GROUP = 1611,
+    CDC_MILVUS_LIST_PRIVILEGE_GROUPS = 1612,
+    CDC_MILVUS_OPERATE_PRIVILEGE_GROUP = 1613,
+    CDC_MILVUS_OPERATE_PRIVILEGE_V2 = 1614,
+    CDC_MILVUS_LIST_DATABASES = 1803,
+    CDC_MILVUS_ADD_COLLECTION_FIELD = 1900
 };
 
 /* where the status is found in an answer, and what may follow from it */
@@ -46,6 +58,16 @@ void cdc_milvus_transport(const cdc_grpc_error_t *grpc,
     cdc_target_error_t *err);
 void cdc_milvus_no_memory(cdc_target_error_t *err);
 
+/* the answer to a call cannot be read: CDC_ERROR */
+int  cdc_milvus_damaged(cdc_target_error_t *err, const char *call);
+
+/* this Milvus has no such call */
+int  cdc_milvus_lacks(const cdc_target_error_t *err);
+
+/* CDC_DECLINED, with what and the cure as err's text */
+int  cdc_milvus_decline(cdc_target_error_t *err, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 
 /* ---- cdc_milvus.c -------------------------------------------------- */
 
@@ -58,6 +80,9 @@ cdc_grpc_t *cdc_milvus_connect(const cdc_target_conf_t *conf, char *err);
 cdc_chain_t *cdc_milvus_request(int32_t type, unsigned replicate,
     uint64_t ts);
 int  cdc_milvus_string(cdc_chain_t *c, uint32_t number, const char *value);
+
+/* "default" when it has no name */
+const char *cdc_milvus_db(const char *db);
 
 /*
  * Sends and releases the chain; rc is the sum of what building it returned.
@@ -79,6 +104,47 @@ int  cdc_milvus_has_database(cdc_target_t *t, const char *db,
     cdc_target_error_t *err);
 int  cdc_milvus_describe(cdc_target_t *t, const char *db, const char *name,
     int64_t id, cdc_target_collection_t **c, cdc_target_error_t *err);
+
+
+/* ---- cdc_milvus_change.c ------------------------------------------- */
+
+int  cdc_milvus_rename_collection(cdc_target_t *t, const char *db,
+    const char *name, const char *new_db, const char *new_name, uint64_t ts,
+    cdc_target_error_t *err);
+int  cdc_milvus_alias(cdc_target_t *t, const char *db, const char *alias,
+    const char *name, uint64_t ts, cdc_target_error_t *err);
+int  cdc_milvus_alter_collection(cdc_target_t *t, const char *db,
+    const char *name, cdc_span_t before, cdc_span_t after, uint64_t ts,
+    cdc_target_error_t *err);
+int  cdc_milvus_alter_database(cdc_target_t *t, const char *db,
+    cdc_span_t before, cdc_span_t after, uint64_t ts,
+    cdc_target_error_t *err);
+
+/* lists of KeyValuePair, as serialized fields of one number */
+
+typedef struct {
+    cdc_span_t  key, value;
+    cdc_span_t  body;                    /* both */
+} cdc_milvus_kv_t;
+
+int  cdc_milvus_kv_next(cdc_span_t *list, uint32_t number,
+    cdc_milvus_kv_t *kv);
+
+/* adds the pairs that are new or differ, and the keys that are gone; n
+ * counts them.  c may be NULL: CDC_ERROR */
+int  cdc_milvus_kv_changed(cdc_chain_t *c, uint32_t out, cdc_span_t before,
+    cdc_span_t after, uint32_t number, unsigned *n);
+int  cdc_milvus_kv_removed(cdc_chain_t *c, uint32_t out, cdc_span_t before,
+    cdc_span_t after, uint32_t number, unsigned *n);
+
+
+/* ---- cdc_milvus_schema.c, cdc_milvus_rbac.c ------------------------ */
+
+int  cdc_milvus_alter_schema(cdc_target_t *t, const char *db,
+    const char *name, cdc_span_t before, cdc_span_t after, uint64_t ts,
+    cdc_target_error_t *err);
+int  cdc_milvus_rbac(cdc_target_t *t, const cdc_meta_rbac_t *e,
+    cdc_target_error_t *err);
 
 
 /* ---- cdc_milvus_lane.c --------------------------------------------- */

@@ -15,19 +15,6 @@ typedef Milvus__Service__DescribeCollectionResponse  cdc_milvus_describe_t;
 typedef Milvus__Service__ShowPartitionsResponse      cdc_milvus_partitions_t;
 
 
-static int
-cdc_milvus_damaged(cdc_target_error_t *err, const char *call)
-{
-    memset(err, 0, sizeof(cdc_target_error_t));
-
-    err->class = CDC_TARGET_REFUSED;
-    (void) snprintf(err->text, sizeof(err->text),
-                    "the target's answer to %s cannot be read", call);
-
-    return CDC_ERROR;
-}
-
-
 /* later than the attempt to connect, whose error says more */
 
 static unsigned
@@ -215,16 +202,21 @@ cdc_milvus_put(char **p, const char *s)
 
 
 static size_t
-cdc_milvus_collection_size(const char *db, const cdc_milvus_describe_t *d,
-    const cdc_milvus_partitions_t *p)
+cdc_milvus_collection_size(const char *db, const char *name,
+    const cdc_milvus_describe_t *d, const cdc_milvus_partitions_t *p)
 {
     size_t  i, n;
 
     n = sizeof(cdc_target_collection_t);
     n += d->n_virtual_channel_names * 2 * sizeof(char *);
+    n += d->n_aliases * sizeof(char *);
     n += p->n_partition_names * sizeof(cdc_target_partition_t);
 
-    n += strlen(db) + 1 + strlen(d->collection_name) + 1 + d->schema.len;
+    n += strlen(db) + 1 + strlen(name) + 1 + d->schema.len;
+
+    for (i = 0; i < d->n_aliases; i++) {
+        n += strlen(d->aliases[i]) + 1;
+    }
 
     for (i = 0; i < d->n_virtual_channel_names; i++) {
         n += strlen(d->virtual_channel_names[i]) + 1;
@@ -242,14 +234,14 @@ cdc_milvus_collection_size(const char *db, const cdc_milvus_describe_t *d,
 /* one block: the structure, its arrays, its strings */
 
 static cdc_target_collection_t *
-cdc_milvus_collection(const char *db, const cdc_milvus_describe_t *d,
-    const cdc_milvus_partitions_t *p)
+cdc_milvus_collection(const char *db, const char *name,
+    const cdc_milvus_describe_t *d, const cdc_milvus_partitions_t *p)
 {
     char                     *text;
     size_t                    i, n;
     cdc_target_collection_t  *c;
 
-    c = calloc(1, cdc_milvus_collection_size(db, d, p));
+    c = calloc(1, cdc_milvus_collection_size(db, name, d, p));
     if (c == NULL) {
         return NULL;
     }
@@ -260,15 +252,23 @@ cdc_milvus_collection(const char *db, const cdc_milvus_describe_t *d,
     c->created_ts = d->created_timestamp;
     c->nshards = (unsigned) n;
     c->npartitions = (unsigned) p->n_partition_names;
+    c->num_partitions = d->num_partitions;
+    c->naliases = (unsigned) d->n_aliases;
 
     c->partitions = (cdc_target_partition_t *) (c + 1);
     c->vchannels = (char **) (c->partitions + c->npartitions);
     c->pchannels = c->vchannels + n;
 
-    text = (char *) (c->pchannels + n);
+    c->aliases = c->pchannels + n;
+
+    text = (char *) (c->aliases + c->naliases);
 
     c->db = cdc_milvus_put(&text, db);
-    c->name = cdc_milvus_put(&text, d->collection_name);
+    c->name = cdc_milvus_put(&text, name);
+
+    for (i = 0; i < c->naliases; i++) {
+        c->aliases[i] = cdc_milvus_put(&text, d->aliases[i]);
+    }
 
     for (i = 0; i < n; i++) {
         c->vchannels[i] = cdc_milvus_put(&text, d->virtual_channel_names[i]);
@@ -376,38 +376,71 @@ cdc_milvus_partitions_call(cdc_target_t *t, const char *db, const char *name,
 }
 
 
+/*
+ * The name in the schema is the collection's own: collection_name repeats
+ * what was asked for, an alias or, asked by id, nothing (2.3.5).
+ */
+
+static char *
+cdc_milvus_schema_name(const cdc_milvus_describe_t *d)
+{
+    cdc_span_t   in, name;
+    cdc_field_t  f;
+
+    in = cdc_span_n(d->schema.data, d->schema.len);
+    name = cdc_span_n(d->collection_name, strlen(d->collection_name));
+
+    while (cdc_wire_next(&in, &f) == CDC_OK) {
+        if (f.number == 1 && f.wire_type == 2 && f.body.len != 0) {
+            name = f.body;
+        }
+    }
+
+    return strndup((const char *) name.data, name.len);
+}
+
+
 int
 cdc_milvus_describe(cdc_target_t *t, const char *db, const char *name,
     int64_t id, cdc_target_collection_t **c, cdc_target_error_t *err)
 {
     int                       rc;
+    char                     *own;
     cdc_milvus_describe_t    *d;
     cdc_milvus_partitions_t  *p;
 
-    rc = cdc_milvus_describe_call(t, db, name, id, &d, err);
+    db = cdc_milvus_db(db);
 
-    if (rc == CDC_OK) {
-        rc = cdc_milvus_partitions_call(t, db, d->collection_name,
-                                        d->collectionid, &p, err);
-        if (rc != CDC_OK) {
-            milvus__service__describe_collection_response__free_unpacked(d,
-                                                                        NULL);
-        }
-    }
-
-    if (rc != CDC_OK) {
+    if (cdc_milvus_describe_call(t, db, name, id, &d, err) != CDC_OK) {
         return err->class == CDC_TARGET_NOT_FOUND ? CDC_DECLINED : CDC_ERROR;
     }
 
-    *c = cdc_milvus_collection(db, d, p);
+    p = NULL;
+    *c = NULL;
+    rc = CDC_ERROR;
 
-    milvus__service__describe_collection_response__free_unpacked(d, NULL);
-    milvus__service__show_partitions_response__free_unpacked(p, NULL);
+    own = cdc_milvus_schema_name(d);
 
-    if (*c == NULL) {
-        cdc_milvus_no_memory(err);
-        return CDC_ERROR;
+    if (own != NULL) {
+        rc = cdc_milvus_partitions_call(t, db, own, d->collectionid, &p, err);
     }
 
-    return CDC_OK;
+    if (rc == CDC_OK) {
+        *c = cdc_milvus_collection(db, own, d, p);
+        milvus__service__show_partitions_response__free_unpacked(p, NULL);
+    }
+
+    if (own == NULL || (rc == CDC_OK && *c == NULL)) {
+        cdc_milvus_no_memory(err);
+        rc = CDC_ERROR;
+    }
+
+    free(own);
+    milvus__service__describe_collection_response__free_unpacked(d, NULL);
+
+    if (rc == CDC_ERROR && err->class == CDC_TARGET_NOT_FOUND) {
+        return CDC_DECLINED;
+    }
+
+    return rc;
 }

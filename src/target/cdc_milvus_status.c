@@ -9,6 +9,7 @@
  * produced?  Only what Milvus checks before it produces says surely no.
  */
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -66,6 +67,7 @@ static const cdc_milvus_code_t  cdc_milvus_codes[] = {
             "the target must be Milvus 2.3 to 2.5" },
     { 100,  CDC_TARGET_NOT_FOUND, CDC_MILVUS_SURE, NULL },  /* collection */
     { 103,  CDC_TARGET_RETRY, 0, NULL },                /* not fully loaded */
+    { 104,  CDC_TARGET_REFUSED, 0, NULL },              /* is loaded */
     { 200,  CDC_TARGET_NOT_FOUND, CDC_MILVUS_SURE, NULL },  /* partition */
     { 202,  CDC_TARGET_RETRY, 0, NULL },                /* not fully loaded */
     { 401,  CDC_TARGET_RETRY, 0, NULL },                /* no replica now */
@@ -79,6 +81,7 @@ static const cdc_milvus_code_t  cdc_milvus_codes[] = {
     { 1400, CDC_TARGET_DENIED, CDC_MILVUS_SURE, CDC_MILVUS_LOGIN },
     { 1401, CDC_TARGET_DENIED, CDC_MILVUS_SURE, CDC_MILVUS_RIGHTS },
     { 1600, CDC_TARGET_NOT_FOUND, 0, NULL },            /* alias */
+    { 1601, CDC_TARGET_EXISTS, 0, NULL },               /* a collection */
     { 1602, CDC_TARGET_EXISTS, 0, NULL },               /* alias */
     { 1800, CDC_TARGET_DENIED, CDC_MILVUS_SURE, CDC_MILVUS_LOGIN },
     { 1900, CDC_TARGET_DENIED, CDC_MILVUS_SURE, CDC_MILVUS_FOLLOWER },
@@ -123,14 +126,20 @@ static const cdc_milvus_code_t  cdc_milvus_legacy[] = {
  */
 
 static const cdc_milvus_words_t  cdc_milvus_words[] = {
-    /* CreateDatabase: "database already exist: d1" */
+    /* CreateDatabase: "database already exist: d1"; CreateRole:
+     * "role [name:"r1"] already exists"; RestoreRBAC: "user [u1] already
+     * exists" */
     { "already exist", CDC_TARGET_EXISTS, 0 },
+
+    /* RenameCollection, of a collection that has the name, too */
+    { "duplicated new collection name", CDC_TARGET_EXISTS, 0 },
 
     /* CreateCollection; for an alias of that name too */
     { "create duplicate collection with different parameters",
       CDC_TARGET_EXISTS, 0 },
 
-    /* CreateCollection: "database:d1 not found" */
+    /* CreateCollection: "database:d1 not found"; OperateUserRole: "not found
+     * the user, maybe the user isn't existed ..." */
     { "not found", CDC_TARGET_NOT_FOUND, 0 },
 
     /* ReplicateMessage reads all messages and gets a segment for each insert
@@ -153,6 +162,36 @@ cdc_milvus_no_memory(cdc_target_error_t *err)
     err->transport = 1;
     err->code = 8;
     (void) snprintf(err->text, sizeof(err->text), "no memory");
+}
+
+
+int
+cdc_milvus_damaged(cdc_target_error_t *err, const char *call)
+{
+    memset(err, 0, sizeof(cdc_target_error_t));
+
+    err->class = CDC_TARGET_REFUSED;
+    (void) snprintf(err->text, sizeof(err->text),
+                    "the target's answer to %s cannot be read", call);
+
+    return CDC_ERROR;
+}
+
+
+int
+cdc_milvus_decline(cdc_target_error_t *err, const char *fmt, ...)
+{
+    va_list  args;
+
+    memset(err, 0, sizeof(cdc_target_error_t));
+
+    err->class = CDC_TARGET_REFUSED;
+
+    va_start(args, fmt);
+    (void) vsnprintf(err->text, sizeof(err->text), fmt, args);
+    va_end(args);
+
+    return CDC_DECLINED;
 }
 
 
@@ -296,6 +335,13 @@ enum {
     CDC_GRPC_PERMISSION_DENIED = 7,
     CDC_GRPC_UNAUTHENTICATED = 16
 };
+
+
+int
+cdc_milvus_lacks(const cdc_target_error_t *err)
+{
+    return err->transport && err->code == CDC_GRPC_UNIMPLEMENTED;
+}
 
 
 void

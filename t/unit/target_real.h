@@ -5,7 +5,7 @@
 
 static cdc_target_t        *target;
 static cdc_target_error_t   e;
-static char                 db[32], name[32];
+static char                 db[32], name[32], version[64];
 
 
 static cdc_target_t *
@@ -75,6 +75,7 @@ test_hello(void)
     }
 
     ok(info.version[0] != '\0', "hello: %s", info.version);
+    (void) snprintf(version, sizeof(version), "%s", info.version);
     ok(info.replicate, "hello: a follower");
     ok(cdc_tso_ms(info.now) + 60000 > cdc_wall_ms()
        && cdc_tso_ms(info.now) < cdc_wall_ms() + 60000, "hello: its clock");
@@ -114,7 +115,7 @@ now(void)
 
 
 static size_t
-schema(uint8_t *buf)
+schema_of(const char *coll, uint8_t *buf)
 {
     Milvus__Common__KeyValuePair       dim, *params[1];
     Milvus__Schema__CollectionSchema   s;
@@ -141,7 +142,7 @@ schema(uint8_t *buf)
     fields[0] = &f[0];
     fields[1] = &f[1];
 
-    s.name = name;
+    s.name = (char *) coll;
     s.n_fields = 2;
     s.fields = fields;
 
@@ -174,7 +175,7 @@ test_definitions(void)
     memset(&c, 0, sizeof(c));
     c.db = db;
     c.name = name;
-    c.schema = cdc_span_n(buf, schema(buf));
+    c.schema = cdc_span_n(buf, schema_of(name, buf));
     c.properties = cdc_span_n(ttl, sizeof(ttl) - 1);
     c.shards = 2;
     c.consistency_level = 3;
@@ -571,7 +572,7 @@ test_lanes(void)
     is_int(send_tick(lane[0], d->pchannels[0]), CDC_OK, "lane 0: tick");
     is_int(send_tick(lane[1], d->pchannels[1]), CDC_OK, "lane 1: tick");
     is_int(count_until(20), 20, "the rows are there");
-    is_int(apply(operation(CDC_MSG_FLUSH)), CDC_OK, "apply: flush");
+    ok(apply(operation(CDC_MSG_FLUSH)) == CDC_OK, "apply: flush %s", e.text);
 
     is_int(send_rows(lane[0], d, 0, 0, ""), CDC_ERROR, "lane: no channel");
     is_int(sent.err.class, CDC_TARGET_REFUSED, "lane: refused for sure");
@@ -681,6 +682,10 @@ test_drops(void)
 }
 
 
+#include "target_change.h"
+#include "target_rbac.h"
+
+
 static void
 test_real(void)
 {
@@ -694,6 +699,12 @@ test_real(void)
 
     test_hello();
     test_definitions();
+    test_changes();
+
+    if (getenv("TEST_CDC_TARGET_TOKEN") != NULL) {
+        test_rbac();
+    }
+
     test_operations();
     test_lanes();
     test_drops();
