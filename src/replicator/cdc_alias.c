@@ -122,8 +122,11 @@ cdc_alias_changed(cdc_repl_t *r, const cdc_meta_alias_t *meta)
         }
     }
 
+    /* one that goes with its collection has that drop's timestamp */
+
     if (a && a->wanted != id) {
-        cdc_alias_queue(r, a, id, meta->ts);
+        cdc_alias_queue(r, a, id, id || meta->ts == 0 ? meta->ts
+                                                      : meta->ts - 1);
     }
 }
 

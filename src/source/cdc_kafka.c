@@ -728,6 +728,7 @@ cdc_kafka_hand_out(rd_kafka_message_t *rkm, cdc_log_msg_t *msg)
     cdc_kafka_small_t  *small;
 
     msg->pos.hi = 0;
+    msg->streaming = 0;
     msg->pos.lo = (uint64_t) rkm->offset;
 
     if (rkm->len > CDC_KAFKA_SMALL) {

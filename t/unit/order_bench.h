@@ -84,6 +84,7 @@ fake_next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err)
     m = &s->messages[s->at++];
     msg->body = cdc_span_n(m->bytes, m->len);
     msg->pos = (cdc_pos_t) { 0, m->offset };
+    msg->streaming = 0;
     msg->owner = m;
 
     return CDC_OK;
@@ -336,6 +337,67 @@ cdc_meta_db_by_name(cdc_meta_t *m, cdc_span_t db)
     (void) db;
 
     return NULL;
+}
+
+
+int
+cdc_meta_each_database(cdc_meta_t *m,
+    int (*fn)(void *arg, const cdc_meta_db_t *db), void *arg)
+{
+    (void) m;
+    (void) fn;
+    (void) arg;
+
+    return CDC_OK;
+}
+
+
+int
+cdc_meta_each_alias(cdc_meta_t *m,
+    int (*fn)(void *arg, const cdc_meta_alias_t *a), void *arg)
+{
+    (void) m;
+    (void) fn;
+    (void) arg;
+
+    return CDC_OK;
+}
+
+
+int
+cdc_selection_ignore_partition(const cdc_selection_t *s)
+{
+    (void) s;
+
+    return 0;
+}
+
+
+int
+cdc_selected_all(const cdc_selection_t *s)
+{
+    (void) s;
+
+    return 1;
+}
+
+
+int
+cdc_selected_whole_db(const cdc_selection_t *s, const char *db)
+{
+    (void) s;
+    (void) db;
+
+    return 1;
+}
+
+
+void
+cdc_repl_streaming(cdc_repl_t *r, const char *topic)
+{
+    (void) topic;
+
+    r->failed = 1;
 }
 
 
