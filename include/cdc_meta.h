@@ -55,8 +55,9 @@ typedef struct {
     uint64_t     create_ts;
     uint64_t     name_ts;                /* since when it has this name and
                                           * database; 0: nobody knows */
-    uint64_t     changed_ts;             /* newest snapshot of its info or a
-                                          * field; 0: none */
+    uint64_t     changed_ts;             /* newest snapshot of its info (a
+                                          * change of a field writes one,
+                                          * too); 0: none */
     int32_t      consistency_level;
     unsigned     nshards;
     cdc_meta_shard_t *shards;            /* in shard order */
@@ -76,7 +77,8 @@ typedef struct {
 
 typedef struct {
     const char  *db, *name;
-    int64_t      collection_id;          /* 0: dropped */
+    int64_t      collection_id;          /* 0: dropped, or its collection is
+                                          * being dropped */
     uint64_t     ts;                     /* since when; 0: nobody knows */
 } cdc_meta_alias_t;
 
@@ -92,7 +94,9 @@ typedef enum {
     CDC_META_PRIVILEGE_GROUP,            /* group, privileges */
     CDC_META_USER_ROLE,                  /* user, role */
     CDC_META_GRANT                       /* role, object_type, db, object,
-                                          * privilege, grantor */
+                                          * privilege as the API calls it:
+                                          * "Search", "*" or a group's name;
+                                          * grantor */
 } cdc_meta_rbac_e;
 
 typedef struct {
@@ -121,7 +125,8 @@ typedef struct {
      * collection() calls of the same revision */
     void (*alias)(void *arg, const cdc_meta_alias_t *a);
     /* what is gone before what depends on it: a grant before its role; what
-     * is new in the other order */
+     * is new, or has another password or other privileges, in the other
+     * order */
     void (*rbac)(void *arg, const cdc_meta_rbac_t *e);
     /* the DELETE of a load info: partition_id 0 = the whole collection */
     void (*released)(void *arg, int64_t collection_id, int64_t partition_id);
@@ -159,7 +164,9 @@ int  cdc_meta_each_collection(cdc_meta_t *m,
 
 /* living ones only; rbac in an order that can be applied: users, roles,
  * privilege groups, memberships, grants.  The built-in ones (user root, roles
- * admin and public and their own grants) are left out. */
+ * admin and public, root's membership of admin) are left out everywhere,
+ * public's own grants here and of the first list: rbac() tells when one of
+ * these is revoked. */
 int  cdc_meta_each_alias(cdc_meta_t *m,
     int (*fn)(void *arg, const cdc_meta_alias_t *a), void *arg);
 int  cdc_meta_each_rbac(cdc_meta_t *m,
@@ -172,6 +179,9 @@ int  cdc_meta_each_rbac(cdc_meta_t *m,
  */
 int  cdc_meta_each_operation(cdc_meta_t *m, int64_t collection_id,
     int (*fn)(void *arg, cdc_span_t request), void *arg);
+
+/* 1 when the source writes its log in the form of Milvus 2.6 */
+int  cdc_meta_streaming(cdc_meta_t *m);
 
 /* 1 while the source holds the collection (or partition) loaded */
 int  cdc_meta_loaded(cdc_meta_t *m, int64_t collection_id,

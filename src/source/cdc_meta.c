@@ -20,8 +20,10 @@ static const cdc_etcd_keys_t  cdc_meta_ranges[] = {
     { "field-index/", "field-index0", 0 },
     { "querycoord-collection-loadinfo/", "querycoord-partition-loadinfo0",
       0 },
+    { "querycoord-replica/", "querycoord-replica0", 1 },
     { "root-coord/", "root-coord0", 0 },
-    { "snapshots/root-coord/database/", "snapshots/root-coord/database0", 1 }
+    { "snapshots/root-coord/database/", "snapshots/root-coord/database0", 1 },
+    { "streamingcoord-meta/pchannel/", "streamingcoord-meta/pchannel0", 1 }
 };
 
 #define CDC_META_RANGES  (sizeof(cdc_meta_ranges) / sizeof(cdc_meta_ranges[0]))
@@ -207,26 +209,6 @@ cdc_meta_by_id(cdc_meta_t *m, int64_t id)
 }
 
 
-static int
-cdc_meta_db_is(cdc_meta_t *m, int64_t id, cdc_span_t name)
-{
-    cdc_meta_database_t  *db;
-
-    db = cdc_meta_database(m, id, 0);
-
-    if (db == NULL) {
-        return 0;
-    }
-
-    if (name.len == 0) {
-        name = cdc_span("default");
-    }
-
-    return strlen(db->pub.name) == name.len
-           && memcmp(db->pub.name, name.data, name.len) == 0;
-}
-
-
 /* the newest holder, should a name have been given on within one moment */
 
 static const cdc_meta_coll_t *
@@ -264,80 +246,11 @@ cdc_meta_named(cdc_meta_t *m, cdc_span_t db, cdc_span_t name, uint64_t ts)
 const cdc_meta_collection_t *
 cdc_meta_by_name(cdc_meta_t *m, cdc_span_t db, cdc_span_t name, uint64_t ts)
 {
-    size_t                  i;
-    cdc_meta_alias_entry_t       *a;
-    const cdc_meta_name_t  *rec;
     const cdc_meta_coll_t  *c;
 
     c = cdc_meta_named(m, db, name, ts);
 
-    if (c != NULL) {
-        return &c->pub;
-    }
-
-    for (i = 0; i < m->naliases; i++) {
-        a = m->aliases[i];
-
-        if (strlen(a->name) != name.len
-            || memcmp(a->name, name.data, name.len) != 0
-            || !cdc_meta_db_is(m, a->db, db))
-        {
-            continue;
-        }
-
-        rec = cdc_meta_names_at(&a->names, ts);
-
-        if (rec != NULL) {
-            return cdc_meta_by_id(m, rec->id);
-        }
-    }
-
-    return NULL;
-}
-
-
-const cdc_meta_db_t *
-cdc_meta_db_by_name(cdc_meta_t *m, cdc_span_t name)
-{
-    size_t                i;
-    cdc_meta_database_t  *db, *gone;
-
-    gone = NULL;
-
-    for (i = m->ndbs; i > 0; i--) {
-        db = m->dbs[i - 1];
-
-        if (!cdc_meta_db_is(m, db->pub.id, name)) {
-            continue;
-        }
-
-        if (!db->pub.gone) {
-            return &db->pub;
-        }
-
-        gone = gone != NULL ? gone : db;
-    }
-
-    return gone != NULL ? &gone->pub : NULL;
-}
-
-
-int
-cdc_meta_each_database(cdc_meta_t *m,
-    int (*fn)(void *arg, const cdc_meta_db_t *db), void *arg)
-{
-    int     rc;
-    size_t  i;
-
-    for (i = 0; i < m->ndbs; i++) {
-        rc = m->dbs[i]->pub.gone ? CDC_OK : fn(arg, &m->dbs[i]->pub);
-
-        if (rc != CDC_OK) {
-            return rc;
-        }
-    }
-
-    return CDC_OK;
+    return c != NULL ? &c->pub : cdc_meta_by_alias(m, db, name, ts);
 }
 
 
@@ -360,4 +273,11 @@ cdc_meta_each_collection(cdc_meta_t *m,
     }
 
     return CDC_OK;
+}
+
+
+int
+cdc_meta_streaming(cdc_meta_t *m)
+{
+    return m->streaming;
 }

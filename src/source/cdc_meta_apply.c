@@ -25,10 +25,6 @@
 #include "cdc_meta_int.h"
 
 
-/* nanoseconds here are above this, TSOs below it until the year 2090 */
-#define CDC_META_NANOSECONDS  1000000000000000000ULL
-
-
 int
 cdc_meta_create(cdc_meta_t *m, const cdc_meta_handler_t *h,
     const char *prefix)
@@ -56,171 +52,34 @@ cdc_meta_destroy(cdc_meta_t *m)
         }
     }
 
-    for (i = 0; i < m->ndbs; i++) {
-        free(m->dbs[i]->pub.name);
-        free((void *) m->dbs[i]->pub.properties.data);
-        free(m->dbs[i]);
-    }
-
-    for (i = 0; i < m->naliases; i++) {
-        cdc_meta_names_free(&m->aliases[i]->names);
-        free(m->aliases[i]->name);
-        free(m->aliases[i]);
-    }
-
     while (m->waiters != NULL) {
         w = m->waiters;
         m->waiters = w->next;
         free(w);
     }
 
+    cdc_meta_db_free(m);
+    cdc_meta_alias_free(m);
+    cdc_meta_rbac_free(m);
+
     free(m->buckets);
-    free(m->dbs);
-    free(m->aliases);
     free(m->prefix);
 }
 
 
-/* ---- databases --- */
-
-static void
-cdc_meta_db_dirty(cdc_meta_t *m, cdc_meta_database_t *db)
-{
-    size_t            i;
-    cdc_meta_coll_t  *c;
-
-    db->dirty = 1;
-
-    for (i = 0; i < m->nbuckets; i++) {
-        for (c = m->buckets[i]; c != NULL; c = c->next) {
-            if (cdc_meta_item(&c->items[CDC_META_INFO], db->pub.id)) {
-                cdc_meta_coll_dirty(m, c);
-            }
-        }
-    }
-}
-
-
-static void
-cdc_meta_db_put(cdc_meta_t *m, int64_t id, cdc_span_t value)
-{
-    char                         *name;
-    cdc_span_t                    properties;
-    cdc_meta_database_t          *db;
-    Milvus__Meta__DatabaseInfo   *info;
-
-    info = milvus__meta__database_info__unpack(NULL, value.len, value.data);
-
-    if (info == NULL || info->name[0] == '\0'
-        || cdc_meta_retag(value, 6, 3, &properties) != CDC_OK)
-    {
-        cdc_log(CDC_LOG_WARN, 0, "source: the metadata of database %lld does "
-                "not parse", (long long) id);
-        goto done;
-    }
-
-    db = cdc_meta_database(m, id, 1);
-    name = strdup(info->name);
-
-    if (db == NULL || name == NULL) {
-        m->oom = 1;
-        free(name);
-        free((void *) properties.data);
-        goto done;
-    }
-
-    if (db->pub.name == NULL || db->pub.gone
-        || strcmp(db->pub.name, name) != 0
-        || db->pub.properties.len != properties.len
-        || memcmp(db->pub.properties.data, properties.data, properties.len)
-           != 0)
-    {
-        cdc_meta_db_dirty(m, db);
-    }
-
-    free(db->pub.name);
-    free((void *) db->pub.properties.data);
-
-    db->gen = m->gen;
-    db->pub.name = name;
-    db->pub.properties = properties;
-    db->pub.created_ts = info->created_time;
-
-    if (db->pub.created_ts > CDC_META_NANOSECONDS) {
-        db->pub.created_ts = cdc_ms_tso(db->pub.created_ts / 1000000);
-    }
-
-    /* in 2.3 a database has no states on the way; later ones do */
-    db->pub.gone = (info->state >= CDC_META_DB_DROPPING);
-
-done:
-
-    if (info != NULL) {
-        milvus__meta__database_info__free_unpacked(info, NULL);
-    }
-}
-
-
-static void
-cdc_meta_db_gone(cdc_meta_t *m, cdc_meta_database_t *db)
-{
-    if (!db->pub.gone) {
-        db->pub.gone = 1;
-        db->dirty = 1;
-    }
-}
-
-
-/* ---- aliases --- */
-
-static void
-cdc_meta_alias_set(cdc_meta_t *m, const cdc_meta_key_t *k, cdc_span_t value,
-    int gone)
-{
-    int                        rc;
-    int64_t                    id;
-    uint64_t                   created;
-    cdc_meta_alias_entry_t          *a;
-    Milvus__Meta__AliasInfo   *info;
-
-    id = 0;
-    created = 0;
-
-    if (!gone) {
-        info = milvus__meta__alias_info__unpack(NULL, value.len, value.data);
-
-        if (info == NULL) {
-            cdc_log(CDC_LOG_WARN, 0, "source: the metadata of alias \"%.*s\" "
-                    "does not parse", (int) (k->alias.len & 0xff),
-                    (const char *) k->alias.data);
-            return;
-        }
-
-        id = info->state == CDC_META_CREATED ? info->collection_id : 0;
-        created = info->created_time;
-        milvus__meta__alias_info__free_unpacked(info, NULL);
-    }
-
-    a = cdc_meta_alias(m, k->db, k->alias, !gone);
-    if (a == NULL) {
-        return;
-    }
-
-    if (k->ts != 0) {
-        rc = cdc_meta_names_add(&a->names, k->ts, id, k->alias, id == 0);
-
-    } else {
-        a->collection = id;
-        a->created_ts = created;
-        a->gen = m->gen;
-        rc = CDC_OK;
-    }
-
-    m->oom |= (rc != CDC_OK);
-}
-
-
 /* ---- collections --- */
+
+/* a load writes a key for each partition, again and again: what the public
+ * form does not show needs no new one */
+
+static void
+cdc_meta_item_dirty(cdc_meta_t *m, cdc_meta_coll_t *c, cdc_meta_kind_e kind)
+{
+    if (kind < CDC_META_INDEX || !c->visible) {
+        cdc_meta_coll_dirty(m, c);
+    }
+}
+
 
 static void
 cdc_meta_item_gone(cdc_meta_t *m, cdc_meta_coll_t *c, cdc_meta_kind_e kind,
@@ -231,7 +90,7 @@ cdc_meta_item_gone(cdc_meta_t *m, cdc_meta_coll_t *c, cdc_meta_kind_e kind,
     }
 
     cdc_meta_item_del(&c->items[kind], id);
-    cdc_meta_coll_dirty(m, c);
+    cdc_meta_item_dirty(m, c, kind);
 
     if ((kind == CDC_META_LOAD || kind == CDC_META_PARTLOAD)
         && m->handler.released != NULL)
@@ -267,7 +126,7 @@ cdc_meta_item_set(cdc_meta_t *m, const cdc_meta_key_t *k, cdc_span_t value,
 
     /* a list may bring back nothing new, and yet end what was there */
 
-    cdc_meta_coll_dirty(m, c);
+    cdc_meta_item_dirty(m, c, k->kind);
 }
 
 
@@ -284,6 +143,10 @@ cdc_meta_history(cdc_meta_t *m, const cdc_meta_key_t *k, cdc_span_t value,
     c = cdc_meta_coll(m, k->collection, 0);
     if (c == NULL) {
         return;
+    }
+
+    if (k->ts > c->changed_ts) {
+        c->changed_ts = k->ts;
     }
 
     info = NULL;
@@ -304,9 +167,9 @@ cdc_meta_history(cdc_meta_t *m, const cdc_meta_key_t *k, cdc_span_t value,
         gone = (info->state > CDC_META_CREATING);
     }
 
-    if (cdc_meta_names_add(&c->names, k->ts, k->db, name, gone) != CDC_OK) {
-        m->oom = 1;
-    }
+    m->oom |= cdc_meta_names_add(&c->names, k->ts, cdc_meta_db_id(k->db),
+                                 name, gone)
+              != CDC_OK;
 
 done:
 
@@ -367,8 +230,10 @@ cdc_meta_coll_end(cdc_meta_t *m, cdc_meta_coll_t *c)
 {
     cdc_meta_coll_t  *old;
 
-    m->oom |= cdc_meta_names_settle(&c->names, 0, 0, cdc_span_n(NULL, 0), 1)
+    m->oom |= cdc_meta_names_settle(&c->names, 0, 0, 0, cdc_span_n(NULL, 0),
+                                    1)
               != CDC_OK;
+    m->alias_dirty = 1;
 
     c->pub.dropping = 1;
     c->pub.gone = 1;
@@ -415,11 +280,19 @@ cdc_meta_coll_state(cdc_meta_t *m, cdc_meta_coll_t *c,
 
     if (rc == CDC_OK) {
         m->oom |= cdc_meta_names_settle(&c->names, info->create_time,
-                                        item->id, name,
+                                        info->update_timestamp,
+                                        cdc_meta_db_id(item->id), name,
                                         info->state > CDC_META_CREATING)
                   != CDC_OK;
 
-        c->pub.dropping = (info->state > CDC_META_CREATING);
+        if (info->update_timestamp > c->changed_ts) {
+            c->changed_ts = info->update_timestamp;
+        }
+
+        if (c->pub.dropping != (info->state > CDC_META_CREATING)) {
+            c->pub.dropping = !c->pub.dropping;
+            m->alias_dirty = 1;
+        }
 
         rc = info->state == CDC_META_CREATED
              ? cdc_meta_build(m, c, item, info, &pub) : CDC_DECLINED;
@@ -435,8 +308,12 @@ cdc_meta_coll_state(cdc_meta_t *m, cdc_meta_coll_t *c,
         return;
     }
 
+    pub.name_ts = cdc_meta_names_since(&c->names);
+    pub.changed_ts = c->changed_ts;
+
     old = c->pub;
     c->pub = pub;
+    m->alias_dirty |= !c->visible;
     c->visible = 1;
 
     cdc_meta_notify(m, c, &old);
@@ -497,30 +374,9 @@ cdc_meta_coll_refresh(cdc_meta_t *m, cdc_meta_coll_t *c)
 static void
 cdc_meta_flush(cdc_meta_t *m)
 {
-    int                rc;
-    size_t             i;
-    cdc_span_t         name;
-    cdc_meta_coll_t   *c;
-    cdc_meta_alias_entry_t  *a;
+    cdc_meta_coll_t  *c;
 
-    for (i = 0; i < m->naliases; i++) {
-        a = m->aliases[i];
-        name = cdc_span_n(a->name, strlen(a->name));
-
-        rc = cdc_meta_names_settle(&a->names, a->created_ts, a->collection,
-                                   name, a->collection == 0);
-        m->oom |= (rc != CDC_OK);
-    }
-
-    for (i = 0; i < m->ndbs; i++) {
-        if (m->dbs[i]->dirty) {
-            m->dbs[i]->dirty = 0;
-
-            if (m->handler.database != NULL) {
-                m->handler.database(m->handler.arg, &m->dbs[i]->pub);
-            }
-        }
-    }
+    cdc_meta_db_tell(m, 0);
 
     while (m->dirty != NULL) {
         c = m->dirty;
@@ -529,6 +385,10 @@ cdc_meta_flush(cdc_meta_t *m)
         c->next_dirty = NULL;
         cdc_meta_coll_refresh(m, c);
     }
+
+    cdc_meta_alias_tell(m);
+    cdc_meta_db_tell(m, 1);              /* it was empty by then */
+    cdc_meta_rbac_tell(m);
 }
 
 
@@ -543,17 +403,9 @@ cdc_meta_sweep(cdc_meta_t *m)
     cdc_meta_coll_t   *c;
     cdc_meta_items_t  *items;
 
-    for (i = 0; i < m->ndbs; i++) {
-        if (m->dbs[i]->gen != m->gen) {
-            cdc_meta_db_gone(m, m->dbs[i]);
-        }
-    }
-
-    for (i = 0; i < m->naliases; i++) {
-        if (m->aliases[i]->gen != m->gen) {
-            m->aliases[i]->collection = 0;
-        }
-    }
+    cdc_meta_db_sweep(m);
+    cdc_meta_alias_sweep(m);
+    cdc_meta_rbac_sweep(m);
 
     for (b = 0; b < m->nbuckets; b++) {
         for (c = m->buckets[b]; c != NULL; c = c->next) {
@@ -575,10 +427,9 @@ cdc_meta_sweep(cdc_meta_t *m)
 static void
 cdc_meta_kv(cdc_meta_t *m, const cdc_etcd_kv_t *kv, int snapshots)
 {
-    int                   gone;
-    cdc_span_t            key;
-    cdc_meta_key_t        k;
-    cdc_meta_database_t  *db;
+    int             gone;
+    cdc_span_t      key;
+    cdc_meta_key_t  k;
 
     if (kv->key.len < m->prefix_len
         || memcmp(kv->key.data, m->prefix, m->prefix_len) != 0)
@@ -599,28 +450,26 @@ cdc_meta_kv(cdc_meta_t *m, const cdc_etcd_kv_t *kv, int snapshots)
         return;                          /* history that etcd forgets */
     }
 
+    if (k.kind >= CDC_META_RAW_USER) {
+        if (k.ts == 0) {
+            cdc_meta_rbac_set(m, &k, kv->value, gone);
+        }
+
+        return;
+    }
+
     switch (k.kind) {
 
     case CDC_META_DB:
-        if (k.ts != 0) {
-            return;
-        }
-
-        if (!gone) {
-            cdc_meta_db_put(m, k.db, kv->value);
-            return;
-        }
-
-        db = cdc_meta_database(m, k.db, 0);
-
-        if (db != NULL) {
-            cdc_meta_db_gone(m, db);
-        }
-
+        cdc_meta_db_set(m, &k, kv->value, gone);
         return;
 
     case CDC_META_ALIAS:
         cdc_meta_alias_set(m, &k, kv->value, gone);
+        return;
+
+    case CDC_META_STREAMING:
+        m->streaming |= !gone;
         return;
 
     default:
@@ -644,6 +493,7 @@ cdc_meta_apply(cdc_meta_t *m, const cdc_etcd_batch_t *batch)
 
     if (batch->kind == CDC_ETCD_LIST && batch->first) {
         m->gen++;
+        m->streaming = 0;
     }
 
     for (pass = 0; pass < 2; pass++) {

@@ -12,10 +12,6 @@
 #include <string.h>
 
 #include "cdc_meta_int.h"
-#include "cdc_wire.h"
-
-
-#define CDC_META_USER_FIELD  100
 
 
 typedef struct {
@@ -79,7 +75,8 @@ cdc_meta_field(cdc_span_t value, cdc_meta_field_t *field)
 
 
 int
-cdc_meta_field_name(const cdc_meta_coll_t *c, int64_t id, cdc_span_t *name)
+cdc_meta_field_name(const cdc_meta_coll_t *c, int64_t id, cdc_span_t *name,
+    int *dynamic)
 {
     cdc_meta_item_t   *item;
     cdc_meta_field_t   field;
@@ -94,6 +91,10 @@ cdc_meta_field_name(const cdc_meta_coll_t *c, int64_t id, cdc_span_t *name)
     }
 
     *name = field.name;
+
+    if (dynamic != NULL) {
+        *dynamic = field.dynamic;
+    }
 
     return CDC_OK;
 }
@@ -182,6 +183,7 @@ cdc_meta_schema_head(cdc_chain_t *chain, cdc_span_t schema,
 
         case 4:                          /* fields */
         case 7:                          /* functions */
+        case 8:                          /* dbName: the request tells */
         case 9:                          /* struct_array_fields */
             break;
 
@@ -482,7 +484,7 @@ cdc_meta_build_parts(cdc_meta_t *m, cdc_meta_coll_t *c,
     cdc_meta_database_t  *db;
 
     head = cdc_span_n(info->schema.data, info->schema.len);
-    db = cdc_meta_database(m, item->id, 0);
+    db = cdc_meta_database(m, cdc_meta_db_id(item->id), 0);
 
     if (db == NULL || db->pub.gone) {
         return CDC_DECLINED;
@@ -495,7 +497,7 @@ cdc_meta_build_parts(cdc_meta_t *m, cdc_meta_coll_t *c,
     }
 
     pub->id = c->id;
-    pub->db_id = item->id;
+    pub->db_id = db->pub.id;
     pub->create_ts = info->create_time;
     pub->consistency_level = info->consistency_level;
     pub->db = strdup(db->pub.name);

@@ -10,34 +10,47 @@
 typedef struct {
     cdc_span_t       path;
     cdc_meta_kind_e  kind;
-    const char      *parts;              /* d, c, i: numbers; a: an alias */
+    const char      *parts;              /* d, c, i: numbers; n: a name, which
+                                          * is all the rest */
 } cdc_meta_path_t;
+
+
+#define cdc_meta_path(s, kind, parts)  { cdc_meta_bytes(s), kind, parts }
+#define cdc_meta_bytes(s)  { (const uint8_t *) (s), sizeof(s) - 1 }
 
 
 static const cdc_meta_path_t  cdc_meta_paths[] = {
 
-    { { (const uint8_t *) "root-coord/database/collection-info/", 36 },
-      CDC_META_INFO, "dc" },
-    { { (const uint8_t *) "root-coord/database/db-info/", 28 },
-      CDC_META_DB, "d" },
-    { { (const uint8_t *) "root-coord/database/aliases/", 28 },
-      CDC_META_ALIAS, "da" },
-    { { (const uint8_t *) "root-coord/aliases/", 19 },
-      CDC_META_ALIAS, "a" },
-    { { (const uint8_t *) "root-coord/fields/", 18 },
-      CDC_META_FIELD, "ci" },
-    { { (const uint8_t *) "root-coord/functions/", 21 },
-      CDC_META_FUNCTION, "ci" },
-    { { (const uint8_t *) "root-coord/struct-array-fields/", 31 },
-      CDC_META_STRUCT, "ci" },
-    { { (const uint8_t *) "root-coord/partitions/", 22 },
-      CDC_META_PARTITION, "ci" },
-    { { (const uint8_t *) "field-index/", 12 },
-      CDC_META_INDEX, "ci" },
-    { { (const uint8_t *) "querycoord-collection-loadinfo/", 31 },
-      CDC_META_LOAD, "c" },
-    { { (const uint8_t *) "querycoord-partition-loadinfo/", 30 },
-      CDC_META_PARTLOAD, "ci" }
+    cdc_meta_path("root-coord/database/collection-info/", CDC_META_INFO,
+                  "dc"),
+    cdc_meta_path("root-coord/database/db-info/", CDC_META_DB, "d"),
+    cdc_meta_path("root-coord/database/aliases/", CDC_META_ALIAS, "dn"),
+    cdc_meta_path("root-coord/fields/", CDC_META_FIELD, "ci"),
+    cdc_meta_path("root-coord/functions/", CDC_META_FUNCTION, "ci"),
+    cdc_meta_path("root-coord/struct-array-fields/", CDC_META_STRUCT, "ci"),
+    cdc_meta_path("root-coord/partitions/", CDC_META_PARTITION, "ci"),
+    cdc_meta_path("field-index/", CDC_META_INDEX, "ci"),
+    cdc_meta_path("querycoord-collection-loadinfo/", CDC_META_LOAD, "c"),
+    cdc_meta_path("querycoord-partition-loadinfo/", CDC_META_PARTLOAD,
+                  "ci"),
+    cdc_meta_path("querycoord-replica/", CDC_META_REPLICA, "ci"),
+
+    cdc_meta_path("root-coord/credential/users/", CDC_META_RAW_USER, "n"),
+    cdc_meta_path("root-coord/credential/roles/", CDC_META_RAW_ROLE, "n"),
+    cdc_meta_path("root-coord/credential/user-role-mapping/",
+                  CDC_META_RAW_MEMBER, "n"),
+    cdc_meta_path("root-coord/credential/grantee-privileges/",
+                  CDC_META_RAW_GRANTEE, "n"),
+    cdc_meta_path("root-coord/credential/grantee-id/",
+                  CDC_META_RAW_PRIVILEGE, "n"),
+    cdc_meta_path("root-coord/privilege-group/", CDC_META_RAW_GROUP, "n"),
+
+    cdc_meta_path("streamingcoord-meta/pchannel/", CDC_META_STREAMING, "n"),
+
+    /* what a Milvus before databases wrote, and later ones still read */
+
+    cdc_meta_path("root-coord/collection/", CDC_META_INFO, "c"),
+    cdc_meta_path("root-coord/aliases/", CDC_META_ALIAS, "n")
 };
 
 
@@ -121,9 +134,10 @@ cdc_meta_parts(cdc_span_t in, const char *parts, cdc_meta_key_t *k)
 
     for ( /* void */ ; *parts != '\0'; parts++) {
 
-        if (*parts == 'a') {
-            k->alias = in;
-            return in.len != 0 ? CDC_OK : CDC_DECLINED;
+        if (*parts == 'n') {
+            k->name = in;
+            return in.len != 0 && memchr(in.data, '\0', in.len) == NULL
+                   ? CDC_OK : CDC_DECLINED;
         }
 
         if (cdc_meta_number(&in, &value) != CDC_OK) {
@@ -157,7 +171,6 @@ cdc_meta_key(cdc_span_t key, cdc_meta_key_t *k)
     const cdc_meta_path_t  *path;
 
     memset(k, 0, sizeof(cdc_meta_key_t));
-    k->db = 1;                           /* the default one */
 
     if (cdc_meta_starts(key, cdc_span("snapshots/"))) {
         key = cdc_span_n(key.data + 10, key.len - 10);

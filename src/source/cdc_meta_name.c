@@ -3,8 +3,8 @@
  *
  * An operation of the log names its collection as of its own timestamp.  The
  * keys of snapshots/ tell when a name began and ended; where a Milvus keeps
- * none, a name begins with its creation, and a change is taken to be of the
- * moment at which it is seen.
+ * none, a name begins with its creation, and a change is of the time that the
+ * object itself tells, or a guess: the moment at which it is seen.
  */
 
 #include <stdlib.h>
@@ -26,44 +26,22 @@ cdc_meta_name_is(const cdc_meta_name_t *rec, int64_t id, cdc_span_t name,
 }
 
 
-int
-cdc_meta_names_add(cdc_meta_names_t *names, uint64_t ts, int64_t id,
-    cdc_span_t name, int ended)
+static int
+cdc_meta_name_insert(cdc_meta_names_t *names, size_t i, uint64_t ts,
+    int64_t id, char *copy)
 {
-    char             *copy;
-    size_t            i;
-    cdc_meta_name_t  *a, *rec;
+    cdc_meta_name_t  *a;
 
-    for (i = names->n; i > 0 && names->a[i - 1].ts > ts; i--) {
-        /* where it belongs */
-    }
-
-    rec = i > 0 ? &names->a[i - 1] : NULL;
-
-    if (rec != NULL && cdc_meta_name_is(rec, id, name, ended)) {
-        return CDC_OK;
-    }
-
-    /* a move into another database ends and begins a name at one time */
-
-    if (rec != NULL && rec->ts == ts && ended) {
-        return CDC_OK;
-    }
-
-    copy = NULL;
-
-    if (!ended) {
-        copy = strndup((const char *) name.data, name.len);
-        if (copy == NULL) {
-            return CDC_ERROR;
+    if (names->n == CDC_META_NAMES_MAX) {
+        if (i == 0) {
+            free(copy);
+            return CDC_OK;               /* older than all that is kept */
         }
-    }
 
-    if (rec != NULL && rec->ts == ts) {
-        free(rec->name);
-        rec->name = copy;
-        rec->id = id;
-        return CDC_OK;
+        free(names->a[0].name);
+        memmove(&names->a[0], &names->a[1],
+                --names->n * sizeof(cdc_meta_name_t));
+        i--;
     }
 
     a = cdc_meta_grow(names->a, names->n, &names->cap,
@@ -81,14 +59,71 @@ cdc_meta_names_add(cdc_meta_names_t *names, uint64_t ts, int64_t id,
     a[i].ts = ts;
     a[i].id = id;
     a[i].name = copy;
+    a[i].guess = 0;
 
     return CDC_OK;
 }
 
 
 int
+cdc_meta_names_add(cdc_meta_names_t *names, uint64_t ts, int64_t id,
+    cdc_span_t name, int ended)
+{
+    char             *copy;
+    size_t            i;
+    cdc_meta_name_t  *rec, *next;
+
+    for (i = names->n; i > 0 && names->a[i - 1].ts > ts; i--) {
+        /* where it belongs */
+    }
+
+    rec = i > 0 ? &names->a[i - 1] : NULL;
+    next = i < names->n ? &names->a[i] : NULL;
+
+    if (rec != NULL && cdc_meta_name_is(rec, id, name, ended)) {
+        return CDC_OK;
+    }
+
+    /* a move into another database ends and begins a name at one time */
+
+    if (rec != NULL && rec->ts == ts && ended) {
+        return CDC_OK;
+    }
+
+    /* seen before it was told */
+
+    if (next != NULL && next->guess && (rec == NULL || rec->ts != ts)
+        && cdc_meta_name_is(next, id, name, ended))
+    {
+        next->ts = ts;
+        next->guess = 0;
+        return CDC_OK;
+    }
+
+    copy = NULL;
+
+    if (!ended) {
+        copy = strndup((const char *) name.data, name.len);
+        if (copy == NULL) {
+            return CDC_ERROR;
+        }
+    }
+
+    if (rec != NULL && rec->ts == ts) {
+        free(rec->name);
+        rec->name = copy;
+        rec->id = id;
+        rec->guess = 0;
+        return CDC_OK;
+    }
+
+    return cdc_meta_name_insert(names, i, ts, id, copy);
+}
+
+
+int
 cdc_meta_names_settle(cdc_meta_names_t *names, uint64_t created_ts,
-    int64_t id, cdc_span_t name, int ended)
+    uint64_t changed_ts, int64_t id, cdc_span_t name, int ended)
 {
     uint64_t          ts;
     cdc_meta_name_t  *last;
@@ -104,25 +139,68 @@ cdc_meta_names_settle(cdc_meta_names_t *names, uint64_t created_ts,
         return CDC_OK;
     }
 
-    ts = cdc_ms_tso(cdc_wall_ms());
+    if (changed_ts > last->ts) {
+        return cdc_meta_names_add(names, changed_ts, id, name, ended);
+    }
 
-    return cdc_meta_names_add(names, ts > last->ts ? ts : last->ts + 1, id,
-                              name, ended);
+    ts = cdc_ms_tso(cdc_wall_ms());
+    ts = ts > last->ts ? ts : last->ts + 1;
+
+    if (cdc_meta_names_add(names, ts, id, name, ended) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    names->a[names->n - 1].guess = 1;
+
+    return CDC_OK;
+}
+
+
+static const cdc_meta_name_t *
+cdc_meta_names_find(const cdc_meta_names_t *names, uint64_t ts)
+{
+    size_t  i;
+
+    for (i = names->n; i > 0; i--) {
+        if (ts == 0 || names->a[i - 1].ts <= ts) {
+            return &names->a[i - 1];
+        }
+    }
+
+    return NULL;
 }
 
 
 const cdc_meta_name_t *
 cdc_meta_names_at(const cdc_meta_names_t *names, uint64_t ts)
 {
-    size_t  i;
+    const cdc_meta_name_t  *rec;
 
-    for (i = names->n; i > 0; i--) {
-        if (ts == 0 || names->a[i - 1].ts <= ts) {
-            return names->a[i - 1].name != NULL ? &names->a[i - 1] : NULL;
-        }
-    }
+    rec = cdc_meta_names_find(names, ts);
 
-    return NULL;
+    return rec != NULL && rec->name != NULL ? rec : NULL;
+}
+
+
+int
+cdc_meta_names_ended(const cdc_meta_names_t *names, uint64_t ts)
+{
+    const cdc_meta_name_t  *rec;
+
+    rec = cdc_meta_names_find(names, ts);
+
+    return rec != NULL && rec->name == NULL;
+}
+
+
+uint64_t
+cdc_meta_names_since(const cdc_meta_names_t *names)
+{
+    const cdc_meta_name_t  *rec;
+
+    rec = cdc_meta_names_find(names, 0);
+
+    return rec != NULL && !rec->guess ? rec->ts : 0;
 }
 
 
@@ -137,55 +215,4 @@ cdc_meta_names_free(cdc_meta_names_t *names)
 
     free(names->a);
     memset(names, 0, sizeof(cdc_meta_names_t));
-}
-
-
-cdc_meta_alias_entry_t *
-cdc_meta_alias(cdc_meta_t *m, int64_t db, cdc_span_t name, int make)
-{
-    void              *p;
-    size_t             i;
-    cdc_meta_alias_entry_t  *a;
-
-    for (i = 0; i < m->naliases; i++) {
-        a = m->aliases[i];
-
-        if (a->db == db && strlen(a->name) == name.len
-            && memcmp(a->name, name.data, name.len) == 0)
-        {
-            return a;
-        }
-    }
-
-    if (!make || memchr(name.data, '\0', name.len) != NULL) {
-        return NULL;
-    }
-
-    p = cdc_meta_grow(m->aliases, m->naliases, &m->aliases_cap,
-                      sizeof(cdc_meta_alias_entry_t *));
-    if (p == NULL) {
-        m->oom = 1;
-        return NULL;
-    }
-
-    m->aliases = p;
-
-    a = calloc(1, sizeof(cdc_meta_alias_entry_t));
-    if (a == NULL) {
-        m->oom = 1;
-        return NULL;
-    }
-
-    a->db = db;
-    a->name = strndup((const char *) name.data, name.len);
-
-    if (a->name == NULL) {
-        m->oom = 1;
-        free(a);
-        return NULL;
-    }
-
-    m->aliases[m->naliases++] = a;
-
-    return a;
 }

@@ -9,13 +9,7 @@
 #ifndef SOURCE_SAMPLES_H_INCLUDED
 #define SOURCE_SAMPLES_H_INCLUDED
 
-typedef struct {
-    int           revision;
-    int           deleted;
-    const char   *key;
-    size_t        len;
-    const char   *value;
-} sample_t;
+#include "source_feed.h"
 
 
 static const sample_t  sample_list[] = {

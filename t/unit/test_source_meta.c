@@ -4,134 +4,16 @@
 
 #include <stdlib.h>
 
-#include "tap.h"
+#include "source_feed.h"
 #include "source_samples.h"
-#include "source/cdc_meta_int.h"
-#include "cdc_wire.h"
 #include "milvus_schema.pb-c.h"
-#include "milvus_service.pb-c.h"
 
-
-#define N(a)  (sizeof(a) / sizeof((a)[0]))
 
 #define SRC_A     470618833340862973
 #define SRC_PK    470618833340863024
 #define SRC_PART  470618833340863042
 #define SRC_X     470618833341070606
 #define PP        470618833341070612
-
-
-static cdc_meta_t  m;
-static char        log_[8192];           /* what the handlers were told */
-
-
-static void __attribute__((format(printf, 1, 2)))
-say(const char *fmt, ...)
-{
-    size_t   n;
-    va_list  args;
-
-    n = strlen(log_);
-
-    va_start(args, fmt);
-    (void) vsnprintf(log_ + n, sizeof(log_) - n, fmt, args);
-    va_end(args);
-}
-
-
-static void
-on_listed(void *arg)
-{
-    say("listed ");
-}
-
-
-static void
-on_database(void *arg, const cdc_meta_db_t *db)
-{
-    say("%sdb:%s ", db->gone ? "-" : "+", db->name);
-}
-
-
-static void
-on_collection(void *arg, const cdc_meta_collection_t *c)
-{
-    say("%s%s.%s ", c->gone ? "-" : "+", c->db, c->name);
-}
-
-
-static void
-on_partition(void *arg, const cdc_meta_collection_t *c,
-    const cdc_meta_partition_t *p)
-{
-    say("%s%s/%s ", p->gone ? "-" : "+", c->name, p->name);
-}
-
-
-static void
-on_released(void *arg, int64_t c, int64_t p)
-{
-    say("r%d%s ", (int) (c % 1000), p != 0 ? "p" : "");
-}
-
-
-static const cdc_meta_handler_t  handler = {
-    .listed = on_listed,
-    .database = on_database,
-    .collection = on_collection,
-    .partition = on_partition,
-    .released = on_released
-};
-
-
-/* keys with a prefix in front, as etcd has them */
-
-static cdc_etcd_kv_t *
-kvs_of(const sample_t *s, size_t n, char **keys)
-{
-    size_t          i;
-    cdc_etcd_kv_t  *kv;
-
-    kv = calloc(n + 1, sizeof(cdc_etcd_kv_t));
-    *keys = calloc(n + 1, 256);
-
-    for (i = 0; i < n; i++) {
-        (void) snprintf(*keys + i * 256, 256, "by-dev/meta/%s", s[i].key);
-        kv[i].key = cdc_span_n(*keys + i * 256, strlen(*keys + i * 256));
-        kv[i].value = cdc_span_n(s[i].value, s[i].len);
-        kv[i].deleted = s[i].deleted;
-    }
-
-    return kv;
-}
-
-
-static void
-feed(cdc_etcd_kind_e kind, const sample_t *s, size_t n, int first, int last)
-{
-    char              *keys;
-    cdc_etcd_batch_t   b;
-
-    memset(&b, 0, sizeof(b));
-    b.kind = kind;
-    b.n = n;
-    b.kvs = kvs_of(s, n, &keys);
-    b.first = first;
-    b.last = last;
-
-    cdc_meta_apply(&m, &b);
-
-    free(keys);
-    free(b.kvs);
-}
-
-
-static void
-start(void)
-{
-    log_[0] = '\0';
-    (void) cdc_meta_create(&m, &handler, "by-dev/meta/");
-}
 
 
 /* the events up to, not including, a revision */
@@ -195,23 +77,15 @@ test_keys(void)
        && k.kind == CDC_META_PARTLOAD && k.collection == 7 && k.item == 9,
        "a partition's load");
     ok(key("root-coord/aliases/a/b_c", &k) == CDC_OK
-       && k.kind == CDC_META_ALIAS && k.db == 1 && k.alias.len == 5,
+       && k.kind == CDC_META_ALIAS && k.db == 0 && k.name.len == 5,
        "an alias of an old Milvus");
     ok(key("snapshots/root-coord/database/aliases/4/a_ts1_ts77", &k)
-       == CDC_OK && k.ts == 77 && k.db == 4 && k.alias.len == 5,
+       == CDC_OK && k.ts == 77 && k.db == 4 && k.name.len == 5,
        "an alias with a tail of its own, in the history");
 }
 
 
 /* ---- the list --- */
-
-static const cdc_meta_collection_t *
-named(const char *db, const char *name, uint64_t ts)
-{
-    return cdc_meta_by_name(&m, cdc_span_n(db, strlen(db)),
-                            cdc_span_n(name, strlen(name)), ts);
-}
-
 
 static void
 test_list(void)
@@ -289,67 +163,6 @@ test_list(void)
 
 /* ---- requests --- */
 
-static char  requests[2048];
-
-
-static int
-on_request(void *arg, cdc_span_t r)
-{
-    size_t                                  i, n;
-    cdc_op_envelope_t                       op;
-    Milvus__Service__CreateIndexRequest    *ci;
-
-    memset(&op, 0, sizeof(op));
-    n = strlen(requests);
-
-    if (cdc_wire_op_envelope(r, &op) != CDC_OK) {
-        return CDC_ERROR;
-    }
-
-    n += (size_t) snprintf(requests + n, sizeof(requests) - n,
-                           "%d %.*s.%.*s", op.type, (int) op.db_name.len,
-                           (const char *) op.db_name.data,
-                           (int) op.names[0].len,
-                           (const char *) op.names[0].data);
-
-    if (op.type == CDC_MSG_CREATE_INDEX) {
-        ci = milvus__service__create_index_request__unpack(NULL, r.len,
-                                                           r.data);
-
-        n += (size_t) snprintf(requests + n, sizeof(requests) - n, " %s %s",
-                               ci->field_name, ci->index_name);
-
-        for (i = 0; i < ci->n_extra_params; i++) {
-            n += (size_t) snprintf(requests + n, sizeof(requests) - n,
-                                   " %s=%s", ci->extra_params[i]->key,
-                                   ci->extra_params[i]->value);
-        }
-
-        milvus__service__create_index_request__free_unpacked(ci, NULL);
-
-    } else {
-        for (i = 0; i < r.len; i++) {
-            n += (size_t) snprintf(requests + n, sizeof(requests) - n,
-                                   "%s%02x", i == 0 ? " " : "", r.data[i]);
-        }
-    }
-
-    (void) snprintf(requests + n, sizeof(requests) - n, "\n");
-
-    return CDC_OK;
-}
-
-
-static const char *
-requests_of(int64_t id)
-{
-    requests[0] = '\0';
-    (void) cdc_meta_each_operation(&m, id, on_request, NULL);
-
-    return requests;
-}
-
-
 static void
 test_requests(void)
 {
@@ -423,6 +236,9 @@ test_events(void)
     events_until(1980);
     ok(named("default", "src_al", 0) == c, "an alias");
 
+    log_[0] = '\0';
+    events_until(1981);
+    is_str(log_, "-default.src_al@470619422292705285 ", "dropped");
     log_[0] = '\0';
     events_until(1982);
     is_str(log_, "+src_db.src_z ", "moved: no drop");

@@ -1,0 +1,298 @@
+/*
+ * Databases.  A dropped one is remembered: names of its collections go by its
+ * name.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdc_meta_int.h"
+
+
+/* nanoseconds here are above this, TSOs below it until the year 2090 */
+#define CDC_META_NANOSECONDS  1000000000000000000ULL
+
+
+cdc_meta_database_t *
+cdc_meta_database(cdc_meta_t *m, int64_t id, int make)
+{
+    void                 *p;
+    size_t                i;
+    cdc_meta_database_t  *db;
+
+    for (i = 0; i < m->ndbs; i++) {
+        if (m->dbs[i]->pub.id == id) {
+            return m->dbs[i];
+        }
+    }
+
+    if (!make) {
+        return NULL;
+    }
+
+    p = cdc_meta_grow(m->dbs, m->ndbs, &m->dbs_cap,
+                      sizeof(cdc_meta_database_t *));
+    if (p == NULL) {
+        m->oom = 1;
+        return NULL;
+    }
+
+    m->dbs = p;
+
+    db = calloc(1, sizeof(cdc_meta_database_t));
+    if (db == NULL) {
+        m->oom = 1;
+        return NULL;
+    }
+
+    db->pub.id = id;
+    m->dbs[m->ndbs++] = db;
+
+    return db;
+}
+
+
+void
+cdc_meta_db_free(cdc_meta_t *m)
+{
+    size_t  i;
+
+    for (i = 0; i < m->ndbs; i++) {
+        free(m->dbs[i]->pub.name);
+        free((void *) m->dbs[i]->pub.properties.data);
+        free(m->dbs[i]);
+    }
+
+    free(m->dbs);
+}
+
+
+/* ---- what etcd says --- */
+
+static void
+cdc_meta_db_dirty(cdc_meta_t *m, cdc_meta_database_t *db)
+{
+    size_t             i, k;
+    cdc_meta_coll_t   *c;
+    cdc_meta_items_t  *items;
+
+    db->dirty = 1;
+    m->alias_dirty = 1;                  /* some may have waited for it */
+
+    for (i = 0; i < m->nbuckets; i++) {
+        for (c = m->buckets[i]; c != NULL; c = c->next) {
+            items = &c->items[CDC_META_INFO];
+
+            for (k = 0; k < items->n; k++) {
+                if (cdc_meta_db_id(items->a[k].id) == db->pub.id) {
+                    cdc_meta_coll_dirty(m, c);
+                }
+            }
+        }
+    }
+}
+
+
+static int
+cdc_meta_db_same(const cdc_meta_db_t *db, const char *name,
+    cdc_span_t properties)
+{
+    return db->name != NULL && !db->gone
+           && strcmp(db->name, name) == 0
+           && db->properties.len == properties.len
+           && memcmp(db->properties.data, properties.data, properties.len)
+              == 0;
+}
+
+
+static void
+cdc_meta_db_put(cdc_meta_t *m, int64_t id, cdc_span_t value)
+{
+    char                         *name;
+    cdc_span_t                    properties;
+    cdc_meta_database_t          *db;
+    Milvus__Meta__DatabaseInfo   *info;
+
+    info = milvus__meta__database_info__unpack(NULL, value.len, value.data);
+
+    if (info == NULL || info->name[0] == '\0'
+        || cdc_meta_retag(value, 6, 3, &properties) != CDC_OK)
+    {
+        cdc_log(CDC_LOG_WARN, 0, "source: the metadata of database %lld does "
+                "not parse", (long long) id);
+        goto done;
+    }
+
+    db = cdc_meta_database(m, id, 1);
+    name = strdup(info->name);
+
+    if (db == NULL || name == NULL) {
+        m->oom = 1;
+        free(name);
+        free((void *) properties.data);
+        goto done;
+    }
+
+    if (!cdc_meta_db_same(&db->pub, name, properties)) {
+        cdc_meta_db_dirty(m, db);
+    }
+
+    free(db->pub.name);
+    free((void *) db->pub.properties.data);
+
+    db->gen = m->gen;
+    db->pub.name = name;
+    db->pub.properties = properties;
+    db->pub.created_ts = info->created_time;
+
+    if (db->pub.created_ts > CDC_META_NANOSECONDS) {
+        db->pub.created_ts = cdc_ms_tso(db->pub.created_ts / 1000000);
+    }
+
+    /* in 2.3 a database has no states on the way; later ones do */
+    db->pub.gone = (info->state >= CDC_META_DB_DROPPING);
+
+done:
+
+    if (info != NULL) {
+        milvus__meta__database_info__free_unpacked(info, NULL);
+    }
+}
+
+
+static void
+cdc_meta_db_gone(cdc_meta_database_t *db)
+{
+    if (!db->pub.gone) {
+        db->pub.gone = 1;
+        db->dirty = 1;
+    }
+}
+
+
+void
+cdc_meta_db_set(cdc_meta_t *m, const cdc_meta_key_t *k, cdc_span_t value,
+    int gone)
+{
+    cdc_meta_database_t  *db;
+
+    if (k->ts == 0 && !gone) {
+        cdc_meta_db_put(m, k->db, value);
+        return;
+    }
+
+    db = cdc_meta_database(m, k->db, 0);
+
+    if (db == NULL) {
+        return;
+    }
+
+    if (k->ts == 0) {
+        cdc_meta_db_gone(db);
+
+    } else if (k->ts > db->pub.changed_ts) {
+        db->pub.changed_ts = k->ts;
+    }
+}
+
+
+void
+cdc_meta_db_sweep(cdc_meta_t *m)
+{
+    size_t  i;
+
+    for (i = 0; i < m->ndbs; i++) {
+        if (m->dbs[i]->gen != m->gen) {
+            cdc_meta_db_gone(m->dbs[i]);
+        }
+    }
+}
+
+
+void
+cdc_meta_db_tell(cdc_meta_t *m, unsigned gone)
+{
+    size_t                i;
+    cdc_meta_database_t  *db;
+
+    for (i = 0; i < m->ndbs; i++) {
+        db = m->dbs[i];
+
+        if (!db->dirty || db->pub.gone != gone) {
+            continue;
+        }
+
+        db->dirty = 0;
+
+        if (m->handler.database != NULL) {
+            m->handler.database(m->handler.arg, &db->pub);
+        }
+    }
+}
+
+
+/* ---- lookups --- */
+
+int
+cdc_meta_db_is(cdc_meta_t *m, int64_t id, cdc_span_t name)
+{
+    cdc_meta_database_t  *db;
+
+    db = cdc_meta_database(m, id, 0);
+
+    if (db == NULL) {
+        return 0;
+    }
+
+    if (name.len == 0) {
+        name = cdc_span("default");
+    }
+
+    return strlen(db->pub.name) == name.len
+           && memcmp(db->pub.name, name.data, name.len) == 0;
+}
+
+
+const cdc_meta_db_t *
+cdc_meta_db_by_name(cdc_meta_t *m, cdc_span_t name)
+{
+    size_t                i;
+    cdc_meta_database_t  *db, *gone;
+
+    gone = NULL;
+
+    for (i = m->ndbs; i > 0; i--) {
+        db = m->dbs[i - 1];
+
+        if (!cdc_meta_db_is(m, db->pub.id, name)) {
+            continue;
+        }
+
+        if (!db->pub.gone) {
+            return &db->pub;
+        }
+
+        gone = gone != NULL ? gone : db;
+    }
+
+    return gone != NULL ? &gone->pub : NULL;
+}
+
+
+int
+cdc_meta_each_database(cdc_meta_t *m,
+    int (*fn)(void *arg, const cdc_meta_db_t *db), void *arg)
+{
+    int     rc;
+    size_t  i;
+
+    for (i = 0; i < m->ndbs; i++) {
+        rc = m->dbs[i]->pub.gone ? CDC_OK : fn(arg, &m->dbs[i]->pub);
+
+        if (rc != CDC_OK) {
+            return rc;
+        }
+    }
+
+    return CDC_OK;
+}
