@@ -55,14 +55,22 @@
     X(BUFFER_PERIOD, 400, 400, "the cache period is less zero")               \
     X(BUFFER_SIZE, 400, 400, "the cache size is less zero")                   \
     X(NO_COLLECTION, 400, 400, "the collection info is empty")                \
-    X(ONE_COLLECTION, 400, 400, "the collection info should be only one")     \
     X(ONE_SELECTION, 400, 400,                                                \
       "the collection info and db collection info should be only one")        \
     /* limit, name */                                                         \
     X(DB_NAME_LENGTH, 400, 400,                                               \
       "the db name length exceeds %d characters, %s")                         \
     X(EMPTY_COLLECTIONS, 400, 400, "empty collection info")                   \
-    X(ONE_DB_COLLECTION, 400, 400, "the collection info should be only one.") \
+    /* names, separated by spaces */                                          \
+    X(STAR_COLLECTION, 400, 400,                                              \
+      "make sure the only one collection if you want to use the '*' "         \
+      "collection param, current param: [%s]")                                \
+    /* the same of databases: the existing service takes only one */          \
+    X(STAR_DATABASE, 400, 400,                                                \
+      "make sure the only one database if you want to use the '*' db param, " \
+      "current param: [%s]")                                                  \
+    /* "db.collection" */                                                     \
+    X(GIVEN_TWICE, 400, 400, "the collection name is given twice, [%s]")      \
     X(STAR_POSITIONS, 400, 400,                                               \
       "the collection name is `*`, the positions should be empty")            \
     /* channel */                                                             \
@@ -75,6 +83,22 @@
     X(RPC_CHANNEL, 400, 400,                                                  \
       "the rpc channel is invalid, the channel name should be the same as "   \
       "the source config")                                                    \
+    X(LOG_GAP_POLICY, 400, 400,                                               \
+      "`log_gap` is invalid, it should be \"refuse\" or \"earliest\"")        \
+    /* why */                                                                 \
+    X(BAD_EXCLUDE, 400, 400, "`exclude_collections` is invalid, %s")          \
+    X(BAD_MAPPING, 400, 400, "`name_mapping` is invalid, %s")                 \
+    X(MAPPING_OUTSIDE, 400, 400,                                              \
+      "the collection name in the name mapping is not in the collection "     \
+      "info, checkout it")                                                    \
+    /* channel, why */                                                        \
+    X(BAD_VCHANNEL, 400, 400, "the vchannel is invalid, %s, err: %s")         \
+    X(MIXED_POSITIONS, 400, 400,                                              \
+      "the channel position info should be in the same collection")           \
+    /* why */                                                                 \
+    X(BAD_POSITION, 500, 500, "fail to decode the position data: %s")         \
+    X(BAD_RPC_POSITION, 500, 500,                                             \
+      "fail to decode the rpc position data: %s")                             \
                                                                               \
     /* ---- handlers: what this version refuses by name */                    \
                                                                               \
@@ -109,13 +133,19 @@
       "messages: use a target of version 2.3 to 2.5")                         \
     X(TARGET_AUTH, 400, 400,                                                  \
       "the target %s refuses the user, password or token")                    \
-    /* target, id of the other task */                                        \
+    /* target, id of the other task, collection on the target */              \
     X(TARGET_IN_USE, 400, 400,                                                \
-      "the target %s is already fed by the task %s: delete that task first, " \
-      "or let it cover both selections")                                      \
+      "the target %s is already fed by the task %s with %s: leave that out "  \
+      "by `exclude_collections`, give it another name by `name_mapping`, or " \
+      "delete that task first")                                               \
+    /* what differs, and the cure */                                          \
+    X(SCHEMA_DIFFERS, 400, 400, "%s")                                         \
+    /* collections, since when, and the cure */                               \
+    X(LOG_GAP, 400, 400, "%s")                                                \
                                                                               \
     /* ---- handlers: checks against the other tasks (the store) */           \
                                                                               \
+    X(DUPLICATE_ROLE, 400, 400, "the enable user role param is duplicate")    \
     /* "db.collection", several separated by a space */                       \
     X(DUPLICATE_COLLECTION, 400, 400,                                         \
       "the collection name is duplicate with existing task, [%s]")            \

@@ -34,11 +34,12 @@
  * list.  The zone has one writer, the supervisor.
  *
  * INIT: {"version", "role": "store" | "replicate", "state_dir", "task_id"
- * (replicator), "max_tasks", "max_name_length", "drain_timeout" (ms),
- * "timeout" (ms), "allow_target": [..], "sources": {"<name>": {"etcd":
- * {"endpoints": [..], "user", "password", "ca", "cert", "key"},
- * "root_path", "meta_path", "replicate_channel", "kafka": {"brokers",
- * "user", "password", "mechanism", "tls": bool, "ca", "cert", "key"}}}}
+ * (replicator), "start", "upgraded": bool (store; cdc_store_start.c),
+ * "max_tasks", "max_name_length", "drain_timeout" (ms), "timeout" (ms),
+ * "allow_target": [..], "sources": {"<name>": {"etcd": {"endpoints": [..],
+ * "user", "password", "ca", "cert", "key"}, "root_path", "meta_path",
+ * "replicate_channel", "kafka": {"brokers", "user", "password", "mechanism",
+ * "tls": bool, "ca", "cert", "key"}}}}
  */
 
 #ifndef CDC_FRAME_H_INCLUDED

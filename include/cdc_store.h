@@ -11,6 +11,8 @@
  *   cdc_store_task.c     a task and its stored form
  *   cdc_store_doc.c      a task's public form
  *   cdc_store_select.c   which tasks exclude each other
+ *   cdc_store_check.c    what a request says about collections
+ *   cdc_store_start.c    tasks that do not start with nginx
  *   cdc_probe.c          looks at a target [a thread of its own]
  *   cdc_probe_source.c   is the target the source itself? [the same]
  */
@@ -23,6 +25,7 @@
 #include "cdc_base.h"
 #include "cdc_error.h"
 #include "cdc_runtime.h"
+#include "cdc_selection.h"
 #include "cdc_target.h"
 #include "cdc_task.h"
 
@@ -34,6 +37,7 @@
 #define CDC_STORE_RECORD_MAX   (CDC_FRAME_MAX - 4096)
 
 #define CDC_STORE_BY_REQUEST   "manually pause through http interface"
+#define CDC_STORE_NO_START     "the task is disabled auto start"
 
 
 /* ---- network addresses of a target (cdc_probe.c) ------------------- */
@@ -66,6 +70,8 @@ struct cdc_stored_s {
                                           * from host and port; no login */
     char              *address;          /* host:port */
     json_t            *request;          /* NULL: the record is damaged */
+    json_t            *given;            /* a create's exclude_collections */
+    cdc_selection_t   *selection;        /* of request; NULL: not yet made */
     cdc_addrs_t        addrs;            /* of tasks created since start */
     uint64_t           revision;
     uint64_t           created_ms;
@@ -100,9 +106,23 @@ void cdc_stored_free(cdc_stored_t *t);
 int  cdc_stored_record(const cdc_stored_t *t, cdc_task_record_t *record,
     size_t *need);
 
-/* CDC_E_OK, or why "t" cannot live beside "other" and the finished text */
-cdc_error_e cdc_stored_conflict(const cdc_stored_t *t,
-    const cdc_stored_t *other, int same_address, char text[CDC_REASON_MAX]);
+/* made from the request when it is needed; NULL: err says why */
+const cdc_selection_t *cdc_stored_selection(cdc_stored_t *t,
+    char err[CDC_REASON_MAX]);
+
+/* what a new task asks for, without a look at others; source: the object of
+ * INIT, or NULL.  CDC_E_OK, or what is wrong and the finished text */
+cdc_error_e cdc_stored_check(cdc_stored_t *t, const json_t *source,
+    char text[CDC_REASON_MAX]);
+
+/*
+ * CDC_E_OK, or why "t" cannot live beside "other" and the finished text.
+ * What "other" claimed out of a wildcard of "t" goes into the request's
+ * exclude_collections; unclaim() takes all such out again.
+ */
+cdc_error_e cdc_stored_conflict(cdc_stored_t *t, cdc_stored_t *other,
+    int same_address, char text[CDC_REASON_MAX]);
+void cdc_stored_unclaim(cdc_stored_t *t);
 
 
 /* ---- the probe of a target ---------------------------------------- */
@@ -127,6 +147,7 @@ typedef struct {
     cdc_error_e        error;
     char               text[CDC_REASON_MAX];
     cdc_addrs_t        addrs;
+    json_t            *warnings;         /* texts; NULL: none */
 } cdc_probe_t;
 
 /* the kind of target that is probed; a unit test has another */
@@ -168,6 +189,7 @@ struct cdc_store_wait_s {
     uint64_t              id;            /* of the request */
     uint64_t              seq;           /* ACK it waits for; 0: a probe */
     char                  data[CDC_TASK_ID_MAX + 32];   /* of the answer */
+    char                 *more;          /* instead of data; NULL: that */
 };
 
 
@@ -249,6 +271,7 @@ cdc_store_wait_t *cdc_store_wait(cdc_store_client_t *client, uint64_t id);
 void cdc_store_wait_ack(cdc_store_t *s, cdc_store_wait_t *w, uint64_t seq);
 void cdc_store_acked(cdc_store_t *s, uint64_t seq);
 void cdc_store_done(cdc_store_wait_t *w);                /* frees it */
+void cdc_store_wait_free(cdc_store_wait_t *w);           /* no answer */
 void cdc_store_fail(cdc_store_wait_t *w, cdc_error_e err, const char *text);
 void cdc_store_failf(cdc_store_wait_t *w, cdc_error_e err, ...);
 void cdc_store_format(char text[CDC_REASON_MAX], cdc_error_e err, ...);
@@ -269,8 +292,12 @@ void cdc_store_control(cdc_conn_t *c, const cdc_frame_t *f,
 void cdc_store_send_task(cdc_store_t *s, cdc_stored_t *t);
 uint64_t cdc_store_send_gone(cdc_store_t *s, const char *id);
 
+/* cdc_store_start.c: after load(), before anybody is told */
+void cdc_store_auto_start(cdc_store_t *s);
+
 /* cdc_store_disk.c */
 int  cdc_store_load(cdc_store_t *s);
+int  cdc_store_put(const cdc_stored_t *t, cdc_db_batch_t *b);
 int  cdc_store_write(cdc_store_t *s, const cdc_stored_t *t, char *err);
 int  cdc_store_erase(cdc_store_t *s, const cdc_stored_t *t, char *err);
 void cdc_store_dirty(cdc_store_t *s);           /* try again later */

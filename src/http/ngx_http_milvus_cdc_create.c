@@ -11,9 +11,7 @@
 
 
 #define NGX_HTTP_MILVUS_CDC_CONNECT_TIMEOUT  5000    /* ms, the default */
-#define NGX_HTTP_MILVUS_CDC_PROBE_EXTRA      2000    /* ms */
-
-#define NGX_HTTP_MILVUS_CDC_NAMES_MAX        2048
+#define NGX_HTTP_MILVUS_CDC_PROBE_EXTRA      6000    /* ms: the source */
 
 
 /* NGX_DECLINED: no objection; anything else is the answer's result */
@@ -28,9 +26,9 @@ static ngx_int_t ngx_http_milvus_cdc_check_kafka(
     ngx_http_milvus_cdc_ctx_t *c);
 static ngx_int_t ngx_http_milvus_cdc_check_buffer(
     ngx_http_milvus_cdc_ctx_t *c);
-static ngx_int_t ngx_http_milvus_cdc_check_selection(
-    ngx_http_milvus_cdc_ctx_t *c);
 static ngx_int_t ngx_http_milvus_cdc_check_rpc_channel(
+    ngx_http_milvus_cdc_ctx_t *c);
+static ngx_int_t ngx_http_milvus_cdc_check_log_gap(
     ngx_http_milvus_cdc_ctx_t *c);
 static ngx_int_t ngx_http_milvus_cdc_check_supported(
     ngx_http_milvus_cdc_ctx_t *c);
@@ -39,9 +37,6 @@ static ngx_int_t ngx_http_milvus_cdc_check_target(
 static ngx_int_t ngx_http_milvus_cdc_check_task_id(
     ngx_http_milvus_cdc_ctx_t *c);
 
-static ngx_int_t ngx_http_milvus_cdc_check_names(
-    ngx_http_milvus_cdc_ctx_t *c, json_t *infos);
-static ngx_uint_t ngx_http_milvus_cdc_vchannel(const char *name);
 static ngx_uint_t ngx_http_milvus_cdc_target_allowed(
     ngx_http_milvus_cdc_main_conf_t *mcf, ngx_str_t *host, in_port_t port);
 
@@ -140,6 +135,8 @@ const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_create_fields[] = {
       ngx_http_milvus_cdc_buffer_fields },
     { "name_mapping", NGX_HTTP_MILVUS_CDC_LIST,
       ngx_http_milvus_cdc_mapping_fields },
+    { "exclude_collections", NGX_HTTP_MILVUS_CDC_STRINGS, NULL },
+    { "log_gap", NGX_HTTP_MILVUS_CDC_STRING, NULL },
     { "disable_auto_start", NGX_HTTP_MILVUS_CDC_BOOL, NULL },
     { "task_id", NGX_HTTP_MILVUS_CDC_STRING, NULL },
     { NULL, 0, NULL }
@@ -152,6 +149,7 @@ static const ngx_http_milvus_cdc_check_pt  ngx_http_milvus_cdc_checks[] = {
     ngx_http_milvus_cdc_check_buffer,
     ngx_http_milvus_cdc_check_selection,
     ngx_http_milvus_cdc_check_rpc_channel,
+    ngx_http_milvus_cdc_check_log_gap,
     ngx_http_milvus_cdc_check_supported,
     ngx_http_milvus_cdc_check_target,
     ngx_http_milvus_cdc_check_task_id,
@@ -159,9 +157,7 @@ static const ngx_http_milvus_cdc_check_pt  ngx_http_milvus_cdc_checks[] = {
 };
 
 
-/* absent fields read as the zero value of their type */
-
-static const char *
+const char *
 ngx_http_milvus_cdc_str(json_t *obj, const char *name)
 {
     const char  *s;
@@ -300,120 +296,6 @@ ngx_http_milvus_cdc_check_buffer(ngx_http_milvus_cdc_ctx_t *c)
 }
 
 
-/* 8 to 15 */
-
-static ngx_int_t
-ngx_http_milvus_cdc_check_selection(ngx_http_milvus_cdc_ctx_t *c)
-{
-    void        *iter;
-    size_t       nc, nd;
-    json_t      *infos, *dbs;
-    const char  *db;
-
-    infos = json_object_get(c->data, "collection_infos");
-    dbs = json_object_get(c->data, "db_collections");
-
-    nc = json_array_size(infos);
-    nd = json_object_size(dbs);
-
-    if (nc == 0 && nd == 0) {
-        return ngx_http_milvus_cdc_error(c, CDC_E_NO_COLLECTION);
-    }
-
-    if (nc > 1 || nd > 1) {
-        return ngx_http_milvus_cdc_error(c, CDC_E_ONE_COLLECTION);
-    }
-
-    if (nc && nd) {
-        return ngx_http_milvus_cdc_error(c, CDC_E_ONE_SELECTION);
-    }
-
-    if (nd) {
-        iter = json_object_iter(dbs);
-        db = json_object_iter_key(iter);
-        infos = json_object_iter_value(iter);
-
-        if (ngx_strlen(db) > (size_t) c->mcf->max_name_length) {
-            return ngx_http_milvus_cdc_error(c, CDC_E_DB_NAME_LENGTH,
-                                             (int) c->mcf->max_name_length,
-                                             db);
-        }
-
-        if (json_array_size(infos) == 0) {
-            return ngx_http_milvus_cdc_error(c, CDC_E_EMPTY_COLLECTIONS);
-        }
-
-        if (json_array_size(infos) > 1) {
-            return ngx_http_milvus_cdc_error(c, CDC_E_ONE_DB_COLLECTION);
-        }
-    }
-
-    return ngx_http_milvus_cdc_check_names(c, infos);
-}
-
-
-static ngx_int_t
-ngx_http_milvus_cdc_check_names(ngx_http_milvus_cdc_ctx_t *c, json_t *infos)
-{
-    char         text[NGX_HTTP_MILVUS_CDC_NAMES_MAX];
-    json_t      *info, *positions, *v;
-    const char  *name, *channel;
-
-    info = json_array_get(infos, 0);
-    positions = json_object_get(info, "positions");
-    name = ngx_http_milvus_cdc_str(info, "name");
-
-    if (ngx_strcmp(name, "*") == 0 && json_object_size(positions)) {
-        return ngx_http_milvus_cdc_error(c, CDC_E_STAR_POSITIONS);
-    }
-
-    json_object_foreach(positions, channel, v) {
-        if (!ngx_http_milvus_cdc_vchannel(channel)) {
-            return ngx_http_milvus_cdc_error(c, CDC_E_NOT_VCHANNEL, channel);
-        }
-    }
-
-    if (name[0] == '\0') {
-        return ngx_http_milvus_cdc_error(c, CDC_E_COLLECTION_NAMES,
-                               "there is a collection name that is empty. ");
-    }
-
-    if (ngx_strlen(name) > (size_t) c->mcf->max_name_length) {
-        (void) snprintf(text, sizeof(text), "there are some collection names "
-                        "whose length exceeds %d characters, [%s]",
-                        (int) c->mcf->max_name_length, name);
-
-        return ngx_http_milvus_cdc_error(c, CDC_E_COLLECTION_NAMES, text);
-    }
-
-    return NGX_DECLINED;
-}
-
-
-/* <physical channel>_<collection id>v<shard> */
-
-static ngx_uint_t
-ngx_http_milvus_cdc_vchannel(const char *name)
-{
-    const char  *p, *id;
-
-    p = strrchr(name, '_');
-    if (p == NULL || p == name) {
-        return 0;
-    }
-
-    for (id = ++p; *p >= '0' && *p <= '9'; p++) { /* void */ }
-
-    if (p == id || *p != 'v') {
-        return 0;
-    }
-
-    for (id = ++p; *p >= '0' && *p <= '9'; p++) { /* void */ }
-
-    return p != id && *p == '\0';
-}
-
-
 /* 16 */
 
 static ngx_int_t
@@ -439,67 +321,32 @@ ngx_http_milvus_cdc_check_rpc_channel(ngx_http_milvus_cdc_ctx_t *c)
 
 
 static ngx_int_t
-ngx_http_milvus_cdc_check_supported(ngx_http_milvus_cdc_ctx_t *c)
+ngx_http_milvus_cdc_check_log_gap(ngx_http_milvus_cdc_ctx_t *c)
 {
-    void        *iter;
-    json_t      *infos, *info;
-    const char  *field, *cure;
+    const char  *policy;
 
-    infos = json_object_get(c->data, "collection_infos");
+    policy = ngx_http_milvus_cdc_str(c->data, "log_gap");
 
-    if (json_array_size(infos) == 0) {
-        iter = json_object_iter(json_object_get(c->data, "db_collections"));
-        infos = json_object_iter_value(iter);
+    if (policy[0] != '\0' && ngx_strcmp(policy, "refuse") != 0
+        && ngx_strcmp(policy, "earliest") != 0)
+    {
+        return ngx_http_milvus_cdc_error(c, CDC_E_LOG_GAP_POLICY);
     }
 
-    info = json_array_get(infos, 0);
+    return NGX_DECLINED;
+}
 
-    field = NULL;
-    cure = "leave it out";
 
+static ngx_int_t
+ngx_http_milvus_cdc_check_supported(ngx_http_milvus_cdc_ctx_t *c)
+{
     if (ngx_http_milvus_cdc_str(json_object_get(c->data,
                                                 "kafka_connect_param"),
                                 "address")[0] != '\0')
     {
-        field = "kafka_connect_param";
-        cure = "the target has to be a Milvus, in milvus_connect_param";
-
-    } else if (json_array_size(json_object_get(c->data, "name_mapping"))) {
-        field = "name_mapping";
-        cure = "names on the target are those of the source";
-
-    } else if (json_is_true(json_object_get(json_object_get(c->data,
-                                                            "extra_info"),
-                                            "enable_user_role")))
-    {
-        field = "extra_info.enable_user_role";
-        cure = "users and roles have to be made on the target by hand";
-
-    } else if (json_object_size(json_object_get(info, "positions"))) {
-        field = "positions";
-        cure = "a task starts from the beginning of the source's log";
-
-    } else if (ngx_http_milvus_cdc_str(json_object_get(c->data,
-                                                       "rpc_channel_info"),
-                                       "position")[0] != '\0')
-    {
-        field = "rpc_channel_info.position";
-        cure = "a task starts from what the source holds now";
-
-    } else if (json_is_true(json_object_get(json_object_get(c->data,
-                                                    "milvus_connect_param"),
-                                            "ignore_partition")))
-    {
-        field = "milvus_connect_param.ignore_partition";
-        cure = "partitions are always kept in step";
-
-    } else if (json_is_true(json_object_get(c->data, "disable_auto_start"))) {
-        field = "disable_auto_start";
-        cure = "a task keeps its state over a restart; pause it instead";
-    }
-
-    if (field) {
-        return ngx_http_milvus_cdc_error(c, CDC_E_NOT_SUPPORTED, field, cure);
+        return ngx_http_milvus_cdc_error(c, CDC_E_NOT_SUPPORTED,
+                               "kafka_connect_param", "the target has to be "
+                               "a Milvus, in milvus_connect_param");
     }
 
     return NGX_DECLINED;

@@ -22,6 +22,8 @@ static json_t *ngx_http_milvus_cdc_decode_value(
 static json_t *ngx_http_milvus_cdc_decode_list(
     const ngx_http_milvus_cdc_field_t *f, json_t *in, const char *path,
     json_t *errs);
+static json_t *ngx_http_milvus_cdc_decode_strings(json_t *in,
+    const char *path, json_t *errs);
 static json_t *ngx_http_milvus_cdc_decode_map(
     const ngx_http_milvus_cdc_field_t *f, json_t *in, const char *path,
     json_t *errs);
@@ -139,6 +141,9 @@ ngx_http_milvus_cdc_decode_value(const ngx_http_milvus_cdc_field_t *f,
 
         break;
 
+    case NGX_HTTP_MILVUS_CDC_STRINGS:
+        return ngx_http_milvus_cdc_decode_strings(in, path, errs);
+
     case NGX_HTTP_MILVUS_CDC_LIST:
         return ngx_http_milvus_cdc_decode_list(f, in, path, errs);
 
@@ -200,6 +205,31 @@ ngx_http_milvus_cdc_decode_list(const ngx_http_milvus_cdc_field_t *f,
     }
 
     return out;
+}
+
+
+static json_t *
+ngx_http_milvus_cdc_decode_strings(json_t *in, const char *path, json_t *errs)
+{
+    char     sub[NGX_HTTP_MILVUS_CDC_PATH_MAX];
+    json_t  *v;
+    size_t   i;
+
+    if (!json_is_array(in)) {
+        ngx_http_milvus_cdc_decode_type(errs, path, "slice", in, 0);
+        return NULL;
+    }
+
+    json_array_foreach(in, i, v) {
+        if (!json_is_string(v)) {
+            (void) ngx_snprintf((u_char *) sub, sizeof(sub), "%s[%uz]%Z", path,
+                                i);
+            sub[sizeof(sub) - 1] = '\0';
+            ngx_http_milvus_cdc_decode_type(errs, sub, "string", v, 0);
+        }
+    }
+
+    return json_incref(in);
 }
 
 

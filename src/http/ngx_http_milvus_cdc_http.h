@@ -74,6 +74,7 @@ typedef enum {
     NGX_HTTP_MILVUS_CDC_BOOL,
     NGX_HTTP_MILVUS_CDC_STRUCT,
     NGX_HTTP_MILVUS_CDC_LIST,                /* of STRUCT */
+    NGX_HTTP_MILVUS_CDC_STRINGS,             /* list of strings */
     NGX_HTTP_MILVUS_CDC_MAP,                 /* name -> string */
     NGX_HTTP_MILVUS_CDC_MAP_LIST,            /* name -> LIST */
     NGX_HTTP_MILVUS_CDC_ANY_MAP              /* left as it is */
@@ -141,6 +142,12 @@ ngx_int_t ngx_http_milvus_cdc_position(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_maintenance(ngx_http_milvus_cdc_ctx_t *c);
 
 extern const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_create_fields[];
+
+/* the collections of a create (.._select.c); NGX_DECLINED: no objection */
+ngx_int_t ngx_http_milvus_cdc_check_selection(ngx_http_milvus_cdc_ctx_t *c);
+
+/* an absent field reads as "" */
+const char *ngx_http_milvus_cdc_str(json_t *obj, const char *name);
 
 
 /* {"code":200,"data":...}; NULL: {} */

@@ -108,6 +108,7 @@ cdc_probe_free(cdc_probe_t *p)
     }
 
     cdc_target_conf_free(&p->conf);
+    json_decref(p->warnings);
     free(p->others);
     free(p->name);
     free(p);

@@ -186,6 +186,8 @@ cdc_store_open(cdc_store_t *s)
         return CDC_ERROR;
     }
 
+    cdc_store_auto_start(s);
+
     s->control->handler = cdc_store_control;
     s->control->data = s;
 

@@ -87,11 +87,23 @@ cdc_store_acked(cdc_store_t *s, uint64_t seq)
 
 
 void
+cdc_store_wait_free(cdc_store_wait_t *w)
+{
+    free(w->more);
+    free(w);
+}
+
+
+void
 cdc_store_done(cdc_store_wait_t *w)
 {
+    const char  *data;
+
+    data = w->more != NULL ? w->more : w->data;
+
     (void) cdc_conn_send(&w->client->conn, CDC_FRAME_ANSWER, CDC_E_OK, w->id,
-                         w->data, strlen(w->data));
-    free(w);
+                         data, strlen(data));
+    cdc_store_wait_free(w);
 }
 
 
@@ -100,7 +112,7 @@ cdc_store_fail(cdc_store_wait_t *w, cdc_error_e err, const char *text)
 {
     (void) cdc_conn_send(&w->client->conn, CDC_FRAME_ANSWER, err, w->id, text,
                          strlen(text));
-    free(w);
+    cdc_store_wait_free(w);
 }
 
 
@@ -152,7 +164,7 @@ cdc_store_client_closed(cdc_conn_t *c)
 
         if (w->client == client) {
             *link = w->next;
-            free(w);
+            cdc_store_wait_free(w);
 
         } else {
             link = &w->next;

@@ -85,7 +85,7 @@ cdc_store_forget(cdc_store_t *s, cdc_store_client_t *client)
 
             if (w->client == client) {
                 *link = w->next;
-                free(w);
+                cdc_store_wait_free(w);
 
             } else {
                 link = &w->next;
@@ -98,12 +98,16 @@ cdc_store_forget(cdc_store_t *s, cdc_store_client_t *client)
 /* ---- checks that need nothing but the other tasks --- */
 
 static cdc_error_e
-cdc_create_check(cdc_store_t *s, const cdc_stored_t *t, const cdc_probe_t *p,
+cdc_create_check(cdc_store_t *s, cdc_stored_t *t, const cdc_probe_t *p,
     char text[CDC_REASON_MAX])
 {
     unsigned       i, same;
     cdc_error_e    err;
     cdc_stored_t  *other;
+
+    /* the other tasks may not be those of the last check */
+
+    cdc_stored_unclaim(t);
 
     for (other = s->tasks; other != NULL; other = other->next) {
 
@@ -179,12 +183,15 @@ cdc_create_check_size(const cdc_stored_t *t, char text[CDC_REASON_MAX])
 
 
 static cdc_error_e
-cdc_create_check_all(cdc_store_t *s, const cdc_stored_t *t,
+cdc_create_check_all(cdc_store_t *s, cdc_stored_t *t,
     char text[CDC_REASON_MAX])
 {
-    cdc_error_e  err;
+    json_t       *source;
+    cdc_error_e   err;
 
-    if (json_object_get(s->sources, t->source) == NULL) {
+    source = json_object_get(s->sources, t->source);
+
+    if (source == NULL) {
         cdc_store_format(text, CDC_E_UNKNOWN_SOURCE, t->source);
         return CDC_E_UNKNOWN_SOURCE;
     }
@@ -192,6 +199,12 @@ cdc_create_check_all(cdc_store_t *s, const cdc_stored_t *t,
     if (!cdc_probe_allowed(s->allow, t->address)) {
         cdc_store_format(text, CDC_E_TARGET_NOT_ALLOWED, t->address);
         return CDC_E_TARGET_NOT_ALLOWED;
+    }
+
+    err = cdc_stored_check(t, source, text);
+
+    if (err != CDC_E_OK) {
+        return err;
     }
 
     err = cdc_create_check(s, t, NULL, text);
@@ -342,6 +355,28 @@ cdc_store_create_next(cdc_store_t *s)
 
 /* ---- the record --- */
 
+/* NULL: there is nothing to say beside the id */
+
+static char *
+cdc_create_answer(const cdc_store_create_t *c, const char *id)
+{
+    char    *text;
+    json_t  *data;
+
+    if (json_array_size(c->probe->warnings) == 0) {
+        return NULL;
+    }
+
+    data = json_pack("{s:s, s:O}", "task_id", id, "warnings",
+                     c->probe->warnings);
+    text = data != NULL ? json_dumps(data, JSON_COMPACT) : NULL;
+
+    json_decref(data);
+
+    return text;
+}
+
+
 static void
 cdc_create_finish(cdc_store_create_t *c)
 {
@@ -356,6 +391,10 @@ cdc_create_finish(cdc_store_create_t *c)
     t = c->task;
 
     rc = cdc_create_check(s, t, c->probe, text);
+
+    if (rc == CDC_E_OK) {
+        rc = cdc_create_check_size(t, text);     /* with what was claimed */
+    }
 
     if (rc != CDC_E_OK) {
         cdc_create_fail(c, rc, text);
@@ -390,6 +429,7 @@ cdc_create_finish(cdc_store_create_t *c)
 
     while ((w = c->waits) != NULL) {
         c->waits = w->next;
+        w->more = cdc_create_answer(c, t->id);
         cdc_store_wait_ack(s, w, t->seq);
     }
 
@@ -520,7 +560,7 @@ cdc_store_create(cdc_store_t *s, cdc_store_wait_t *w, json_t *request,
         /* no time for a probe: the worker finds the end of the connection
          * and asks the next store */
 
-        free(w);
+        cdc_store_wait_free(w);
         return;
     }
 

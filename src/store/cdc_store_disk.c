@@ -2,6 +2,7 @@
  * What the store keeps: records in LevelDB, and the tasks' directories.
  *
  *   format       "1"
+ *   start        the present run of nginx (cdc_store_start.c)
  *   task/<id>    the record (cdc_store_task.c)
  *
  * A newer format ends the store with a message: an older program must not
@@ -47,20 +48,14 @@ cdc_store_key(char key[CDC_TASK_ID_MAX + 8], const char *id)
 
 
 int
-cdc_store_write(cdc_store_t *s, const cdc_stored_t *t, char *err)
+cdc_store_put(const cdc_stored_t *t, cdc_db_batch_t *b)
 {
-    int              rc;
-    char             key[CDC_TASK_ID_MAX + 8], *text;
-    size_t           len, keylen;
-    cdc_db_batch_t  *b;
+    char    key[CDC_TASK_ID_MAX + 8], *text;
+    size_t  len, keylen;
 
     text = cdc_stored_dump(t);
-    b = cdc_db_batch_create();
 
-    if (text == NULL || b == NULL) {
-        (void) snprintf(err, CDC_REASON_MAX, "no memory");
-        free(text);
-        cdc_db_batch_destroy(b);
+    if (text == NULL) {
         return CDC_ERROR;
     }
 
@@ -68,11 +63,30 @@ cdc_store_write(cdc_store_t *s, const cdc_stored_t *t, char *err)
     keylen = cdc_store_key(key, t->id);
 
     cdc_db_batch_put(b, cdc_span_n(key, keylen), cdc_span_n(text, len));
-    rc = cdc_db_write(s->db, b, err);
 
-    cdc_db_batch_destroy(b);
     explicit_bzero(text, len);
     free(text);
+
+    return CDC_OK;
+}
+
+
+int
+cdc_store_write(cdc_store_t *s, const cdc_stored_t *t, char *err)
+{
+    int              rc;
+    cdc_db_batch_t  *b;
+
+    b = cdc_db_batch_create();
+
+    if (b == NULL || cdc_store_put(t, b) != CDC_OK) {
+        (void) snprintf(err, CDC_REASON_MAX, "no memory");
+        cdc_db_batch_destroy(b);
+        return CDC_ERROR;
+    }
+
+    rc = cdc_db_write(s->db, b, err);
+    cdc_db_batch_destroy(b);
 
     return rc;
 }

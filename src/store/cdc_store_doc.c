@@ -4,7 +4,10 @@
  * Only what is named here goes out; user names, passwords, tokens and the
  * rest of the request stay in the store.  A task keeps the form in which it
  * was made: "uri", or the earlier "host" and "port", to which get adds
- * "enable_tls".  State and reason are added by whoever shows the document.
+ * "enable_tls".  What the documentation does not show is shown when it was
+ * given, but for what the existing service hides: name_mapping,
+ * rpc_channel_info, extra_info, exclude_collections, disable_auto_start.
+ * State and reason are added by whoever shows the document.
  */
 
 #ifndef _GNU_SOURCE
@@ -32,21 +35,13 @@ cdc_doc_int(const json_t *object, const char *key)
 static json_t *
 cdc_doc_connect(const cdc_stored_t *t, int get)
 {
-    json_t  *in, *out, *timeout;
+    json_t  *in, *out;
 
     out = json_object();
     in = json_object_get(t->request, "milvus_connect_param");
 
     if (in == NULL) {
         return out;
-    }
-
-    timeout = cdc_doc_int(in, "connect_timeout");
-
-    /* in get the members are in alphabetical order, as documented */
-
-    if (get) {
-        json_object_set(out, "connect_timeout", timeout);
     }
 
     if (json_string_length(json_object_get(in, "uri")) != 0) {
@@ -63,7 +58,12 @@ cdc_doc_connect(const cdc_stored_t *t, int get)
         json_object_set_new(out, "port", cdc_doc_int(in, "port"));
     }
 
-    json_object_set_new(out, "connect_timeout", timeout);
+    json_object_set_new(out, "connect_timeout",
+                        cdc_doc_int(in, "connect_timeout"));
+
+    if (json_is_true(json_object_get(in, "ignore_partition"))) {
+        json_object_set_new(out, "ignore_partition", json_true());
+    }
 
     return out;
 }
@@ -123,13 +123,26 @@ cdc_doc_selection(const cdc_stored_t *t, json_t *doc)
 }
 
 
+static void
+cdc_doc_more(const cdc_stored_t *t, json_t *doc)
+{
+    json_t  *value;
+
+    value = json_object_get(t->request, "log_gap");
+
+    if (json_string_length(value) != 0) {
+        json_object_set(doc, "log_gap", value);
+    }
+}
+
+
 static size_t
-cdc_doc_dump(json_t *doc, char *buf, uint32_t *len)
+cdc_doc_dump(json_t *doc, size_t flags, char *buf, uint32_t *len)
 {
     char    *text;
     size_t   n;
 
-    text = json_dumps(doc, JSON_COMPACT);
+    text = json_dumps(doc, JSON_COMPACT|flags);
     json_decref(doc);
 
     if (text == NULL) {
@@ -169,13 +182,18 @@ cdc_stored_record(const cdc_stored_t *t, cdc_task_record_t *record,
     json_object_set_new(doc, "task_id", json_string(t->id));
     json_object_set_new(doc, "milvus_connect_param", cdc_doc_connect(t, 0));
     cdc_doc_selection(t, doc);
-    list = cdc_doc_dump(doc, record->list_doc, &record->list_len);
+    cdc_doc_more(t, doc);
+    list = cdc_doc_dump(doc, 0, record->list_doc, &record->list_len);
+
+    /* in get the members are in alphabetical order, as documented */
 
     doc = json_object();
-    cdc_doc_selection(t, doc);
-    json_object_set_new(doc, "milvus_connect_param", cdc_doc_connect(t, 1));
     json_object_set_new(doc, "task_id", json_string(t->id));
-    get = cdc_doc_dump(doc, record->get_doc, &record->get_len);
+    json_object_set_new(doc, "milvus_connect_param", cdc_doc_connect(t, 1));
+    cdc_doc_selection(t, doc);
+    cdc_doc_more(t, doc);
+    get = cdc_doc_dump(doc, JSON_SORT_KEYS, record->get_doc,
+                       &record->get_len);
 
     *need = list > get ? list : get;
 

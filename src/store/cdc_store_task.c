@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc_replicator.h"
 #include "cdc_store.h"
 
 
@@ -231,7 +232,11 @@ cdc_stored_parse(cdc_stored_t *t, json_t *root, char *err)
 
     cdc_stored_reason(t, reason);
 
-    return cdc_stored_connect(t, err);
+    if (cdc_stored_connect(t, err) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    return cdc_stored_selection(t, err) != NULL ? CDC_OK : CDC_ERROR;
 }
 
 
@@ -243,7 +248,9 @@ cdc_stored_damaged(cdc_stored_t *t, const char *err)
     cdc_log(CDC_LOG_ERR, 0, "the stored record of task \"%s\" cannot be read: "
             "%s", t->id, err);
 
+    cdc_selection_free(t->selection);
     json_decref(t->request);
+    t->selection = NULL;
     t->request = NULL;
     t->state = CDC_TASK_PAUSED;
 
@@ -344,7 +351,9 @@ cdc_stored_free(cdc_stored_t *t)
         return;
     }
 
+    cdc_selection_free(t->selection);
     json_decref(t->request);
+    json_decref(t->given);
     free(t->source);
     free(t->target);
     free(t->address);

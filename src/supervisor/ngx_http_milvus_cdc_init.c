@@ -5,6 +5,7 @@
 #include "ngx_http_milvus_cdc_supervisor.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 
 static json_t *ngx_http_milvus_cdc_init_sources(
@@ -14,6 +15,7 @@ static json_t *ngx_http_milvus_cdc_init_etcd(
 static json_t *ngx_http_milvus_cdc_init_kafka(
     ngx_http_milvus_cdc_source_t *src);
 static json_t *ngx_http_milvus_cdc_init_list(ngx_array_t *list);
+static void ngx_http_milvus_cdc_init_start(json_t *init, ngx_log_t *log);
 
 
 /* sets a string; absent when it is empty, -1 through *err when not UTF-8 */
@@ -66,6 +68,9 @@ ngx_http_milvus_cdc_init_json(ngx_http_milvus_cdc_supervisor_t *sv,
 
     if (h->task) {
         ngx_http_milvus_cdc_init_str(init, "task_id", &h->task->id, &err);
+
+    } else {
+        ngx_http_milvus_cdc_init_start(init, sv->log);
     }
 
     file = ngx_http_milvus_cdc_log_file(sv->log);
@@ -227,4 +232,62 @@ ngx_http_milvus_cdc_init_list(ngx_array_t *list)
     }
 
     return arr;
+}
+
+
+/*
+ * Which run of nginx this is: the master process outlives reloads and the end
+ * of any other process.  Its id alone may come again, always in a container,
+ * so the time of its start and the machine's boot go with it.
+ */
+
+static void
+ngx_http_milvus_cdc_init_start(json_t *init, ngx_log_t *log)
+{
+    char        boot[64], name[64], stat[1024], start[160];
+    char       *p;
+    FILE       *f;
+    int         n;
+    ngx_pid_t   pid;
+
+    pid = ngx_process == NGX_PROCESS_SINGLE ? ngx_pid : ngx_parent;
+
+    boot[0] = '\0';
+    stat[0] = '\0';
+
+    f = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (f) {
+        (void) !fgets(boot, sizeof(boot), f);
+        (void) fclose(f);
+    }
+
+    (void) snprintf(name, sizeof(name), "/proc/%d/stat", (int) pid);
+
+    f = fopen(name, "re");
+    if (f) {
+        (void) !fgets(stat, sizeof(stat), f);
+        (void) fclose(f);
+    }
+
+    /* field 22; the name before field 3 may hold anything */
+
+    p = strrchr(stat, ')');
+
+    for (n = 2; p && n < 22; n++) {
+        p = strchr(p + 1, ' ');
+    }
+
+    if (p == NULL) {
+        ngx_log_error(NGX_LOG_WARN, log, 0, "milvus_cdc: \"%s\" cannot be "
+                      "read: tasks with disable_auto_start go on after a "
+                      "start of nginx", name);
+        return;
+    }
+
+    (void) snprintf(start, sizeof(start), "%.*s:%d:%.*s",
+                    (int) strcspn(boot, "\n"), boot, (int) pid,
+                    (int) strcspn(p + 1, " "), p + 1);
+
+    (void) json_object_set_new(init, "start", json_string(start));
+    (void) json_object_set_new(init, "upgraded", json_boolean(ngx_inherited));
 }

@@ -32,6 +32,7 @@ static char               dir[] = "/tmp/cdc-unit-XXXXXX";
 static pid_t              store;
 static int                control, stop_pipe;
 static int                max_tasks = 3;
+static const char        *run = "";      /* INIT's members about the run */
 static cdc_frame_t        frame;         /* the last one read */
 static uint8_t           *payload;
 static cdc_task_record_t  record;        /* of the last TASK */
@@ -167,8 +168,8 @@ child_main(int fd, int pipe_fd)
     memset(&child_role, 0, sizeof(child_role));
 
     if (asprintf(&init, "{\"state_dir\":\"%s\",\"max_tasks\":%d,"
-                 "\"drain_timeout\":100,\"allow_target\":[],"
-                 "\"sources\":{\"main\":{}}}", dir, max_tasks) == -1)
+                 "\"drain_timeout\":100,\"allow_target\":[],%s"
+                 "\"sources\":{\"main\":{}}}", dir, max_tasks, run) == -1)
     {
         return 1;
     }

@@ -123,6 +123,24 @@ test_docs(void)
           "\"milvus_connect_param\":{\"connect_timeout\":0,"
           "\"uri\":\"http://h:1\"},\"task_id\":\"t1\"}",
           "db_collections");
+
+    shows("{\"milvus_connect_param\":{\"uri\":\"http://h:1\","
+          "\"ignore_partition\":true},\"log_gap\":\"earliest\","
+          "\"collection_infos\":[{\"name\":\"a\"},{\"name\":\"b\","
+          "\"use_start_position\":true}],\"name_mapping\":[{}],"
+          "\"rpc_channel_info\":{\"name\":\"x\"},\"exclude_collections\":"
+          "[\"x.x\"],\"disable_auto_start\":true,\"extra_info\":"
+          "{\"enable_user_role\":true}}",
+          "{\"task_id\":\"t1\",\"milvus_connect_param\":{\"uri\":"
+          "\"http://h:1\",\"connect_timeout\":0,\"ignore_partition\":true},"
+          "\"collection_infos\":[{\"name\":\"a\"},{\"name\":\"b\","
+          "\"use_start_position\":true}],\"log_gap\":\"earliest\"}",
+          "{\"collection_infos\":[{\"name\":\"a\"},{\"name\":\"b\","
+          "\"use_start_position\":true}],\"log_gap\":\"earliest\","
+          "\"milvus_connect_param\":{\"connect_timeout\":0,"
+          "\"ignore_partition\":true,\"uri\":\"http://h:1\"},"
+          "\"task_id\":\"t1\"}",
+          "what was given beyond the documentation");
 }
 
 
@@ -178,26 +196,70 @@ conflict(const char *a, const char *b, int same_address, cdc_error_e want,
 }
 
 
+/* what a new task leaves out beside an older one, as JSON */
+
+static void
+leaves(const char *a, const char *b, const char *want, const char *name)
+{
+    char           text[CDC_REASON_MAX], *got;
+    json_t        *before;
+    cdc_stored_t  *t, *other;
+
+    t = task("new", "main", a);
+    other = task("old", "main", b);
+    before = json_deep_copy(t->request);
+
+    text[0] = '\0';
+    is_int(cdc_stored_check(t, NULL, text), CDC_E_OK, name);
+    is_int(cdc_stored_conflict(t, other, 0, text), CDC_E_OK, name);
+    is_str(text, "", name);
+
+    got = json_dumps(json_object_get(t->request, "exclude_collections"),
+                     JSON_COMPACT|JSON_ENCODE_ANY);
+    is_str(got != NULL ? got : "", want, name);
+    free(got);
+
+    /* again, as before the record is written */
+
+    cdc_stored_unclaim(t);
+    ok(json_equal(before, t->request), "undone: %s", name);
+    is_int(cdc_stored_conflict(t, other, 0, text), CDC_E_OK, name);
+    got = json_dumps(json_object_get(t->request, "exclude_collections"),
+                     JSON_COMPACT|JSON_ENCODE_ANY);
+    is_str(got != NULL ? got : "", want, name);
+    free(got);
+
+    json_decref(before);
+    cdc_stored_free(t);
+    cdc_stored_free(other);
+}
+
+
 #define NAMED(name)  "\"collection_infos\":[{\"name\":\"" name "\"}]}"
 #define DB(db, name)                                                          \
     "\"db_collections\":{\"" db "\":[{\"name\":\"" name "\"}]}}"
+#define NOT(what)    "\"exclude_collections\":[\"" what "\"],"
+#define MAP(a, b)                                                             \
+    "\"name_mapping\":[{\"source_db\":\"\",\"target_db\":\"\","             \
+    "\"collection_mapping\":{\"" a "\":\"" b "\"}}],"
+#define ROLES        "\"extra_info\":{\"enable_user_role\":true},"
 #define DUP(what)                                                             \
     "the collection name is duplicate with existing task, [" what "]"
-#define IN_USE(uri)                                                           \
-    "the target " uri " is already fed by the task old: delete that task "    \
-    "first, or let it cover both selections"
+#define IN_USE(uri, what)                                                     \
+    "the target " uri " is already fed by the task old with " what ": leave " \
+    "that out by `exclude_collections`, give it another name by "             \
+    "`name_mapping`, or delete that task first"
 
 
 static void
-test_conflicts(void)
+test_duplicates(void)
 {
-    char           text[CDC_REASON_MAX];
-    cdc_stored_t  *t, *other;
-
     conflict(URI("http://a:1") STAR "}", URI("http://b:1") STAR "}", 0,
              CDC_E_OK, "", "another target");
     conflict(URI("http://a:1") STAR "}", URI("http://a:1") STAR "}", 0,
              CDC_E_DUPLICATE_COLLECTION, DUP("default.*"), "the same twice");
+    conflict(URI("http://a:1") DB("*", "*"), URI("http://a:1") STAR "}", 0,
+             CDC_E_DUPLICATE_COLLECTION, DUP("*.*"), "in the other form");
     conflict(URI("http://a:1") NAMED("c"), URI("http://a:1") STAR "}", 0,
              CDC_E_DUPLICATE_COLLECTION, DUP("default.c"), "one of all");
     conflict(URI("http://a:1") DB("d", "c"), URI("http://a:1") STAR "}", 0,
@@ -205,27 +267,175 @@ test_conflicts(void)
              "one of another database, of all");
     conflict(URI("http://a:1") DB("d", "c"), URI("http://a:1") DB("d", "*"),
              0, CDC_E_DUPLICATE_COLLECTION, DUP("d.c"), "one of a database");
-    conflict(URI("http://a:1") DB("d", "c"), URI("http://a:1") NAMED("c"), 0,
-             CDC_E_TARGET_IN_USE, IN_USE("http://a:1"),
-             "the same name in another database");
-    conflict(URI("http://a:1") STAR "}", URI("http://a:1") NAMED("c"), 0,
-             CDC_E_TARGET_IN_USE, IN_USE("http://a:1"), "all, after one");
-    conflict(URI("http://a:1") NAMED("d"), URI("http://a:1") NAMED("c"), 0,
-             CDC_E_TARGET_IN_USE, IN_USE("http://a:1"), "one, after one");
-    conflict(URI("http://a:1") STAR "}", URI("http://b:1") STAR "}", 1,
-             CDC_E_TARGET_IN_USE, IN_USE("http://a:1"),
-             "the same address by another name");
+    conflict(URI("http://a:1") DB("d", "*"), URI("http://a:1") NOT("d.c")
+             STAR "}", 0, CDC_E_DUPLICATE_COLLECTION, DUP("d.*"),
+             "a database of which a part is left out");
+    conflict(URI("http://a:1") "\"collection_infos\":[{\"name\":\"a\"},"
+             "{\"name\":\"b\"},{\"name\":\"c\"}]}",
+             URI("http://a:1") "\"collection_infos\":[{\"name\":\"c\"},"
+             "{\"name\":\"a\"}]}", 0, CDC_E_DUPLICATE_COLLECTION,
+             DUP("default.a default.c"), "two of three");
     conflict(URI("http://a:1") STAR "}",
              "{\"milvus_connect_param\":{\"host\":\"a\",\"port\":1}," STAR
              "}", 0, CDC_E_DUPLICATE_COLLECTION, DUP("default.*"),
              "the same target in the other form");
+    conflict(URI("http://a:1") MAP("c", "d") NAMED("c"),
+             URI("http://a:1") NAMED("c"), 0, CDC_E_DUPLICATE_COLLECTION,
+             DUP("default.c"), "the same, to another name");
+    conflict(URI("http://a:1") ROLES NAMED("d"),
+             URI("http://a:1") ROLES NAMED("c"), 0, CDC_E_DUPLICATE_ROLE,
+             "the enable user role param is duplicate", "roles twice");
+    conflict(URI("http://a:1") ROLES NAMED("d"),
+             URI("http://b:1") ROLES NAMED("c"), 0, CDC_E_OK, "",
+             "roles to two targets");
+}
+
+
+static void
+test_overlaps(void)
+{
+    char           text[CDC_REASON_MAX];
+    cdc_stored_t  *t, *other;
+
+    conflict(URI("http://a:1") STAR "}", URI("http://b:1") STAR "}", 1,
+             CDC_E_TARGET_IN_USE, IN_USE("http://a:1", "*.*"),
+             "the same address by another name");
+    conflict(URI("http://a:1") NAMED("a"), URI("http://b:1") NAMED("b"), 1,
+             CDC_E_OK, "", "which may be shared");
+    conflict(URI("http://a:1") MAP("c", "d") NAMED("c"),
+             URI("http://a:1") NAMED("d"), 0, CDC_E_TARGET_IN_USE,
+             IN_USE("http://a:1", "default.d"), "mapped onto the other's");
+    conflict(URI("http://a:1") STAR "}",
+             URI("http://a:1") MAP("c", "d") NAMED("c"), 0,
+             CDC_E_TARGET_IN_USE, IN_USE("http://a:1", "default.d"),
+             "all, where one was mapped");
 
     t = task("new", "main", URI("http://a:1") STAR "}");
     other = task("old", "second", URI("http://a:1") STAR "}");
     is_int(cdc_stored_conflict(t, other, 0, text), CDC_E_TARGET_IN_USE,
            "two sources, one target");
+    is_str(text, IN_USE("http://a:1", "*.*"), "two sources, one target");
     cdc_stored_free(t);
     cdc_stored_free(other);
+
+    t = task("new", "main", URI("http://a:1") DB("d", "*"));
+    other = task("old", "second", URI("http://a:1") DB("e", "*"));
+    is_int(cdc_stored_conflict(t, other, 0, text), CDC_E_OK,
+           "two sources, two databases");
+    cdc_stored_free(t);
+    cdc_stored_free(other);
+}
+
+
+static void
+test_claims(void)
+{
+    leaves(URI("http://a:1") DB("d", "c"), URI("http://a:1") NAMED("c"), "",
+           "one name in two databases");
+    leaves(URI("http://a:1") NAMED("d"), URI("http://a:1") NAMED("c"), "",
+           "one, after one");
+    leaves(URI("http://a:1") STAR "}", URI("http://a:1") NAMED("c"),
+           "[\"default.c\"]", "all, after one");
+    leaves(URI("http://a:1") DB("d", "*"), URI("http://a:1")
+           "\"db_collections\":{\"d\":[{\"name\":\"a\"},{\"name\":\"b\"}],"
+           "\"e\":[{\"name\":\"c\"}]}}", "[\"d.a\",\"d.b\"]",
+           "a database, after two of it and one beside");
+    leaves(URI("http://a:1") STAR "}", URI("http://a:1") DB("d", "*"),
+           "[\"d.*\"]", "all, after a database");
+    leaves(URI("http://a:1") NOT("default.x") STAR "}",
+           URI("http://a:1") NAMED("c"), "[\"default.x\",\"default.c\"]",
+           "beside what was left out by the request");
+    leaves(URI("http://a:1") NOT("default.c") STAR "}",
+           URI("http://a:1") NAMED("c"), "[\"default.c\"]",
+           "which may be the same");
+    leaves(URI("http://a:1") NAMED("c"),
+           URI("http://a:1") NOT("default.c") STAR "}", "",
+           "one that all leaves out");
+    leaves(URI("http://a:1") DB("d", "*"),
+           URI("http://a:1") NOT("d.*") STAR "}", "",
+           "a database that all leaves out");
+}
+
+
+static void
+refused(const char *request, cdc_error_e want, const char *text,
+    const char *name)
+{
+    char           got[CDC_REASON_MAX];
+    cdc_stored_t  *t;
+    json_t        *source;
+
+    got[0] = '\0';
+    source = json_loads("{\"kafka\":{}}", 0, NULL);
+    t = task("new", "main", request);
+
+    is_int(cdc_stored_check(t, source, got), want, name);
+    is_str(got, text, name);
+
+    cdc_stored_free(t);
+    json_decref(source);
+}
+
+
+#define POSITIONS(list)                                                       \
+    "\"collection_infos\":[{\"name\":\"c\",\"positions\":{" list "}}]}"
+#define GOOD_POSITION                                                         \
+    "ChZieS1kZXYtcm9vdGNvb3JkLWRtbF8wEghWJwAAAAAAAA=="
+
+
+static void
+test_checks(void)
+{
+    refused(URI("http://a:1") POSITIONS("\"p_1v0\":\"" GOOD_POSITION
+            "\",\"p_1v1\":\"" GOOD_POSITION "\""), CDC_E_OK, "",
+            "positions");
+    refused(URI("http://a:1") POSITIONS("\"p_1v0\":\"" GOOD_POSITION
+            "\",\"p_2v1\":\"" GOOD_POSITION "\""), CDC_E_MIXED_POSITIONS,
+            "the channel position info should be in the same collection",
+            "positions of two collections");
+    refused(URI("http://a:1") POSITIONS("\"p_99999999999999999999v0\":\"\""),
+            CDC_E_BAD_VCHANNEL, "the vchannel is invalid, "
+            "p_99999999999999999999v0, err: it is not <channel>_<collection "
+            "id>v<shard>", "an id that is none");
+    refused(URI("http://a:1") POSITIONS("\"p_1v0\":\"abc\""),
+            CDC_E_BAD_POSITION, "fail to decode the position data: p_1v0: it "
+            "is not base64", "a position that is none");
+    refused(URI("http://a:1") POSITIONS("\"p_1v0\":\"EgIBAiAH\""),
+            CDC_E_BAD_POSITION, "fail to decode the position data: p_1v0: "
+            "its msgID of 2 bytes is not one of kafka, where the source has "
+            "its log", "one of another log");
+    refused(URI("http://a:1") "\"rpc_channel_info\":{\"position\":\"abc\"},"
+            STAR "}", CDC_E_BAD_RPC_POSITION, "fail to decode the rpc "
+            "position data: it is not base64", "rpc position");
+
+    refused(URI("http://a:1") NOT("a") STAR "}", CDC_E_BAD_EXCLUDE,
+            "`exclude_collections` is invalid, \"a\" should be a database, a "
+            "dot and a collection, either of which may be *", "no dot");
+    refused(URI("http://a:1") NOT("a.b.c") STAR "}", CDC_E_BAD_EXCLUDE,
+            "`exclude_collections` is invalid, \"a.b.c\" should be a "
+            "database, a dot and a collection, either of which may be *",
+            "two dots");
+    refused(URI("http://a:1") NOT("default.d") NAMED("c"), CDC_E_BAD_EXCLUDE,
+            "`exclude_collections` is invalid, \"default.d\" is not among "
+            "what the task follows", "what is not followed");
+    refused(URI("http://a:1") NOT("default.*") NAMED("c"), CDC_E_BAD_EXCLUDE,
+            "`exclude_collections` is invalid, it leaves nothing of "
+            "\"default.c\"", "all that is followed");
+
+    refused(URI("http://a:1") MAP("d", "e") NAMED("c"),
+            CDC_E_MAPPING_OUTSIDE, "the collection name in the name mapping "
+            "is not in the collection info, checkout it",
+            "a mapping of something else");
+    refused(URI("http://a:1") MAP("c", "1") NAMED("c"), CDC_E_BAD_MAPPING,
+            "`name_mapping` is invalid, \"1\" cannot be a name on the "
+            "target: it should begin with a letter or an underscore, and "
+            "have at most 255 letters, digits, underscores and dollar signs",
+            "a mapping to no name");
+    refused(URI("http://a:1") "\"name_mapping\":[{\"source_db\":\"d\","
+            "\"target_db\":\"e\"},{\"source_db\":\"d\",\"target_db\":"
+            "\"f\"}]," STAR "}", CDC_E_BAD_MAPPING, "`name_mapping` is "
+            "invalid, the database \"d\" is mapped to \"e\" and to \"f\": a "
+            "database goes to one other", "a mapping to two");
 }
 
 
@@ -378,7 +588,10 @@ main(void)
     test_ids();
     test_docs();
     test_doc_size();
-    test_conflicts();
+    test_duplicates();
+    test_overlaps();
+    test_claims();
+    test_checks();
     test_stored();
     test_reason();
     test_allow();

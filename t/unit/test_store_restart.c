@@ -263,6 +263,107 @@ test_damage(void)
 }
 
 
+/* a start of the store in that run of nginx: in which state is the task? */
+
+static void
+restarts(const char *members, cdc_task_state_e state, const char *reason,
+    const char *name)
+{
+    run = members;
+    start();
+    shows("lazy", state, reason, name);
+    ack();
+    shows("other", CDC_TASK_RUNNING, "", "another task runs");
+    ack();
+    (void) read_frame(control, 5000);
+    is_int(frame.type, CDC_FRAME_SYNCED, name);
+    (void) kill(store, SIGKILL);
+    (void) ended();
+}
+
+
+static void
+resumed(const char *members, const char *name)
+{
+    int  c;
+
+    run = members;
+    start();
+    (void) read_frame(control, 5000);
+    ack();
+    (void) read_frame(control, 5000);
+    ack();
+    (void) read_frame(control, 5000);
+
+    c = client();
+    by_id(c, 1, "resume", "lazy");
+    shows("lazy", CDC_TASK_RUNNING, "", name);
+    ack();
+    answers(c, 1, CDC_E_OK, "{}", name);
+    close(c);
+    (void) kill(store, SIGKILL);
+    (void) ended();
+}
+
+
+static void
+test_auto_start(void)
+{
+    int  c;
+
+    run = "\"start\":\"a:1:1\",\"upgraded\":false,";
+    start();
+    (void) read_frame(control, 5000);
+    is_int(frame.type, CDC_FRAME_SYNCED, "an empty store");
+
+    c = client();
+    request(c, 1, "create", "{\"task_id\":\"lazy\",\"milvus_connect_param\":"
+            "{\"uri\":\"http://one:1\"},\"collection_infos\":"
+            "[{\"name\":\"a\"}],\"disable_auto_start\":true}");
+    shows("lazy", CDC_TASK_RUNNING, "", "a task with disable_auto_start runs");
+    ack();
+    answers(c, 1, CDC_E_OK, "{\"task_id\":\"lazy\"}", "when it is created");
+    create(c, 2, "other", "two");
+    shows("other", CDC_TASK_RUNNING, "", "another without");
+    ack();
+    answers(c, 2, CDC_E_OK, "{\"task_id\":\"other\"}", "is created");
+    close(c);
+    (void) kill(store, SIGKILL);
+    (void) ended();
+
+    restarts("\"start\":\"a:1:1\",\"upgraded\":false,", CDC_TASK_RUNNING, "",
+             "the store is started again in the same run");
+    restarts("", CDC_TASK_RUNNING, "", "a run without a name");
+    restarts("\"start\":\"a:2:9\",\"upgraded\":true,", CDC_TASK_RUNNING, "",
+             "an upgrade");
+    restarts("\"start\":\"a:1:1\",\"upgraded\":false,", CDC_TASK_RUNNING, "",
+             "which is taken back");
+    restarts("\"start\":\"a:1:11\",\"upgraded\":false,", CDC_TASK_PAUSED,
+             CDC_STORE_NO_START, "a start of nginx pauses");
+    is_int(record.revision, 1, "the other one was not touched");
+    restarts("\"start\":\"a:1:11\",\"upgraded\":false,", CDC_TASK_PAUSED,
+             CDC_STORE_NO_START, "and is durable");
+    resumed("\"start\":\"a:1:11\",\"upgraded\":false,", "resume");
+    restarts("\"start\":\"a:1:11\",\"upgraded\":false,", CDC_TASK_RUNNING, "",
+             "holds for this run");
+    restarts("\"start\":\"b:1:11\",\"upgraded\":false,", CDC_TASK_PAUSED,
+             CDC_STORE_NO_START, "not for the next");
+    resumed("\"start\":\"b:1:11\",\"upgraded\":false,", "resume");
+    restarts("\"start\":\"a:2:9\",\"upgraded\":false,", CDC_TASK_PAUSED,
+             CDC_STORE_NO_START, "names of former runs are forgotten");
+}
+
+
+static void
+fresh_dir(void)
+{
+    char  command[64];
+
+    (void) snprintf(command, sizeof(command), "rm -r %s/meta", dir);
+    is_int(system(command), 0, "a fresh store");
+}
+
+
 int
 main(void)
 {
@@ -272,6 +373,8 @@ main(void)
     test_stop_serves();
     test_disk();
     test_damage();
+    fresh_dir();
+    test_auto_start();
     finish();
 
     return done_testing();
