@@ -30,6 +30,30 @@ sub to {
 
 sub refused { return CDC::refused('create', @_) }
 
+# names by database
+sub dbs {
+    my (%names) = @_;
+
+    return wrong(collection_infos => undef, db_collections => {
+        map { $_ => [map { {name => $_} } @{$names{$_}}] } keys %names});
+}
+
+# a position of one collection, as clients of the existing service have it
+our $position = 'ChZieS1kZXYtcm9vdGNvb3JkLWRtbF8wEghWJwAAAAAAAA==';
+
+sub positions {
+    my (%positions) = @_;
+    return wrong(collection_infos => [{name => 'a',
+                                       positions => \%positions}]);
+}
+
+sub mapping {
+    my (%names) = @_;
+
+    return (name_mapping => [{source_db => '', target_db => 'default',
+                              collection_mapping => \%names}]);
+}
+
 master_on();
 workers(2);
 add_block_preprocessor(CDC::preprocessor());
@@ -134,13 +158,20 @@ __DATA__
 
 
 
-=== TEST 9: several
+=== TEST 9: all of them beside others
 --- request eval
-[main::wrong(collection_infos => [{name => 'a'}, {name => 'b'}]),
- main::wrong(collection_infos => undef,
-             db_collections => {a => [{name => 'x'}], b => [{name => 'y'}]})]
---- response_body eval
-[(main::refused('the collection info should be only one')) x 2]
+[main::wrong(collection_infos => [{name => 'a'}, {name => '*'}]),
+ main::dbs(d => ['a'], e => ['*', 'b']),
+ main::dbs('*' => ['a'], d => ['b'])]
+--- response_body_like eval
+[(map {
+    CDC::refused_like('create', "make sure the only one collection if you want"
+                      . " to use the '\\*' collection param, current param: "
+                      . "\\[$_\\]")
+ } 'a \*', '\* b'),
+ CDC::refused_like('create', "make sure the only one database if you want to "
+                   . "use the '\\*' db param, current param: "
+                   . '\[(?:\* d|d \*)\]')]
 
 
 
@@ -164,12 +195,15 @@ __DATA__
 
 === TEST 12: entries within a database
 --- request eval
-[main::wrong(collection_infos => undef, db_collections => {d => []}),
- main::wrong(collection_infos => undef,
-             db_collections => {d => [{name => 'a'}, {name => 'b'}]})]
+[main::dbs(d => []), main::dbs(d => ['a'], e => []),
+ main::wrong(collection_infos => [map { {name => $_} } qw(a b a)]),
+ main::dbs(d => ['a', 'b', 'b']),
+ main::dbs('' => ['a'], default => ['b', 'a'])]
 --- response_body eval
-[main::refused('empty collection info'),
- main::refused('the collection info should be only one.')]
+[(main::refused('empty collection info')) x 2,
+ main::refused('the collection name is given twice, [default.a]'),
+ main::refused('the collection name is given twice, [d.b]'),
+ main::refused('the collection name is given twice, [default.a]')]
 
 
 
@@ -198,12 +232,17 @@ __DATA__
  main::wrong(collection_infos => [{}]),
  main::wrong(collection_infos => [{name => 'c' x 257}]),
  main::wrong(collection_infos => undef,
-             db_collections => {d => [{name => ''}]})]
+             db_collections => {d => [{name => ''}]}),
+ main::wrong(collection_infos => [{name => 'a'}, {name => 'c' x 257}, {},
+                                  {name => 'd' x 258}])]
 --- response_body eval
 [(main::refused('there is a collection name that is empty. ')) x 2,
  main::refused('there are some collection names whose length exceeds 256 '
                . 'characters, [' . 'c' x 257 . ']'),
- main::refused('there is a collection name that is empty. ')]
+ main::refused('there is a collection name that is empty. '),
+ main::refused('there is a collection name that is empty. there are some '
+               . 'collection names whose length exceeds 256 characters, ['
+               . 'c' x 257 . ' ' . 'd' x 258 . ']')]
 
 
 
@@ -263,34 +302,28 @@ CDC::http_config() . 'milvus_cdc_max_name_length 8;'
  main::wrong(collection_infos => [{name => 5}]),
  main::wrong(db_collections => []),
  main::wrong(milvus_connect_param => 'http://127.0.0.1:1'),
- main::wrong(task_id => 5)]
+ main::wrong(task_id => 5),
+ main::wrong(exclude_collections => 'a.b'),
+ main::wrong(exclude_collections => ['a.b', 5]),
+ main::wrong(log_gap => \1)]
 --- error_code eval
-[(500) x 11]
+[(500) x 14]
 --- response_body_like eval
 [map {
     CDC::failure_like(500, 'fail to decode the create request, error: ',
                       ".*'[^']*${_}[^']*'.*")
 } qw(uri port connect_timeout enable_tls token collection_infos
-     collection_infos name db_collections milvus_connect_param task_id)]
+     collection_infos name db_collections milvus_connect_param task_id
+     exclude_collections exclude_collections log_gap)]
 
 
 
 === TEST 20: what is known and not supported is refused by name
 --- request eval
 [main::wrong(milvus_connect_param => undef, kafka_connect_param =>
-             {address => '127.0.0.1:9092', topic => 'a'}),
- main::wrong(name_mapping => [{source_db => 'a', target_db => 'b'}]),
- main::wrong(extra_info => {enable_user_role => \1}),
- main::wrong(collection_infos => [{name => 'a', positions => {
-     'by-dev-rootcoord-dml_0_1v0' => 'aa'}}]),
- main::wrong(rpc_channel_info => {name => 'by-dev-replicate-msg',
-                                  position => 'aa'}),
- main::to(uri => 'http://127.0.0.1:1', ignore_partition => \1)]
+             {address => '127.0.0.1:9092', topic => 'a'})]
 --- response_body_like eval
-[map {
-    CDC::refused_like('create', "`[^`]*${_}[^`]*` is not supported yet: .+")
-} qw(kafka name_mapping enable_user_role positions position
-     ignore_partition)]
+[CDC::refused_like('create', '`kafka_connect_param` is not supported yet: .+')]
 
 
 
@@ -350,3 +383,73 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 --- response_body eval
 [main::refused('fail to connect the milvus: rpc error: code = DeadlineExceeded'
                . ' desc = context deadline exceeded', 500)]
+
+
+
+=== TEST 26: what to do when the log does not reach back
+--- request eval
+[main::wrong(log_gap => 'skip'), main::wrong(log_gap => 'Refuse')]
+--- response_body eval
+[(main::refused('`log_gap` is invalid, it should be "refuse" or "earliest"'))
+ x 2]
+
+
+
+=== TEST 27: what is left out
+--- request eval
+[main::wrong(exclude_collections => ['a']),
+ main::wrong(exclude_collections => ['a.b.c']),
+ main::wrong(exclude_collections => ['default.']),
+ main::wrong(collection_infos => [{name => 'a'}],
+             exclude_collections => ['default.b']),
+ main::wrong(collection_infos => [{name => 'a'}],
+             exclude_collections => ['default.a'])]
+--- response_body_like eval
+[(map { CDC::refused_like('create', '`exclude_collections` is invalid, ' . $_) }
+    ('.+ should be a database, a dot and a collection, .+') x 3,
+    '.+ is not among what the task follows',
+    'it leaves nothing of .+default\.a.+')]
+
+
+
+=== TEST 28: names on the target
+--- request eval
+[main::wrong(main::mapping(a => 'b', c => 'b')),
+ main::wrong(main::mapping(a => 'b'), collection_infos =>
+             [{name => 'a'}, {name => 'b'}]),
+ main::wrong(main::mapping(a => '1b')),
+ main::wrong(main::mapping(a => 'b'), collection_infos => [{name => 'b'}]),
+ main::wrong(name_mapping => [{source_db => 'd', target_db => 'e'}],
+             collection_infos => [{name => 'a'}]),
+ main::wrong(name_mapping => [map { {source_db => 'd', target_db => $_} }
+                              qw(e f)])]
+--- response_body_like eval
+[(map { CDC::refused_like('create', '`name_mapping` is invalid, ' . $_) }
+    ('.+ would both be .+default\.b.+ on the target') x 2,
+    '.+1b.+ cannot be a name on the target: .+'),
+ (CDC::refused_like('create', 'the collection name in the name mapping is not '
+                    . 'in the collection info, checkout it')) x 2,
+ CDC::refused_like('create', '`name_mapping` is invalid, the database .+ is '
+                   . 'mapped to .+ and to .+')]
+
+
+
+=== TEST 29: positions that are none
+--- error_code eval
+[400, 400, 500, 500, 500, 500]
+--- request eval
+[main::positions(p_99999999999999999999v0 => $main::position),
+ main::positions(p_1v0 => $main::position, p_2v0 => $main::position),
+ main::positions(p_1v0 => 'aa'), main::positions(p_1v0 => ''),
+ main::positions(p_1v0 => 'EgIBAiAH'),
+ main::wrong(rpc_channel_info => {position => 'EgI='})]
+--- response_body_like eval
+[CDC::refused_like('create', 'the vchannel is invalid, p_9+v0, err: .+'),
+ CDC::refused_like('create', 'the channel position info should be in the same '
+                   . 'collection'),
+ (map { CDC::refused_like('create', "fail to decode the position data: p_1v0: "
+                          . $_, 500) }
+    'it is not base64', 'it has no msgID',
+    'its msgID of 2 bytes is not one of kafka, .+'),
+ CDC::refused_like('create', 'fail to decode the rpc position data: it is not '
+                   . 'a MsgPosition', 500)]
