@@ -67,7 +67,7 @@ all: module helper
 
 # ---- helper ----------------------------------------------------------
 
-PKGS          := grpc libprotobuf-c rdkafka jansson
+PKGS          := grpc libprotobuf-c rdkafka jansson rocksdb
 
 ifneq ($(filter-out clean module,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS    := $(shell $(PKG_CONFIG) --cflags $(PKGS))

@@ -1,0 +1,379 @@
+/*
+ * The source's RocksDB, opened as a secondary instance.
+ *
+ * RocksDB catches up by reading the MANIFEST first and the write-ahead logs
+ * after it.  What the source flushes between the two is neither: the table is
+ * not in the MANIFEST that was read, and the log is deleted.  Messages that
+ * lie in it are missing then, newer ones are there, and a reader would pass
+ * over them.  So a state counts only when the MANIFEST is the same before and
+ * after: RocksDB deletes a log or a table only after it has said so in there.
+ * The same holds when the source starts anew: it writes a new MANIFEST, names
+ * it in CURRENT, and deletes after that.
+ *
+ * A directory or a MANIFEST of the same name that is another file belongs to
+ * another database: all is opened anew.
+ *
+ * Nothing is written into the source's directory.  RocksDB wants a directory
+ * for its own log; it is emptied at each start and removed at the end.
+ */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cdc_rocksmq_int.h"
+
+
+#define CDC_ROCKSDB_ERROR_LEVEL  3       /* of its InfoLogLevel */
+
+
+/* what is ours: files of RocksDB's own log */
+
+static void
+cdc_rocksmq_sweep(const char *path)
+{
+    int             fd;
+    DIR            *dir;
+    struct dirent  *de;
+
+    fd = open(path, O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
+
+    if (fd == -1) {
+        return;
+    }
+
+    dir = fdopendir(fd);
+
+    if (dir == NULL) {
+        (void) close(fd);
+        return;
+    }
+
+    while ((de = readdir(dir)) != NULL) {
+        (void) unlinkat(fd, de->d_name, 0);
+    }
+
+    (void) closedir(dir);
+}
+
+
+/* ---- what went wrong --- */
+
+static void
+cdc_rocksmq_denied(const char *dir, char *err)
+{
+    char           buf[1024];
+    const char    *name;
+    struct passwd  pw, *found;
+
+    found = NULL;
+    (void) getpwuid_r(geteuid(), &pw, buf, sizeof(buf), &found);
+    name = found != NULL ? pw.pw_name : "the worker user";
+
+    (void) snprintf(err, CDC_REASON_MAX, "rocksmq \"%.300s\": the user "
+                    "\"%.64s\" may not read it; as root: setfacl -R -m u:%.64s:rX "
+                    "-m d:u:%.64s:rX \"%.300s\" (and x on the directories "
+                    "above it)", dir, name, name, name, dir);
+}
+
+
+void
+cdc_rocksmq_db_error(cdc_rocksmq_db_t *db, char *status, char *err)
+{
+    if (strstr(status, "ermission denied") != NULL) {
+        cdc_rocksmq_denied(db->dir, err);
+
+    } else {
+        (void) snprintf(err, CDC_REASON_MAX, "rocksmq \"%.300s\": %.512s",
+                        db->dir, status);
+    }
+
+    rocksdb_free(status);
+}
+
+
+static int
+cdc_rocksmq_failed(const char *dir, const char *what, int e, char *err)
+{
+    switch (e) {
+
+    case EACCES:
+    case EPERM:
+        cdc_rocksmq_denied(dir, err);
+        break;
+
+    case ENOENT:
+    case ENOTDIR:
+        (void) snprintf(err, CDC_REASON_MAX, "rocksmq \"%.300s\": no RocksMQ "
+                        "is there (yet); it has to be rocksmq.path of the "
+                        "source's milvus.yaml, on this host", dir);
+        break;
+
+    default:
+        (void) snprintf(err, CDC_REASON_MAX, "rocksmq \"%.300s\": %s failed: "
+                        "%s", dir, what, strerror(e));
+    }
+
+    return CDC_ERROR;
+}
+
+
+/* ---- is the MANIFEST as it was? --- */
+
+static int
+cdc_rocksmq_current(const char *dir, char *name, size_t size, char *err)
+{
+    int      fd, e;
+    char     path[4096];
+    ssize_t  n;
+
+    (void) snprintf(path, sizeof(path), "%s/CURRENT", dir);
+
+    fd = open(path, O_RDONLY|O_CLOEXEC);
+
+    if (fd == -1) {
+        return cdc_rocksmq_failed(dir, "open() of CURRENT", errno, err);
+    }
+
+    n = read(fd, name, size - 1);
+    e = errno;
+    (void) close(fd);
+
+    if (n <= 0) {
+        return cdc_rocksmq_failed(dir, "read() of CURRENT",
+                                  n == 0 ? ENOENT : e, err);
+    }
+
+    name[n] = '\0';
+    name[strcspn(name, "\n")] = '\0';
+
+    return CDC_OK;
+}
+
+
+static int
+cdc_rocksmq_sign(const char *dir, cdc_rocksmq_sign_t *sign, char *err)
+{
+    char         path[4096];
+    struct stat  st;
+
+    memset(sign, 0, sizeof(cdc_rocksmq_sign_t));
+
+    if (stat(dir, &st) == -1) {
+        return cdc_rocksmq_failed(dir, "stat()", errno, err);
+    }
+
+    sign->dev = st.st_dev;
+    sign->dir = st.st_ino;
+
+    if (cdc_rocksmq_current(dir, sign->name, sizeof(sign->name), err)
+        != CDC_OK)
+    {
+        return CDC_ERROR;
+    }
+
+    (void) snprintf(path, sizeof(path), "%s/%s", dir, sign->name);
+
+    if (stat(path, &st) == 0) {
+        sign->manifest = st.st_ino;
+        sign->size = st.st_size;
+
+    } else if (errno != ENOENT) {        /* the next CURRENT names another */
+        return cdc_rocksmq_failed(dir, "stat() of MANIFEST", errno, err);
+    }
+
+    return CDC_OK;
+}
+
+
+static int
+cdc_rocksmq_same(const cdc_rocksmq_sign_t *a, const cdc_rocksmq_sign_t *b)
+{
+    return a->size == b->size && a->manifest == b->manifest
+           && a->manifest != 0 && a->dir == b->dir && a->dev == b->dev
+           && strcmp(a->name, b->name) == 0;
+}
+
+
+static int
+cdc_rocksmq_foreign(const cdc_rocksmq_sign_t *a, const cdc_rocksmq_sign_t *b)
+{
+    return a->dir != b->dir || a->dev != b->dev
+           || (strcmp(a->name, b->name) == 0 && a->manifest != b->manifest);
+}
+
+
+/* ---- the database --- */
+
+static void
+cdc_rocksmq_options(cdc_rocksmq_db_t *db)
+{
+    rocksdb_options_t                    *o;
+    rocksdb_block_based_table_options_t  *table;
+
+    db->cache = rocksdb_cache_create_lru(CDC_ROCKSMQ_CACHE);
+
+    table = rocksdb_block_based_options_create();
+    rocksdb_block_based_options_set_block_cache(table, db->cache);
+
+    o = rocksdb_options_create();
+    rocksdb_options_set_block_based_table_factory(o, table);
+    rocksdb_block_based_options_destroy(table);
+
+    /* a table that has been deleted meanwhile is an error, and looked for
+     * again in the next state: no need to keep all of them open */
+    rocksdb_options_set_max_open_files(o, CDC_ROCKSMQ_FILES);
+    rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
+    rocksdb_options_set_stats_dump_period_sec(o, 0);
+    rocksdb_options_set_stats_persist_period_sec(o, 0);
+    rocksdb_options_set_info_log_level(o, CDC_ROCKSDB_ERROR_LEVEL);
+    rocksdb_options_set_keep_log_file_num(o, 1);
+    rocksdb_options_set_max_log_file_size(o, 256 * 1024);
+
+    db->options = o;
+}
+
+
+int
+cdc_rocksmq_db_open(cdc_rocksmq_db_t *db, char *err)
+{
+    char                *status;
+    cdc_rocksmq_sign_t   sign;
+
+    if (cdc_rocksmq_sign(db->dir, &sign, err) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    if (mkdir(db->own, 0700) == -1 && errno != EEXIST) {
+        (void) snprintf(err, CDC_REASON_MAX, "mkdir(\"%.512s\") failed: %s",
+                        db->own, strerror(errno));
+        return CDC_ERROR;
+    }
+
+    cdc_rocksmq_sweep(db->own);
+
+    if (db->options == NULL) {
+        cdc_rocksmq_options(db);
+    }
+
+    /* the messages lie in the column family "default"; others may exist and
+     * are left alone */
+
+    status = NULL;
+    db->db = rocksdb_open_as_secondary(db->options, db->dir, db->own, &status);
+
+    if (status != NULL) {
+        cdc_rocksmq_db_error(db, status, err);
+        db->db = NULL;
+        return CDC_ERROR;
+    }
+
+    db->sign = sign;
+    db->steady = 0;
+    db->seen_ms = 0;
+    db->quiet_ms = 0;
+    db->view++;                          /* no stream's view is the last one */
+
+    return CDC_OK;
+}
+
+
+static void
+cdc_rocksmq_db_forget(cdc_rocksmq_db_t *db)
+{
+    if (db->db != NULL) {
+        rocksdb_close(db->db);
+        db->db = NULL;
+    }
+
+    db->steady = 0;
+}
+
+
+void
+cdc_rocksmq_db_close(cdc_rocksmq_db_t *db)
+{
+    cdc_rocksmq_db_forget(db);
+
+    if (db->options != NULL) {
+        rocksdb_options_destroy(db->options);
+        rocksdb_cache_destroy(db->cache);
+        db->options = NULL;
+    }
+
+    cdc_rocksmq_sweep(db->own);
+    (void) rmdir(db->own);
+}
+
+
+int
+cdc_rocksmq_db_follow(cdc_rocksmq_db_t *db, char *err)
+{
+    int                  n;
+    char                *status;
+    uint64_t             now, since;
+    cdc_rocksmq_sign_t   before, after;
+
+    db->steady = 0;
+
+    for (n = 0; n < CDC_ROCKSMQ_STEADY; n++) {
+
+        now = cdc_now_ms();
+
+        if (cdc_rocksmq_sign(db->dir, &before, err) != CDC_OK) {
+            goto failed;
+        }
+
+        if (cdc_rocksmq_foreign(&db->sign, &before)) {
+            (void) snprintf(err, CDC_REASON_MAX, "rocksmq \"%.512s\": it is "
+                            "another database now", db->dir);
+            goto failed;
+        }
+
+        status = NULL;
+        rocksdb_try_catch_up_with_primary(db->db, &status);
+
+        if (status != NULL) {
+            cdc_rocksmq_db_error(db, status, err);
+            goto failed;
+        }
+
+        if (cdc_rocksmq_sign(db->dir, &after, err) != CDC_OK) {
+            goto failed;
+        }
+
+        if (!cdc_rocksmq_same(&before, &after)) {
+            db->sign = before;
+            continue;
+        }
+
+        since = db->seen_ms > db->quiet_ms ? db->seen_ms : db->quiet_ms;
+
+        db->live = db->seen_ms != 0
+                   && cdc_now_ms() - since <= CDC_ROCKSMQ_LIVE_MS;
+        db->seen_ms = now;
+        db->sign = after;
+        db->steady = 1;
+        db->view++;
+
+        return CDC_OK;
+    }
+
+    return CDC_AGAIN;
+
+failed:
+
+    cdc_rocksmq_db_forget(db);
+
+    return CDC_ERROR;
+}

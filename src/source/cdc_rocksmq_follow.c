@@ -1,0 +1,467 @@
+/*
+ * The thread that follows the source's RocksDB: the only one that touches it,
+ * because each call may block on the disk.
+ *
+ * inotify tells that the source has written; no more often than each
+ * CDC_ROCKSMQ_PACE_MS the secondary catches up, and each stream that has room
+ * is filled from the new state.  Time ticks come in bursts, one per channel,
+ * so an idle source costs a few looks each 200 ms.  Where inotify cannot be
+ * had (its limits are per user), the pace is kept blindly.  A look without a
+ * word from inotify follows after CDC_ROCKSMQ_IDLE_MS at the latest.
+ *
+ * States: closed (each CDC_ROCKSMQ_RETRY_MS it is tried again, and "text"
+ * says why) and open.  Any error of RocksDB's leads from open to closed,
+ * and back at once; a stream's position is its own and outlives that.
+ */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "cdc_rocksmq_int.h"
+
+
+/* ---- what others are told --- */
+
+static void
+cdc_rocksmq_say(cdc_log_reader_t *r, const char *text)
+{
+    (void) pthread_mutex_lock(&r->mutex);
+
+    if (strcmp(r->text, text) != 0) {
+        (void) snprintf(r->text, CDC_REASON_MAX, "%s", text);
+        cdc_loop_post(r->loop, &r->post);
+    }
+
+    (void) pthread_mutex_unlock(&r->mutex);
+}
+
+
+/* ---- inotify --- */
+
+static void
+cdc_rocksmq_watch(cdc_log_reader_t *r)
+{
+    if (r->inotify == -1) {
+        r->inotify = inotify_init1(IN_CLOEXEC|IN_NONBLOCK);
+    }
+
+    if (r->inotify != -1 && r->watch == -1) {
+        r->watch = inotify_add_watch(r->inotify, r->dir,
+                                     IN_MODIFY|IN_MOVED_TO|IN_ONLYDIR);
+    }
+
+    if (r->watch == -1) {
+        cdc_log(CDC_LOG_INFO, errno, "rocksmq \"%s\": no inotify, looking each "
+                "%d ms", r->dir, CDC_ROCKSMQ_PACE_MS);
+    }
+}
+
+
+static void
+cdc_rocksmq_unwatch(cdc_log_reader_t *r)
+{
+    if (r->watch != -1) {
+        (void) inotify_rm_watch(r->inotify, r->watch);
+        r->watch = -1;
+    }
+}
+
+
+/* a log or the MANIFEST; not RocksDB's "LOG", nor a table that is not part
+ * of anything before the MANIFEST says so */
+
+static int
+cdc_rocksmq_concerns(const struct inotify_event *ev)
+{
+    size_t  len;
+
+    if (ev->mask & (IN_Q_OVERFLOW|IN_IGNORED)) {
+        return 1;
+    }
+
+    len = ev->len != 0 ? strlen(ev->name) : 0;
+
+    return (len > 4 && strcmp(ev->name + len - 4, ".log") == 0)
+           || strncmp(ev->name, "MANIFEST", 8) == 0
+           || strcmp(ev->name, "CURRENT") == 0;
+}
+
+
+static void
+cdc_rocksmq_notified(cdc_log_reader_t *r)
+{
+    char                         *p;
+    ssize_t                       n;
+    const struct inotify_event   *ev;
+
+    char  buf[8192]
+          __attribute__((aligned(__alignof__(struct inotify_event))));
+
+    while ((n = read(r->inotify, buf, sizeof(buf))) > 0) {
+
+        for (p = buf; p < buf + n; p += sizeof(*ev) + ev->len) {
+            ev = (const struct inotify_event *) p;
+
+            if (ev->wd != r->watch) {
+                continue;                /* of one that was given up */
+            }
+
+            if (ev->mask & IN_IGNORED) {
+                r->watch = -1;           /* the directory is gone */
+            }
+
+            if (cdc_rocksmq_concerns(ev)) {
+                r->dirty = 1;
+            }
+        }
+    }
+}
+
+
+/* ---- open and closed --- */
+
+static void
+cdc_rocksmq_reopen(cdc_log_reader_t *r)
+{
+    char  err[CDC_REASON_MAX];
+
+    if (cdc_now_ms() < r->retry_ms) {
+        return;
+    }
+
+    cdc_rocksmq_unwatch(r);
+    cdc_rocksmq_watch(r);                /* before anything is read */
+
+    if (cdc_rocksmq_db_open(&r->db, err) != CDC_OK) {
+        r->retry_ms = cdc_now_ms() + CDC_ROCKSMQ_RETRY_MS;
+        cdc_rocksmq_say(r, err);
+        return;
+    }
+
+    r->dirty = 1;
+}
+
+
+static void
+cdc_rocksmq_lost(cdc_log_reader_t *r, const char *err)
+{
+    cdc_log(CDC_LOG_INFO, 0, "opening anew: %s", err);
+
+    /* at once, unless that is all that happens */
+
+    if (r->trouble > 0) {
+        r->retry_ms = cdc_now_ms() + CDC_ROCKSMQ_RETRY_MS;
+        cdc_rocksmq_say(r, err);
+    }
+
+    r->trouble++;
+}
+
+
+/* 1 when there is a state to read */
+
+static int
+cdc_rocksmq_look(cdc_log_reader_t *r, int asked)
+{
+    int       rc;
+    char      err[CDC_REASON_MAX];
+    uint64_t  now;
+
+    if (r->db.db == NULL) {
+        cdc_rocksmq_reopen(r);
+
+        if (r->db.db == NULL) {
+            return 0;
+        }
+    }
+
+    now = cdc_now_ms();
+
+    if (!asked && r->db.steady
+        && (!r->dirty || now - r->db.seen_ms < CDC_ROCKSMQ_PACE_MS))
+    {
+        return 1;
+    }
+
+    r->dirty = 0;
+    rc = cdc_rocksmq_db_follow(&r->db, err);
+
+    if (rc == CDC_ERROR) {
+        cdc_rocksmq_lost(r, err);
+        return 0;
+    }
+
+    if (rc == CDC_AGAIN) {
+        r->dirty = 1;
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/* ---- the streams --- */
+
+static cdc_log_stream_t *
+cdc_rocksmq_next_stream(cdc_log_reader_t *r)
+{
+    cdc_log_stream_t  *s;
+
+    for (s = r->streams; s != NULL; s = s->next) {
+
+        if (s->pass == r->pass) {
+            continue;
+        }
+
+        s->pass = r->pass;
+
+        if (s->final == 0 && s->queue.bytes < r->prefetch / 2
+            && (!s->end || s->view != r->db.view))
+        {
+            return s;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* with the mutex held; the stream may be gone after it */
+
+static void
+cdc_rocksmq_filled(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, int rc,
+    const char *err)
+{
+    cdc_log_reader_t  *r;
+
+    r = s->reader;
+    s->busy = 0;
+
+    if (s->stopped) {
+        cdc_rocksmq_queue_clear(q);
+        cdc_rocksmq_stream_free(s);
+        return;
+    }
+
+    if (q->head != NULL) {
+        *s->queue.last = q->head;
+        s->queue.last = q->last;
+        s->queue.bytes += q->bytes;
+    }
+
+    s->end = rc == CDC_DONE;
+    s->full = rc == CDC_OK;
+    s->view = r->db.view;
+
+    if (rc == CDC_DECLINED) {
+        s->final = rc;
+        (void) snprintf(s->text, CDC_REASON_MAX, "%s", err);
+    }
+
+    if (s->waiting && (s->queue.head != NULL || s->final != 0)) {
+        s->waiting = 0;
+        s->ready = 1;
+        cdc_loop_post(r->loop, &r->post);
+    }
+}
+
+
+static int
+cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
+{
+    int                   rc, failed;
+    char                  text[CDC_REASON_MAX];
+    size_t                room;
+    cdc_log_stream_t     *s;
+    cdc_rocksmq_queue_t   q;
+
+    failed = 0;
+    r->pass++;
+
+    (void) pthread_mutex_lock(&r->mutex);
+
+    while (!r->quit && !failed
+           && (s = cdc_rocksmq_next_stream(r)) != NULL)
+    {
+        s->busy = 1;
+        room = r->prefetch - s->queue.bytes;
+
+        (void) pthread_mutex_unlock(&r->mutex);
+
+        cdc_rocksmq_queue_init(&q);
+        rc = cdc_rocksmq_fill(s, &q, room, text);
+
+        if (rc == CDC_ERROR) {
+            (void) snprintf(err, CDC_REASON_MAX, "%s", text);
+            failed = 1;
+        }
+
+        (void) pthread_mutex_lock(&r->mutex);
+
+        cdc_rocksmq_filled(s, &q, rc, text);
+    }
+
+    (void) pthread_mutex_unlock(&r->mutex);
+
+    return failed ? CDC_ERROR : CDC_OK;
+}
+
+
+/* ---- ends() --- */
+
+static int
+cdc_rocksmq_answer(cdc_log_reader_t *r, char *err)
+{
+    int                 rc;
+    cdc_rocksmq_ask_t  *ask;
+
+    rc = CDC_OK;
+
+    (void) pthread_mutex_lock(&r->mutex);
+
+    while (rc == CDC_OK && (ask = r->asks) != NULL) {
+
+        ask->taken = 1;
+
+        (void) pthread_mutex_unlock(&r->mutex);
+
+        rc = cdc_rocksmq_range(&r->db, ask->channel, &ask->first, &ask->end,
+                               err);
+
+        (void) pthread_mutex_lock(&r->mutex);
+
+        ask->taken = 0;
+
+        if (rc == CDC_OK) {
+            r->asks = ask->next;
+            ask->done = 1;
+        }
+
+        (void) pthread_cond_broadcast(&r->answered);
+    }
+
+    (void) pthread_mutex_unlock(&r->mutex);
+
+    return rc;
+}
+
+
+/* ---- the thread --- */
+
+static int
+cdc_rocksmq_wait_ms(cdc_log_reader_t *r)
+{
+    uint64_t  now, passed;
+
+    now = cdc_now_ms();
+
+    if (r->db.db == NULL) {
+        return r->retry_ms > now ? (int) (r->retry_ms - now) : 0;
+    }
+
+    if (!r->dirty) {
+        return r->watch != -1 ? CDC_ROCKSMQ_IDLE_MS : CDC_ROCKSMQ_PACE_MS;
+    }
+
+    if (!r->db.steady) {
+        return 1;
+    }
+
+    passed = now - r->db.seen_ms;
+
+    return passed < CDC_ROCKSMQ_PACE_MS ? (int) (CDC_ROCKSMQ_PACE_MS - passed)
+                                        : 0;
+}
+
+
+static void
+cdc_rocksmq_wait(cdc_log_reader_t *r)
+{
+    int            n;
+    uint64_t       count;
+    struct pollfd  fds[2];
+
+    fds[0].fd = r->wake;
+    fds[0].events = POLLIN;
+    fds[1].fd = r->inotify;              /* -1 is passed over */
+    fds[1].events = POLLIN;
+    fds[0].revents = fds[1].revents = 0;
+
+    n = poll(fds, 2, cdc_rocksmq_wait_ms(r));
+
+    if (n > 0 && (fds[0].revents & POLLIN)) {
+        (void) !read(r->wake, &count, sizeof(count));
+    }
+
+    if (n > 0 && (fds[1].revents & POLLIN)) {
+        cdc_rocksmq_notified(r);
+
+    } else if (r->watch != -1) {
+        r->db.quiet_ms = cdc_now_ms();
+    }
+
+    if (n == 0) {
+        r->dirty = 1;                    /* inotify is not all there is */
+    }
+}
+
+
+void *
+cdc_rocksmq_thread(void *arg)
+{
+    int                asked, quit;
+    char               err[CDC_REASON_MAX];
+    cdc_log_reader_t  *r;
+
+    r = arg;
+
+    for ( ;; ) {
+        (void) pthread_mutex_lock(&r->mutex);
+
+        quit = r->quit;
+        asked = r->asks != NULL;
+
+        (void) pthread_mutex_unlock(&r->mutex);
+
+        if (quit) {
+            break;
+        }
+
+        if (cdc_rocksmq_look(r, asked)) {
+
+            if ((asked && cdc_rocksmq_answer(r, err) != CDC_OK)
+                || cdc_rocksmq_fill_all(r, err) != CDC_OK)
+            {
+                /* most often a table that is gone: the next state has
+                 * another one in its place */
+
+                r->db.steady = 0;
+                r->dirty = 1;
+
+                if (++r->trouble % CDC_ROCKSMQ_TROUBLE == 0) {
+                    cdc_rocksmq_db_close(&r->db);
+                    cdc_rocksmq_lost(r, err);
+                }
+
+            } else {
+                r->trouble = 0;
+                cdc_rocksmq_say(r, "");
+            }
+        }
+
+        cdc_rocksmq_wait(r);
+    }
+
+    cdc_rocksmq_unwatch(r);
+    cdc_rocksmq_db_close(&r->db);
+
+    return NULL;
+}

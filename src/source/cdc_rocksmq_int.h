@@ -1,0 +1,191 @@
+/*
+ * Shared by src/source/cdc_rocksmq*.c only.  "[thread]" marks what belongs to
+ * the reader's own thread.
+ */
+
+#ifndef CDC_ROCKSMQ_INT_H_INCLUDED
+#define CDC_ROCKSMQ_INT_H_INCLUDED
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include <rocksdb/c.h>
+
+#include "cdc_log_reader.h"
+
+
+#define CDC_ROCKSMQ_PREFETCH    (1024 * 1024)
+#define CDC_ROCKSMQ_CACHE       (8 * 1024 * 1024)
+#define CDC_ROCKSMQ_FILES       256      /* tables open at a time */
+
+#define CDC_ROCKSMQ_PACE_MS     4        /* between two looks, while busy */
+#define CDC_ROCKSMQ_IDLE_MS     200      /* without a word from inotify */
+#define CDC_ROCKSMQ_LIVE_MS     250
+#define CDC_ROCKSMQ_RETRY_MS    200
+#define CDC_ROCKSMQ_STEADY      50       /* tries to see a steady MANIFEST */
+#define CDC_ROCKSMQ_TROUBLE     10       /* failed reads before a reopen */
+
+#define CDC_ROCKSMQ_ID_LEN      24       /* digits of an id, and more */
+
+
+typedef struct cdc_rocksmq_msg_s  cdc_rocksmq_msg_t;
+
+struct cdc_rocksmq_msg_s {
+    cdc_rocksmq_msg_t   *next;
+    uint64_t             id;
+    size_t               len;
+    uint8_t              body[];
+};
+
+
+typedef struct {
+    cdc_rocksmq_msg_t   *head;
+    cdc_rocksmq_msg_t  **last;
+    size_t               bytes;
+} cdc_rocksmq_queue_t;
+
+
+/* what tells that the source's files of metadata are as they were */
+
+typedef struct {
+    dev_t                dev;
+    ino_t                dir;
+    ino_t                manifest;
+    off_t                size;
+    char                 name[64];
+} cdc_rocksmq_sign_t;
+
+
+/* the source's database, as a secondary instance [thread] */
+
+typedef struct {
+    const char          *dir;            /* the source's, only read */
+    const char          *own;            /* ours */
+    rocksdb_options_t   *options;
+    rocksdb_cache_t     *cache;
+    rocksdb_t           *db;             /* NULL: not open */
+    cdc_rocksmq_sign_t   sign;
+    uint64_t             view;           /* counts states that were seen */
+    uint64_t             seen_ms;        /* when the last one was */
+    uint64_t             quiet_ms;       /* nothing had been written then */
+    unsigned             steady:1;       /* may be read */
+    unsigned             live:1;         /* little time since the last one */
+} cdc_rocksmq_db_t;
+
+
+/* a question of ends(), on the stack of the thread that asks */
+
+typedef struct cdc_rocksmq_ask_s  cdc_rocksmq_ask_t;
+
+struct cdc_rocksmq_ask_s {
+    cdc_rocksmq_ask_t   *next;
+    const char          *channel;
+    uint64_t             first, end;
+    int                  rc;
+    unsigned             taken:1;
+    unsigned             done:1;
+    char                 err[CDC_REASON_MAX];
+};
+
+
+struct cdc_log_reader_s {
+    cdc_loop_t          *loop;
+    cdc_log_handler_t    handler;
+    char                *dir, *own;
+    size_t               prefetch;
+    pthread_t            thread;
+    int                  wake;           /* eventfd */
+    cdc_post_t           post;
+    char                 told[CDC_REASON_MAX];       /* main thread */
+
+    pthread_mutex_t      mutex;          /* guards all down to "text" */
+    pthread_cond_t       answered;
+    cdc_log_stream_t    *streams;
+    cdc_rocksmq_ask_t   *asks;
+    unsigned             quit:1;
+    char                 text[CDC_REASON_MAX];       /* what is wrong */
+
+    cdc_rocksmq_db_t     db;             /* [thread], as the rest */
+    int                  inotify;
+    int                  watch;
+    uint64_t             pass;
+    uint64_t             retry_ms;       /* when to open again */
+    unsigned             trouble;        /* failed reads in a row */
+    unsigned             dirty:1;        /* something has been written */
+    unsigned             started:1;      /* main thread */
+};
+
+
+struct cdc_log_stream_s {
+    cdc_log_stream_t    *next;
+    cdc_log_reader_t    *reader;
+    void                *data;
+    char                *channel;
+
+    /* guarded by the reader's mutex */
+    cdc_rocksmq_queue_t  queue;
+    unsigned             busy:1;         /* the thread works on it */
+    unsigned             stopped:1;      /* freed when no longer busy */
+    unsigned             waiting:1;      /* next() said CDC_AGAIN */
+    unsigned             ready:1;        /* readable() is due */
+    unsigned             full:1;         /* there is more than fits */
+    unsigned             end:1;          /* "view" holds no more */
+    uint64_t             view;
+    uint64_t             pass;
+    int                  final;          /* what next() returns for ever */
+    char                 text[CDC_REASON_MAX];
+
+    /* [thread] */
+    uint64_t             wanted;         /* the id that comes next, or behind */
+    uint64_t             last;           /* id of the last one read; 0: none */
+    size_t               prefix;         /* length of "<channel>/" */
+    char                *key;            /* room for it and an id */
+    char                *lower, *upper;
+    rocksdb_readoptions_t  *options;
+};
+
+
+/* ---- cdc_rocksmq_db.c [thread] --- */
+
+/* CDC_ERROR: it cannot be read now, err says what to do about it */
+int  cdc_rocksmq_db_open(cdc_rocksmq_db_t *db, char *err);
+void cdc_rocksmq_db_close(cdc_rocksmq_db_t *db);
+
+/*
+ * CDC_OK: "view" is the newest state.  CDC_AGAIN: the source's files change
+ * too fast just now, nothing may be read until the next call.  CDC_ERROR:
+ * to be opened anew.
+ */
+int  cdc_rocksmq_db_follow(cdc_rocksmq_db_t *db, char *err);
+
+/* a message of RocksDB's, freed, with the cure where there is one */
+void cdc_rocksmq_db_error(cdc_rocksmq_db_t *db, char *status, char *err);
+
+
+/* ---- cdc_rocksmq_read.c [thread] --- */
+
+int  cdc_rocksmq_stream_init(cdc_log_stream_t *s);
+void cdc_rocksmq_stream_free(cdc_log_stream_t *s);
+void cdc_rocksmq_queue_init(cdc_rocksmq_queue_t *q);
+void cdc_rocksmq_queue_clear(cdc_rocksmq_queue_t *q);
+
+/*
+ * Appends to q up to "room" bytes, and the message that goes over it.
+ * CDC_OK: there may be more.  CDC_DONE: there is none in this view.
+ * CDC_DECLINED: a gap, err names it.  CDC_ERROR: reading failed (err); what
+ * is in q is good all the same.
+ */
+int  cdc_rocksmq_fill(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, size_t room,
+    char *err);
+
+/* ids of the first message and behind the last one; 0 both: there is none */
+int  cdc_rocksmq_range(cdc_rocksmq_db_t *db, const char *channel,
+    uint64_t *first, uint64_t *end, char *err);
+
+
+/* ---- cdc_rocksmq_follow.c --- */
+
+void *cdc_rocksmq_thread(void *arg);
+
+
+#endif /* CDC_ROCKSMQ_INT_H_INCLUDED */
