@@ -39,7 +39,8 @@
  * "allow_target": [..], "sources": {"<name>": {"etcd": {"endpoints": [..],
  * "user", "password", "ca", "cert", "key"}, "root_path", "meta_path",
  * "replicate_channel", "kafka": {"brokers", "user", "password", "mechanism",
- * "tls": bool, "ca", "cert", "key"}}}}
+ * "tls": bool, "ca", "cert", "key"}}}}; in
+ * place of "kafka" a source has "rocksmq": "<directory>" when that is its log
  */
 
 #ifndef CDC_FRAME_H_INCLUDED

@@ -49,6 +49,8 @@ typedef struct {
     ngx_str_t                        kafka_certificate;
     ngx_str_t                        kafka_certificate_key;
     ngx_flag_t                       kafka_tls;
+
+    ngx_str_t                        rocksmq;       /* in place of kafka */
 } ngx_http_milvus_cdc_source_t;
 
 

@@ -429,11 +429,12 @@ $main::base . main::source('kafka;')
 
 
 
-=== TEST 47: dies: RocksMQ, which comes later
+=== TEST 47: dies: RocksMQ and Kafka in one source
 --- http_config eval
-$main::base . main::source('rocksmq /var/lib/milvus/rdb_data;')
+$main::base . main::source('rocksmq /var/lib/milvus/rdb_data;',
+                           'kafka 127.0.0.1:9092;')
 --- error_log eval
-[main::says('rocksmq.*not supported yet')]
+[main::says('either rocksmq or kafka')]
 
 
 
@@ -675,3 +676,45 @@ milvus_cdc_helper /no/such/helper;
 milvus_cdc_path "";
 --- error_log eval
 [main::says('milvus_cdc_path')]
+
+
+
+=== TEST 77: a source whose log is in RocksMQ
+--- http_config eval
+$main::base . main::source('rocksmq /var/lib/milvus/rdb_data;')
+--- config
+location /cdc { milvus_cdc main; }
+--- response_body eval
+CDC::empty_list()
+
+
+
+=== TEST 78: dies: a directory of RocksMQ that is not absolute
+--- http_config eval
+$main::base . main::source('rocksmq rdb_data;')
+--- error_log eval
+[main::says('rocksmq.*must be an absolute path')]
+
+
+
+=== TEST 79: dies: two directories of RocksMQ
+--- http_config eval
+$main::base . main::source('rocksmq /a;', 'rocksmq /b;')
+--- error_log eval
+[main::says('rocksmq.*is duplicate')]
+
+
+
+=== TEST 80: dies: two directories of RocksMQ in one line
+--- http_config eval
+$main::base . main::source('rocksmq /a /b;')
+--- error_log eval
+[main::arguments('rocksmq')]
+
+
+
+=== TEST 81: dies: RocksMQ with what belongs to Kafka
+--- http_config eval
+$main::base . main::source('rocksmq /a;', 'kafka_tls on;')
+--- error_log eval
+[main::says('either rocksmq or kafka')]

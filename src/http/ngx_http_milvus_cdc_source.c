@@ -25,6 +25,8 @@ static char *ngx_http_milvus_cdc_option_path(ngx_conf_t *cf, ngx_str_t *value,
     void *field);
 static char *ngx_http_milvus_cdc_option_file(ngx_conf_t *cf, ngx_str_t *value,
     void *field);
+static char *ngx_http_milvus_cdc_option_dir(ngx_conf_t *cf, ngx_str_t *value,
+    void *field);
 static char *ngx_http_milvus_cdc_option_flag(ngx_conf_t *cf, ngx_str_t *value,
     void *field);
 static char *ngx_http_milvus_cdc_option_mechanism(ngx_conf_t *cf,
@@ -62,7 +64,7 @@ static ngx_http_milvus_cdc_option_t  ngx_http_milvus_cdc_options[] = {
     ngx_http_milvus_cdc_option("kafka_certificate", file, kafka_certificate),
     ngx_http_milvus_cdc_option("kafka_certificate_key", file,
                                kafka_certificate_key),
-    ngx_http_milvus_cdc_option("rocksmq", later, name),
+    ngx_http_milvus_cdc_option("rocksmq", dir, rocksmq),
     ngx_http_milvus_cdc_option("pulsar", later, name),
     { ngx_null_string, NULL, 0 }
 };
@@ -278,6 +280,13 @@ ngx_http_milvus_cdc_source_check(ngx_conf_t *cf,
         text = "kafka_ca and kafka_certificate need \"kafka_tls on\"";
     }
 
+    if (src->rocksmq.len
+        && (src->kafka || src->kafka_user.len
+            || src->kafka_tls != NGX_CONF_UNSET))
+    {
+        text = "there is one log: either rocksmq or kafka";
+    }
+
     if (text) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "%s in milvus_cdc_source \"%V\"", text, &src->name);
@@ -304,7 +313,7 @@ ngx_http_milvus_cdc_source_defaults(ngx_conf_t *cf,
         ngx_str_set(v, "http://127.0.0.1:2379");
     }
 
-    if (src->kafka == NULL) {
+    if (src->kafka == NULL && src->rocksmq.len == 0) {
         src->kafka = ngx_array_create(cf->pool, 1, sizeof(ngx_str_t));
         if (src->kafka == NULL) {
             return NGX_ERROR;
@@ -371,6 +380,19 @@ ngx_http_milvus_cdc_option_file(ngx_conf_t *cf, ngx_str_t *value, void *field)
 {
     if (ngx_conf_full_name(cf->cycle, value, 1) != NGX_OK) {
         return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_milvus_cdc_option_str(cf, value, field);
+}
+
+
+/* where the source writes: nginx's own prefix has nothing to do with it */
+
+static char *
+ngx_http_milvus_cdc_option_dir(ngx_conf_t *cf, ngx_str_t *value, void *field)
+{
+    if (value->data[0] != '/') {
+        return "must be an absolute path";
     }
 
     return ngx_http_milvus_cdc_option_str(cf, value, field);
@@ -508,5 +530,5 @@ static char *
 ngx_http_milvus_cdc_option_later(ngx_conf_t *cf, ngx_str_t *value, void *field)
 {
     return "is not supported yet: this version reads the source's log from "
-           "kafka";
+           "kafka or rocksmq";
 }

@@ -81,9 +81,9 @@ cdc_rocksmq_denied(const char *dir, char *err)
     name = found != NULL ? pw.pw_name : "the worker user";
 
     (void) snprintf(err, CDC_REASON_MAX, "rocksmq \"%.300s\": the user "
-                    "\"%.64s\" may not read it; as root: setfacl -R -m u:%.64s:rX "
-                    "-m d:u:%.64s:rX \"%.300s\" (and x on the directories "
-                    "above it)", dir, name, name, name, dir);
+                    "\"%.64s\" may not read it; as root: setfacl -R "
+                    "-m u:%.64s:rX -m d:u:%.64s:rX \"%.300s\" (and x on the "
+                    "directories above it)", dir, name, name, name, dir);
 }
 
 

@@ -105,8 +105,13 @@ ngx_http_milvus_cdc_init_sources(ngx_http_milvus_cdc_main_conf_t *mcf)
 
         err |= json_object_set_new(obj, "etcd",
                                    ngx_http_milvus_cdc_init_etcd(src));
-        err |= json_object_set_new(obj, "kafka",
-                                   ngx_http_milvus_cdc_init_kafka(src));
+        if (src->rocksmq.len) {
+            ngx_http_milvus_cdc_init_str(obj, "rocksmq", &src->rocksmq, &err);
+
+        } else {
+            err |= json_object_set_new(obj, "kafka",
+                                       ngx_http_milvus_cdc_init_kafka(src));
+        }
 
         ngx_http_milvus_cdc_init_str(obj, "root_path", &src->root_path, &err);
         ngx_http_milvus_cdc_init_str(obj, "meta_path", &src->meta_path, &err);
