@@ -531,6 +531,34 @@ cdc_repl_log_degraded(void *arg, const char *text)
 }
 
 
+/* which reader, and where it may keep files: with all else of this task */
+
+static int
+cdc_repl_reader(cdc_repl_t *r, char *err)
+{
+    char  path[4096];
+
+    r->reader_ops = cdc_log_reader_of(r->source);
+
+    if (r->reader_ops == NULL) {
+        snprintf(err, CDC_REASON_MAX, "the source's log is one that this "
+                 "version cannot read");
+        return CDC_ERROR;
+    }
+
+    snprintf(path, sizeof(path), "%s/%s", r->dir, r->reader_ops->name);
+
+    if (json_object_set_new(r->source, "secondary_dir", json_string(path))
+        != 0)
+    {
+        snprintf(err, CDC_REASON_MAX, "out of memory");
+        return CDC_ERROR;
+    }
+
+    return CDC_OK;
+}
+
+
 static int
 cdc_repl_open(cdc_repl_t *r, char *err)
 {
@@ -622,9 +650,8 @@ cdc_repl_start(cdc_repl_t *r)
 {
     char  err[CDC_REASON_MAX];
 
-    r->reader_ops = &cdc_kafka_reader;
-
     if (cdc_repl_configure(r, err) != CDC_OK
+        || cdc_repl_reader(r, err) != CDC_OK
         || cdc_repl_open(r, err) != CDC_OK)
     {
         cdc_repl_fail(r, "%s", err);

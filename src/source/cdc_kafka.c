@@ -722,13 +722,29 @@ cdc_kafka_taken(cdc_log_stream_t *s, size_t len)
 }
 
 
+/* Milvus 2.6 marks what is in its new format with a header */
+
+static unsigned
+cdc_kafka_streaming(const rd_kafka_message_t *rkm)
+{
+    size_t               len;
+    const void          *value;
+    rd_kafka_headers_t  *headers;
+
+    return rd_kafka_message_headers(rkm, &headers)
+           == RD_KAFKA_RESP_ERR_NO_ERROR
+           && rd_kafka_header_get_last(headers, "_v", &value, &len)
+              == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+
 static int
 cdc_kafka_hand_out(rd_kafka_message_t *rkm, cdc_log_msg_t *msg)
 {
     cdc_kafka_small_t  *small;
 
     msg->pos.hi = 0;
-    msg->streaming = 0;
+    msg->streaming = cdc_kafka_streaming(rkm);
     msg->pos.lo = (uint64_t) rkm->offset;
 
     if (rkm->len > CDC_KAFKA_SMALL) {

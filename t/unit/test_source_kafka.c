@@ -23,6 +23,7 @@ typedef struct {
     size_t        want, got;
     uint64_t      first, last;           /* offsets */
     size_t        bytes;
+    unsigned      streaming;
     unsigned      ordered:1;
     unsigned      expired:1;
     unsigned      want_end:1;
@@ -59,6 +60,7 @@ drain(void *arg, cdc_log_stream_t *s)
 
         run.last = msg.pos.lo;
         run.bytes += msg.body.len;
+        run.streaming += msg.streaming;
         run.got++;
         run.seen_ms = cdc_now_ms();
         OPS->release(&msg);
@@ -134,6 +136,21 @@ produce(rd_kafka_topic_t *topic, size_t n, size_t len)
 
     (void) rd_kafka_flush(producer, 20000);
     free(buf);
+}
+
+
+/* one message with one header */
+
+static void
+produce_marked(const char *topic, const char *header)
+{
+    (void) rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic),
+                             RD_KAFKA_V_PARTITION(0),
+                             RD_KAFKA_V_VALUE("x", 1),
+                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                             RD_KAFKA_V_HEADER(header, "1", 1),
+                             RD_KAFKA_V_END);
+    (void) rd_kafka_flush(producer, 20000);
 }
 
 
@@ -374,10 +391,17 @@ test_read(cdc_log_reader_t *r, const char *name)
     spin(62, 10000);
     ok(run.got == 62 && run.first == 60 && run.bytes
        == 61 * 20 + 6 * 1024 * 1024, "from offset 60, with one of 6 MB");
+
+    produce_marked(name, "traceparent");
+    spin(1, 5000);
+    ok(run.got == 1 && run.streaming == 0, "not the format of 2.6");
+    produce_marked(name, "_v");
+    spin(1, 5000);
+    ok(run.got == 1 && run.streaming == 1, "the format of 2.6 is seen");
     OPS->stop(s);
 
     ok(OPS->ends(r, name, 5000, &first, &end, err) == CDC_OK
-       && first.lo == 0 && end.lo == 122, "ends");
+       && first.lo == 0 && end.lo == 124, "ends");
 
     rd_kafka_topic_destroy(topic);
 }
