@@ -206,6 +206,25 @@ feed(cdc_etcd_kind_e kind, const sample_t *s, size_t n, int first, int last)
 }
 
 
+/* the events of these revisions, one after the other */
+
+static void
+feed_revisions(const sample_t *s, size_t n, int from, int to)
+{
+    size_t  i, k;
+
+    for (i = 0; i < n; i = k) {
+        for (k = i + 1; k < n && s[k].revision == s[i].revision; k++) {
+            /* one revision */
+        }
+
+        if (s[i].revision >= from && s[i].revision <= to) {
+            feed(CDC_ETCD_EVENTS, &s[i], k - i, 0, 0);
+        }
+    }
+}
+
+
 static void
 start(void)
 {

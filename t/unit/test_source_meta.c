@@ -21,23 +21,12 @@
 static void
 events_until(int revision)
 {
-    size_t         i, k;
-    static size_t  at;
+    static int  from;
 
-    at = revision < 0 ? 0 : at;
+    from = revision < 0 ? 0 : from;
 
-    for (i = at; i < N(sample_events) && sample_events[i].revision < revision;
-         i = k)
-    {
-        for (k = i; k < N(sample_events)
-             && sample_events[k].revision == sample_events[i].revision; k++)
-        {
-            /* one revision */
-        }
-
-        feed(CDC_ETCD_EVENTS, &sample_events[i], k - i, 0, 0);
-        at = k;
-    }
+    feed_revisions(sample_events, N(sample_events), from, revision - 1);
+    from = revision;
 }
 
 

@@ -51,26 +51,11 @@ one(int deleted, const char *key, size_t len, const char *value)
 }
 
 
-/* the events of these revisions */
-
 static const char *
 events(int from, int to)
 {
-    size_t  i, k;
-
     log_[0] = '\0';
-
-    for (i = 0; i < N(rbac_events); i = k) {
-        for (k = i + 1; k < N(rbac_events)
-             && rbac_events[k].revision == rbac_events[i].revision; k++)
-        {
-            /* one revision */
-        }
-
-        if (rbac_events[i].revision >= from && rbac_events[i].revision <= to) {
-            feed(CDC_ETCD_EVENTS, &rbac_events[i], k - i, 0, 0);
-        }
-    }
+    feed_revisions(rbac_events, N(rbac_events), from, to);
 
     return told();
 }
