@@ -14,7 +14,7 @@ KINDS = ('kafka', 'rocksmq')
 
 def default_mq():
     """Where a source keeps its log unless a suite says so: CDC_SOURCE."""
-    mq = os.environ.get('CDC_SOURCE') or 'kafka'
+    mq = os.environ.get('CDC_SOURCE') or 'rocksmq'
     if mq not in KINDS:
         raise TestbedError('CDC_SOURCE=%s: one of %s is wanted'
                            % (mq, ', '.join(KINDS)))

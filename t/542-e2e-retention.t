@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""A source on RocksMQ that forgets soon: behind a task, and before it."""
+
+import os
+import re
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                'lib', 'python'))
+
+from e2e import E2E                                          # noqa: E402
+from fixtures import Shape                                   # noqa: E402
+from load import Load                                        # noqa: E402
+from milvus import retention                                 # noqa: E402
+from process import wait_for                                 # noqa: E402
+from rocksmq import RocksMQ                                  # noqa: E402
+from usage import Footprint                                  # noqa: E402
+
+SHAPE = Shape(dim=32, shards=2, scalars=True)
+
+
+def steady(t, log, first=0):
+    """Load while the source forgets: what the replicator holds stays."""
+    (pid,) = t.nginx.replicators()
+    begin = log.topics()
+    with Load(SHAPE, 'load', first=first, rows=20) as load:
+        time.sleep(5)
+        footprint = Footprint(pid)
+        for _ in range(25):
+            time.sleep(1)
+            footprint.take()
+    t.note(footprint)
+    t.same(footprint.flat(), [], 'memory and open files are flat')
+    t.ok(forgotten(begin, log.topics()),
+         'what was there before has been forgotten by the source')
+    t.equal('retention behind the replicator: equal', 60)
+    return load.next
+
+
+def forgotten(before, now):
+    """The source has dropped all that one of its data channels held."""
+    return any(now[topic][0] > last for topic, (_, last, _) in before.items()
+               if 'dml' in topic and topic in now)
+
+
+def gap(t, log, task, first):
+    """Retention passes the place where a paused task stands."""
+    t.same(t.nginx.cdc('pause', {'task_id': task})[1].get('code'), 200,
+           'pause')
+    t.wait_task('paused', task, 'Paused')
+    before = log.topics()
+    with Load(SHAPE, 'load', first=first):
+        t.passes('the source forgets what the task has not read', wait_for,
+                 'retention', lambda: forgotten(before, log.topics()), 60,
+                 0.5)
+    for n in range(2):
+        t.same(t.nginx.cdc('resume', {'task_id': task})[1].get('code'), 200,
+               'resume')
+        text = t.passes('it stops again and says why', wait_for, 'reason',
+                        lambda: stopped(t, task), 20)
+        t.note(text)
+        t.ok(text and re.search(r'by-dev-rootcoord-dml_.*\d{18}.*\d{18}',
+                                text),
+             'the reason names the channel, the place and what is left')
+    t.stays_different('rows behind the gap do not arrive')
+
+
+def stopped(t, task):
+    found = t.nginx.task(task)
+    return found.get('state') == 'Paused' and found.get('reason')
+
+
+with E2E() as t:
+    t.up(source={'mq': 'rocksmq', 'config': retention(
+        5, 128 << 10, compact=7)})
+    log = RocksMQ(t.bed['source'].rocksmq, os.path.join(t.bed.dir, 'look'))
+    task = t.start_nginx().create(t.bed['target'])
+    SHAPE.ready('load', 'source')
+    t.needed(t.equal('an empty collection', 60) is not None)
+    following = steady(t, log)
+    gap(t, log, task, following)
+    t.check_logs()
