@@ -134,7 +134,7 @@ def main(path):
     for name in ('source', 'target'):
         bed[name].connect()
 
-    step('4/5  nginx with the module, and a task')
+    step('3/4  nginx with the module, and a task')
     source_rows()
     uri = start_nginx(bed).uri
     task_id = task(bed, uri)
@@ -144,7 +144,7 @@ def main(path):
           % (time.monotonic() - begin))
     curl(uri, {'request_type': 'get', 'request_data': {'task_id': task_id}})
 
-    step('5/5  A row, and how long it takes')
+    step('4/4  A row, and how long it takes')
     number = int(time.time() * 10)         # a key that no run has used
     one_row(number)
     times, _ = measure(SHAPE, NAME, number + 1, 30)
