@@ -233,6 +233,9 @@ cdc_rocksmq_options(cdc_rocksmq_db_t *db)
     /* a table that has been deleted meanwhile is an error, and looked for
      * again in the next state: no need to keep all of them open */
     rocksdb_options_set_max_open_files(o, CDC_ROCKSMQ_FILES);
+    /* else 16 threads come and go each time, whether there is a new table or
+     * not */
+    rocksdb_options_set_max_file_opening_threads(o, 1);
     rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
     rocksdb_options_set_stats_dump_period_sec(o, 0);
     rocksdb_options_set_stats_persist_period_sec(o, 0);
