@@ -285,8 +285,7 @@ test_no_history(void)
 }
 
 
-/* an alias's key before its collection's: none of Milvus's, but a list may be
- * cut there */
+/* an alias whose collection shows up later */
 
 static void
 test_alias_first(void)
