@@ -209,10 +209,12 @@ void cdc_wire_msg_close(cdc_chain_t *out, size_t mark);
 /* ---- schemas ------------------------------------------------------ */
 
 /*
- * Could the rows of a collection "mine" be rows of "theirs" (serialized
- * CollectionSchemas)?  CDC_DECLINED: no, diff names each difference: field by
- * name, what it is in each.  System fields and $meta, ids, descriptions and
- * the order of fields do not count.  CDC_ERROR: one does not parse.
+ * Could the rows of a collection "mine" (the source's) be rows of "theirs"
+ * (serialized CollectionSchemas)?  CDC_DECLINED: no, diff names each
+ * difference: field by name, what it is in each.  System fields and $meta,
+ * descriptions and the order of fields do not count; the ids of fields do,
+ * where both have them, because rows name their fields by id.  A max_length
+ * or max_capacity may be larger in theirs.  CDC_ERROR: one does not parse.
  */
 int  cdc_schema_compare(cdc_span_t mine, cdc_span_t theirs,
     char diff[CDC_REASON_MAX]);
@@ -228,6 +230,10 @@ typedef struct {
     cdc_span_t   db_name;                /* "" means "default" */
     cdc_span_t   names[CDC_OP_NAMES_MAX];  /* collections; several in Flush */
     unsigned     nnames;
+    cdc_span_t   new_db, new_name;       /* RenameCollection; "": db_name.
+                                          * rewrite() leaves these as they
+                                          * are: where names differ on the
+                                          * target, rename_collection() */
     unsigned     known:1;                /* a row of the operation table;
                                           * else only type and ts are set */
     cdc_span_t   raw;
@@ -243,7 +249,8 @@ typedef struct {
     uint32_t     name_field;             /* 0: concerns a database only;
                                           * DropAlias: the alias */
     uint32_t     id_field;               /* the source's id of the object:
-                                          * left out; 0: none */
+                                          * left out; 0: none.  2.4 and 2.5
+                                          * give AlterDatabase's as text */
     unsigned     names_repeated:1;
     unsigned     status_nested:1;        /* answer holds status as field 1 */
 } cdc_op_row_t;

@@ -49,11 +49,12 @@ static const cdc_layout_t  cdc_layouts[] = {
     { CDC_MSG_DROP_PARTITION,    0, 2, 3, 4, 6, 7, 0,  0,  1 },
     { CDC_MSG_CREATE_PARTITION,  0, 2, 3, 4, 6, 7, 0,  0,  1 },
 
-    /* what these hold beside the ids below is the source's own as well:
-     * channels, lists of partitions, files */
+    { CDC_MSG_IMPORT,            0, 2, 3, 0, 4, 0, 0,  0,  1 },
+
+    /* what it holds beside the ids below is the source's own as well: its
+     * channels */
 
     { CDC_MSG_CREATE_COLLECTION, 0, 0, 0, 0, 6, 7, 0,  0,  0 },
-    { CDC_MSG_IMPORT,            0, 0, 0, 0, 4, 0, 0,  0,  0 },
 };
 
 
@@ -290,6 +291,12 @@ cdc_wire_rewrite_fields(cdc_chain_t *out, const cdc_envelope_t *env,
         }
 
         drop |= cdc_wire_bit(l->timestamps);
+    }
+
+    if (env->type == CDC_MSG_IMPORT
+        && cdc_wire_import_rewrite(out, env, rw, &drop) != CDC_OK)
+    {
+        return CDC_ERROR;
     }
 
     return cdc_wire_splice(out, env->raw, drop);

@@ -31,6 +31,11 @@ int  cdc_wire_count_packed(cdc_span_t body, uint64_t *n);
 /* all of msg but the fields in drop (cdc_wire_bit), as few spans as possible */
 int  cdc_wire_splice(cdc_chain_t *out, cdc_span_t msg, uint64_t drop);
 
+/* the partitions of an import as rw has them; adds to drop what they replace.
+ * CDC_ERROR: the message names another number of them */
+int  cdc_wire_import_rewrite(cdc_chain_t *out, const cdc_envelope_t *env,
+    const cdc_rewrite_t *rw, uint64_t *drop);
+
 /* a field, left out when the value is the default */
 int  cdc_wire_set_varint(cdc_chain_t *out, uint32_t number, uint64_t value);
 int  cdc_wire_set_bytes(cdc_chain_t *out, uint32_t number, cdc_span_t bytes);

@@ -13,6 +13,9 @@
 #define CDC_OP_INFO_IS       1
 #define CDC_OP_INFO_TS       2
 
+#define CDC_OP_RENAME_NAME   4
+#define CDC_OP_RENAME_DB     5
+
 #define CDC_OP_METHOD(name)  "/milvus.proto.milvus.MilvusService/" name
 #define cdc_op(name)         CDC_OP_METHOD(name), name
 
@@ -54,10 +57,11 @@ static const cdc_op_row_t  cdc_op_rows[] = {
     { CDC_MSG_DROP_DATABASE,          cdc_op("DropDatabase"),
       2, 0, 0, 0, 0 },
     { CDC_MSG_ALTER_DATABASE,         cdc_op("AlterDatabase"),
-      2, 0, 4, 0, 0 },
+      2, 0, 3, 0, 0 },
 };
 
 
+static int cdc_wire_op_rename(cdc_op_envelope_t *op, const cdc_field_t *f);
 static int cdc_wire_op_fields(cdc_chain_t *out, const cdc_op_envelope_t *op,
     const cdc_op_row_t *row, uint64_t ts, cdc_span_t db_name,
     const cdc_span_t *names, unsigned nnames);
@@ -103,6 +107,13 @@ cdc_wire_op_envelope(cdc_span_t msg, cdc_op_envelope_t *op)
     while ((rc = cdc_wire_next(&msg, &f)) == CDC_OK) {
 
         if (f.number != row->db_field && f.number != row->name_field) {
+
+            if (op->type == CDC_MSG_RENAME_COLLECTION
+                && cdc_wire_op_rename(op, &f) != CDC_OK)
+            {
+                return CDC_ERROR;
+            }
+
             continue;
         }
 
@@ -126,6 +137,28 @@ cdc_wire_op_envelope(cdc_span_t msg, cdc_op_envelope_t *op)
     }
 
     return rc == CDC_DONE ? CDC_OK : CDC_ERROR;
+}
+
+
+static int
+cdc_wire_op_rename(cdc_op_envelope_t *op, const cdc_field_t *f)
+{
+    if (f->number != CDC_OP_RENAME_NAME && f->number != CDC_OP_RENAME_DB) {
+        return CDC_OK;
+    }
+
+    if (f->wire_type != CDC_WIRE_LEN) {
+        return CDC_ERROR;
+    }
+
+    if (f->number == CDC_OP_RENAME_NAME) {
+        op->new_name = f->body;
+
+    } else {
+        op->new_db = f->body;
+    }
+
+    return CDC_OK;
 }
 
 

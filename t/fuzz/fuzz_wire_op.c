@@ -55,14 +55,22 @@ check(const cdc_op_envelope_t *op, cdc_span_t out, const cdc_span_t *names,
         fuzz_check(fuzz_equal(got.names[i], names ? names[i] : op->names[i]));
     }
 
-    h = fuzz_unpack(&milvus__common__msg_header__descriptor, out);
-    fuzz_check(h != NULL);
-    b = h->mbase;
-    fuzz_check(b && b->msg_type == op->type && b->msgid == 0
-               && b->n_properties == 0 && b->base.n_unknown_fields == 0
-               && b->replicateinfo && b->replicateinfo->isreplicate
-               && b->replicateinfo->msgtimestamp == TS);
-    protobuf_c_message_free_unpacked(&h->base, NULL);
+    /* protobuf-c reads no tag of more than 5 bytes, Go and we do */
+
+    h = fuzz_unpack(&milvus__common__msg_header__descriptor, op->raw);
+
+    if (h) {
+        protobuf_c_message_free_unpacked(&h->base, NULL);
+
+        h = fuzz_unpack(&milvus__common__msg_header__descriptor, out);
+        fuzz_check(h != NULL);
+        b = h->mbase;
+        fuzz_check(b && b->msg_type == op->type && b->msgid == 0
+                   && b->n_properties == 0 && b->base.n_unknown_fields == 0
+                   && b->replicateinfo && b->replicateinfo->isreplicate
+                   && b->replicateinfo->msgtimestamp == TS);
+        protobuf_c_message_free_unpacked(&h->base, NULL);
+    }
 
     c = cdc_chain_create();
     fuzz_check(cdc_wire_op_rewrite(c, &got, TS, cdc_span("db2"), names, n)

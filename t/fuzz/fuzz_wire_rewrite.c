@@ -10,6 +10,10 @@
 
 
 #define STAMP  446912345678901251ULL
+#define PARTS  16
+
+
+static const int64_t  parts[PARTS] = { 1, -1, 3, 128, 5, 6, 7, 8 };
 
 
 static const cdc_span_t  seeds[] = {
@@ -59,6 +63,9 @@ descriptor(int32_t type)
 
     case CDC_MSG_DROP_PARTITION:
         return &milvus__msg__drop_partition_request__descriptor;
+
+    case CDC_MSG_IMPORT:
+        return &milvus__msg__import_msg__descriptor;
     }
 
     return NULL;
@@ -69,6 +76,8 @@ static void
 check(const cdc_envelope_t *env, cdc_span_t out, const cdc_rewrite_t *rw)
 {
     void            *in_msg, *out_msg;
+    int64_t          ids[PARTS];
+    unsigned         n;
     cdc_span_t       again;
     cdc_chain_t     *c;
     cdc_envelope_t   got;
@@ -83,7 +92,13 @@ check(const cdc_envelope_t *env, cdc_span_t out, const cdc_rewrite_t *rw)
         fuzz_check(fuzz_equal(got.shard_name, rw->shard_name));
     }
 
-    if (env->type != CDC_MSG_DROP_COLLECTION) {
+    if (env->type == CDC_MSG_IMPORT) {
+        fuzz_check(cdc_wire_import_partitions(&got, ids, PARTS, &n)
+                   == CDC_OK);
+        fuzz_check(n == rw->npartition_ids
+                   && memcmp(ids, parts, n * sizeof(int64_t)) == 0);
+
+    } else if (env->type != CDC_MSG_DROP_COLLECTION) {
         fuzz_check(got.partition_id == rw->partition_id);
     }
 
@@ -108,7 +123,9 @@ check(const cdc_envelope_t *env, cdc_span_t out, const cdc_rewrite_t *rw)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    int              i, rc;
+    int              i, rc, list;
+    int64_t          ids[PARTS];
+    unsigned         n;
     cdc_span_t       out;
     cdc_chain_t     *c;
     cdc_rewrite_t    rw;
@@ -116,6 +133,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (cdc_wire_envelope(cdc_span_n(data, size), &env) != CDC_OK) {
         return 0;
+    }
+
+    n = 0;
+    list = CDC_OK;
+
+    if (env.type == CDC_MSG_IMPORT) {
+        list = cdc_wire_import_partitions(&env, ids, PARTS, &n);
     }
 
     for (i = 0; i < 2; i++) {
@@ -126,6 +150,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rw.shard_name = cdc_span("dml_0_7v0");
         rw.collection_id = 7;
         rw.partition_id = i ? 8 : -1;
+        rw.partition_ids = parts;
+        rw.npartition_ids = n;
         rw.stamp = i ? STAMP : 0;
 
         c = cdc_chain_create();
@@ -137,7 +163,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         /* only false numbers of rows may stop a message that was read */
 
-        fuzz_check(rc != CDC_ERROR || i == 1);
+        fuzz_check(rc != CDC_ERROR || i == 1 || list != CDC_OK);
+        fuzz_check(rc != CDC_OK || list == CDC_OK);
 
         out = fuzz_flat(c);
         fuzz_check(out.data[0] == 'x');

@@ -502,8 +502,6 @@ test_drops(void)
     is_int(cdc_wire_envelope(cdc_span("\x0a\x03\x08\x98\x03\x20\x05\x2a\x02"
                                       "\x07\x08"), &env), CDC_OK, "import");
     ok(env.type == CDC_MSG_IMPORT && env.collection_id == 5, "its id");
-    is_int(cdc_wire_rewrite(NULL, &env, &rewrite), CDC_DECLINED,
-           "is not rewritten");
 }
 
 

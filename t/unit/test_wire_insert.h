@@ -41,7 +41,7 @@ static const cdc_rewrite_t  rewrite = {
 };
 
 
-static void
+static void __attribute__((unused))
 test_make_insert(void)
 {
     size_t  i;

@@ -71,7 +71,7 @@ test_table(void)
         { 402, "Flush",                2, 3, 0 },
         { 1801, "CreateDatabase",      2, 0, 0 },
         { 1802, "DropDatabase",        2, 0, 0 },
-        { 1804, "AlterDatabase",       2, 0, 4 },
+        { 1804, "AlterDatabase",       2, 0, 3 },
     };
 
     for (i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
@@ -272,10 +272,12 @@ test_database(void)
     cdc_chain_t       *c;
     cdc_op_envelope_t  op;
 
-    /* AlterDatabase{base{1804}, db_name "d", db_id "42", delete_keys "k"} */
+    /* AlterDatabase{base{1804}, db_name "d", db_id "42", properties{"p"},
+     * delete_keys "k"} */
 
     is_int(cdc_wire_op_envelope(cdc_span("\x0a\x05\x08\x8c\x0e\x18\x09"
-                                         "\x12\x01" "d" "\x22\x02" "42"
+                                         "\x12\x01" "d" "\x1a\x02" "42"
+                                         "\x22\x03\x0a\x01p"
                                          "\x2a\x01k"), &op), CDC_OK,
            "alter database");
     ok(op.known && op.ts == 9 && op.nnames == 0
@@ -286,9 +288,46 @@ test_database(void)
     is_int(cdc_wire_op_rewrite(c, &op, 3, cdc_span("e"), &name, 1), CDC_OK,
            "rewrite");
     ok(test_same(c, cdc_span("\x0a\x09\x08\x8c\x0e\x3a\x04\x08\x01\x10\x03"
-                             "\x12\x01" "e" "\x2a\x01k")),
-       "new name, no id of the source");
+                             "\x12\x01" "e" "\x22\x03\x0a\x01p"
+                             "\x2a\x01k")),
+       "new name, its properties, no id of the source");
     cdc_chain_unref(c);
+}
+
+
+static void
+test_rename(void)
+{
+    cdc_span_t         name;
+    cdc_chain_t       *c;
+    cdc_op_envelope_t  op;
+
+    /* RenameCollection{base{112}, db_name "d", "o" to "n", newDBName "e"} */
+
+    is_int(cdc_wire_op_envelope(cdc_span("\x0a\x04\x08\x70\x18\x09"
+                                         "\x12\x01" "d" "\x1a\x01o"
+                                         "\x22\x01n" "\x2a\x01" "e"), &op),
+           CDC_OK, "rename");
+    ok(op.known && test_span_is(op.db_name, "d") && op.nnames == 1
+       && test_span_is(op.names[0], "o") && test_span_is(op.new_name, "n")
+       && test_span_is(op.new_db, "e"), "from where to where");
+
+    c = cdc_chain_create();
+    name = cdc_span("t");
+    is_int(cdc_wire_op_rewrite(c, &op, 3, cdc_span("u"), &name, 1), CDC_OK,
+           "rewrite");
+    ok(test_same(c, cdc_span("\x0a\x08\x08\x70\x3a\x04\x08\x01\x10\x03"
+                             "\x12\x01" "u" "\x1a\x01t" "\x22\x01n"
+                             "\x2a\x01" "e")), "the new name stays");
+    cdc_chain_unref(c);
+
+    ok(cdc_wire_op_envelope(cdc_span("\x0a\x02\x08\x70\x1a\x01o"
+                                     "\x22\x01n"), &op) == CDC_OK
+       && op.new_db.len == 0, "2.3: no other database");
+    ok(cdc_wire_op_envelope(cdc_span("\x0a\x02\x08\x70\x20\x01"), &op)
+       == CDC_ERROR, "a new name that is a number");
+    ok(cdc_wire_op_envelope(cdc_span("\x0a\x03\x08\xac\x02\x22\x01n"), &op)
+       == CDC_OK && op.new_name.len == 0, "an index is not renamed");
 }
 
 
@@ -341,6 +380,7 @@ main(void)
     test_load_partitions();
     test_flush();
     test_database();
+    test_rename();
     test_odd();
 
     return done_testing();
