@@ -292,10 +292,14 @@ test_alias_first(void)
 {
     start();
     feed(CDC_ETCD_LIST, &default_db, 1, 1, 1);
-    (void) told();
+    (void) life(54, 54);
     is_str(life(84, 84), "", "an alias of what is not there yet");
     is_str(life(72, 81), "+default.c1 default.al=315@470621686656925698 "
            "+default.c2 ", "comes with it");
+
+    is_str(life(92, 92), "+d1.c1c ", "its collection moves");
+    ok(named("default", "al", 0) == cdc_meta_by_id(&m, C1)
+       && named("d1", "al", 0) == NULL, "the alias does not");
     cdc_meta_destroy(&m);
 }
 
