@@ -157,6 +157,9 @@ typedef struct {
     int  (*alter_schema)(cdc_target_t *t, const char *db, const char *name,
         cdc_span_t before, cdc_span_t after, uint64_t ts,
         cdc_target_error_t *err);
+    /* CDC_DECLINED: no */
+    int  (*has_user)(cdc_target_t *t, const char *user,
+        cdc_target_error_t *err);
     /* e->gone: makes it not so.  CDC_DECLINED for a user that the target
      * lacks and whose password cannot be carried.  err NOT_FOUND: a user,
      * role or collection that it is about is not there */

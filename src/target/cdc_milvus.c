@@ -414,6 +414,7 @@ const cdc_target_ops_t  cdc_milvus_target = {
     .alter_collection = cdc_milvus_alter_collection,
     .alter_database = cdc_milvus_alter_database,
     .alter_schema = cdc_milvus_alter_schema,
+    .has_user = cdc_milvus_has_user,
     .rbac = cdc_milvus_rbac,
     .apply = cdc_milvus_apply,
     .lane_open = cdc_milvus_lane_open,

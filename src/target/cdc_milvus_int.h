@@ -143,6 +143,8 @@ int  cdc_milvus_kv_removed(cdc_chain_t *c, uint32_t out, cdc_span_t before,
 int  cdc_milvus_alter_schema(cdc_target_t *t, const char *db,
     const char *name, cdc_span_t before, cdc_span_t after, uint64_t ts,
     cdc_target_error_t *err);
+int  cdc_milvus_has_user(cdc_target_t *t, const char *user,
+    cdc_target_error_t *err);
 int  cdc_milvus_rbac(cdc_target_t *t, const cdc_meta_rbac_t *e,
     cdc_target_error_t *err);
 

@@ -94,7 +94,7 @@ cdc_milvus_settled(int rc, const cdc_meta_rbac_t *e,
 
 /* ---- users --------------------------------------------------------- */
 
-static int
+int
 cdc_milvus_has_user(cdc_target_t *t, const char *user,
     cdc_target_error_t *err)
 {
