@@ -83,8 +83,9 @@
     X(RPC_CHANNEL, 400, 400,                                                  \
       "the rpc channel is invalid, the channel name should be the same as "   \
       "the source config")                                                    \
+    /* what was given */                                                      \
     X(LOG_GAP_POLICY, 400, 400,                                               \
-      "`log_gap` is invalid, it should be \"refuse\" or \"earliest\"")        \
+      "`log_gap` cannot be \"%s\", it should be \"refuse\" or \"earliest\"")  \
     /* why */                                                                 \
     X(BAD_EXCLUDE, 400, 400, "`exclude_collections` is invalid, %s")          \
     X(BAD_MAPPING, 400, 400, "`name_mapping` is invalid, %s")                 \

@@ -15,6 +15,7 @@
  *   cdc_store_start.c    tasks that do not start with nginx
  *   cdc_probe.c          looks at a target [a thread of its own]
  *   cdc_probe_source.c   is the target the source itself? [the same]
+ *   cdc_probe_look.c     will the source's collections arrive whole? [same]
  */
 
 #ifndef CDC_STORE_H_INCLUDED
@@ -127,6 +128,10 @@ void cdc_stored_unclaim(cdc_stored_t *t);
 
 /* ---- the probe of a target ---------------------------------------- */
 
+#define CDC_LOOK_SINCE_MAX     64
+
+typedef struct cdc_look_s  cdc_look_t;
+
 typedef struct {
     char               id[CDC_TASK_ID_MAX + 1];
     char              *address;
@@ -139,6 +144,9 @@ typedef struct {
     const json_t      *source;           /* object of INIT, NULL: no check */
     cdc_probe_other_t *others;
     unsigned           nothers;
+    const cdc_selection_t *selection;    /* the task's; NULL: no look */
+    const char        *dir;              /* of the state */
+    const char        *id;               /* of the task */
 
     cdc_target_t      *target;
     char              *name;             /* how the target is called */
@@ -148,6 +156,8 @@ typedef struct {
     char               text[CDC_REASON_MAX];
     cdc_addrs_t        addrs;
     json_t            *warnings;         /* texts; NULL: none */
+    cdc_look_t        *look;             /* to be closed; NULL: was not */
+    unsigned           silent:1;         /* the source's etcd */
 } cdc_probe_t;
 
 /* the kind of target that is probed; a unit test has another */
@@ -161,6 +171,14 @@ void cdc_probe_free(cdc_probe_t *p);     /* main thread */
 
 /* [blocks, 2 s] 1: the target is this source; 0: it is not, or nobody knows */
 int  cdc_probe_is_source(cdc_probe_t *p);
+
+/* [blocks, some 3 s] sets error and text, or warnings */
+void cdc_probe_look(cdc_probe_t *p, const char *version);
+/* main thread: in the background, on the worker, which goes then as well */
+void cdc_look_close(cdc_look_t *l, cdc_worker_t *worker);
+
+/* "v2.3.5-dev"; CDC_ERROR: a build of somebody's own */
+int  cdc_probe_version(const char *version, int *major, int *minor);
 
 /* is host:port in INIT's "allow_target"?  An empty list allows all */
 int  cdc_probe_allowed(const json_t *allow, const char *address);

@@ -390,8 +390,10 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 --- request eval
 [main::wrong(log_gap => 'skip'), main::wrong(log_gap => 'Refuse')]
 --- response_body eval
-[(main::refused('`log_gap` is invalid, it should be "refuse" or "earliest"'))
- x 2]
+[map {
+    main::refused("`log_gap` cannot be \"$_\", it should be \"refuse\" or "
+                  . '"earliest"')
+} qw(skip Refuse)]
 
 
 

@@ -330,7 +330,7 @@ ngx_http_milvus_cdc_check_log_gap(ngx_http_milvus_cdc_ctx_t *c)
     if (policy[0] != '\0' && ngx_strcmp(policy, "refuse") != 0
         && ngx_strcmp(policy, "earliest") != 0)
     {
-        return ngx_http_milvus_cdc_error(c, CDC_E_LOG_GAP_POLICY);
+        return ngx_http_milvus_cdc_error(c, CDC_E_LOG_GAP_POLICY, policy);
     }
 
     return NGX_DECLINED;

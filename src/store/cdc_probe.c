@@ -404,18 +404,25 @@ cdc_probe_hello(cdc_probe_t *p, cdc_target_info_t *info)
 }
 
 
+int
+cdc_probe_version(const char *version, int *major, int *minor)
+{
+    if (*version == 'v') {
+        version++;
+    }
+
+    return sscanf(version, "%d.%d", major, minor) == 2 ? CDC_OK : CDC_ERROR;
+}
+
+
 static int
 cdc_probe_version_fits(const char *version)
 {
     int  major, minor;
 
-    if (*version == 'v') {
-        version++;
-    }
-
     /* a build of somebody's own may be called anything */
 
-    if (sscanf(version, "%d.%d", &major, &minor) != 2) {
+    if (cdc_probe_version(version, &major, &minor) != CDC_OK) {
         return 1;
     }
 
@@ -476,4 +483,5 @@ cdc_probe_run(cdc_probe_t *p)
     cdc_probe_addresses(p);
 
     p->error = CDC_E_OK;
+    cdc_probe_look(p, info.version);
 }

@@ -8,8 +8,9 @@
  * collection cannot be told this way; it refuses ReplicateMessage unless
  * somebody turned ttMsgEnabled off there, and that refusal says so.
  *
- * No answer of etcd within 2 s, however many its endpoints, no verdict: the
- * replicator needs etcd later and will say what is wrong with it.
+ * No answer of etcd within 2 s, however many its endpoints, no verdict, and no
+ * look at what it holds: the replicator needs etcd later and will say what is
+ * wrong with it.
  */
 
 #ifndef _GNU_SOURCE
@@ -261,8 +262,11 @@ cdc_probe_is_source(cdc_probe_t *p)
                         cdc_source_collection, &check, err);
 
     if (rc == CDC_ERROR) {
+        p->silent = 1;
+
         cdc_log(CDC_LOG_WARN, 0, "the source's etcd does not answer, so "
-                "whether %s is the source itself was not checked: %s",
+                "whether %s is the source itself, and what it holds, was not "
+                "checked: %s",
                 p->name, err);
     }
 

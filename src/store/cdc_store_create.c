@@ -4,10 +4,11 @@
  *   QUEUED -> PROBING -> PROBED -> a record, TASK, ACK, answer
  *
  * What can be said without the target is checked first and at once.  The
- * probe runs on a thread of its own.  Meanwhile other creates may have
- * become tasks, so the same checks are made again before the record is
- * written.  PROBED lasts while a deleted task of the same id still has a
- * replicator that is ending (cdc_store_disk.c says why).
+ * probe runs on a thread of its own, and looks at the source as well.
+ * Meanwhile other creates may have become tasks, so the same checks are made
+ * again before the record is written.  PROBED lasts while a deleted task of
+ * the same id still has a replicator that is ending (cdc_store_disk.c says
+ * why).
  *
  * A create is known by its task id: the same id again waits for the same
  * probe, or gets the task that there is, so a worker may repeat a create
@@ -238,7 +239,13 @@ cdc_create_probed(cdc_job_t *job)
     c = job->data;
     s = c->store;
 
-    cdc_worker_destroy(c->worker);
+    if (c->probe->look != NULL) {
+        cdc_look_close(c->probe->look, c->worker);
+
+    } else {
+        cdc_worker_destroy(c->worker);
+    }
+
     c->worker = NULL;
     s->nprobing--;
 
@@ -311,6 +318,10 @@ cdc_create_start(cdc_store_create_t *c)
         cdc_create_fail(c, CDC_E_BAD_URI, text);
         return;
     }
+
+    c->probe->selection = cdc_stored_selection(c->task, text);
+    c->probe->dir = s->dir;
+    c->probe->id = c->task->id;
 
     c->worker = cdc_create_others(c) == CDC_OK
                 ? cdc_worker_create(s->loop, "cdc-probe") : NULL;

@@ -275,14 +275,16 @@ cdc_store_rmdir(cdc_store_t *s, const char *id)
 }
 
 
-void
-cdc_store_sweep(cdc_store_t *s)
+/* only what can be ours: other names are somebody else's */
+
+static void
+cdc_store_sweep_dir(cdc_store_t *s, const char *name, unsigned tasks)
 {
     DIR            *dir;
     char            path[PATH_MAX];
     struct dirent  *de;
 
-    (void) snprintf(path, sizeof(path), "%s/tasks", s->dir);
+    (void) snprintf(path, sizeof(path), "%s/%s", s->dir, name);
 
     dir = opendir(path);
 
@@ -296,20 +298,29 @@ cdc_store_sweep(cdc_store_t *s)
 
     while ((de = readdir(dir)) != NULL) {
 
-        /* only what can be ours: other names are somebody else's */
-
         if (!cdc_stored_id_valid(de->d_name)
-            || cdc_store_find(s, de->d_name) != NULL)
+            || (tasks && cdc_store_find(s, de->d_name) != NULL)
+            || snprintf(path, sizeof(path), "%s/%s/%s", s->dir, name,
+                        de->d_name)
+               >= (int) sizeof(path))
         {
             continue;
         }
 
-        cdc_log(CDC_LOG_NOTICE, 0, "removing what is left of the deleted "
-                "task %s", de->d_name);
-        (void) cdc_store_rmdir(s, de->d_name);
+        cdc_log(CDC_LOG_NOTICE, 0, "removing what is left of the %s %s",
+                tasks ? "deleted task" : "create of task", de->d_name);
+        (void) cdc_db_remove(path);
     }
 
     (void) closedir(dir);
+}
+
+
+void
+cdc_store_sweep(cdc_store_t *s)
+{
+    cdc_store_sweep_dir(s, "tasks", 1);
+    cdc_store_sweep_dir(s, "look", 0);   /* cdc_probe_look.c */
 }
 
 

@@ -33,6 +33,24 @@ test_tasks(void)
 
 
 static void
+make_look(const char *id)
+{
+    FILE  *f;
+    char   path[256];
+
+    (void) snprintf(path, sizeof(path), "%s/look", dir);
+    (void) mkdir(path, 0700);
+    (void) snprintf(path, sizeof(path), "%s/look/%s", dir, id);
+    (void) mkdir(path, 0700);
+    (void) snprintf(path, sizeof(path), "%s/look/%s/LOG", dir, id);
+
+    f = fopen(path, "w");
+    (void) fputs("a reader was here\n", f);
+    (void) fclose(f);
+}
+
+
+static void
 test_restart(void)
 {
     int       c;
@@ -43,6 +61,7 @@ test_restart(void)
     (void) kill(store, SIGKILL);
     is_int(ended(), -SIGKILL, "killed");
     make_dir("orphan");
+    make_look("orphan");
     start();
 
     shows("a", CDC_TASK_RUNNING, "", "every task is sent at the start");
@@ -58,6 +77,7 @@ test_restart(void)
     c = client();
     ok(exists("%s/tasks/%s", "c"), "directories of tasks stay");
     ok(!exists("%s/tasks/%s", "orphan"), "orphans are swept");
+    ok(!exists("%s/look/%s", "orphan"), "and what a look has left");
 
     /* asked to stop with an answer on its way and a probe running */
 
