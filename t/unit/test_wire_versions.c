@@ -20,31 +20,131 @@ static insert_t                       later;
 static column_t                       later_columns[5];
 static Milvus__Schema__ScalarField    later_scalars[3];
 static Milvus__Schema__VectorField    later_vectors[2];
-static Milvus__Schema__LongArray      numbers;
-static Milvus__Schema__StringArray    strs;
-static Milvus__Schema__BytesArray     jsons;
-static Milvus__Schema__SparseFloatArray  sparse;
 
 
 /* a key, a nullable number, $meta, a sparse vector, an int8 vector; a BM25
  * function's output is no part of the row, it is computed where it is read */
 
 static void
-test_make_later(int64_t *pks, char **text)
+test_make_columns(void)
 {
     int  i;
 
-    static Milvus__Common__KeyValuePair  *properties[] = { &property };
-    static column_t  *list[5] = { &later_columns[0], &later_columns[1],
-                                  &later_columns[2], &later_columns[3],
-                                  &later_columns[4] };
-    static int64_t            values[ROWS] = { 5, 0, 7 };
-    static protobuf_c_boolean valid[ROWS] = { 1, 0, 1 };
-    static uint64_t           times[ROWS] = { TEST_TS, TEST_TS, TEST_TS };
-    static int64_t            rows[ROWS] = { 1, 2, 3 };
-    static ProtobufCBinaryData  metas[ROWS], points[ROWS];
+    static const char    *titles[] = { "pk", "maybe", "$meta", "sparse",
+                                       "int8" };
+    static const int32_t  types[] = { 21, 5, 23, 104, 105 };
 
-    static Milvus__Schema__LongArray  pk_numbers;
+    for (i = 0; i < 5; i++) {
+        milvus__schema__field_data__init(&later_columns[i]);
+        later_columns[i].field_id = 100 + i;
+        later_columns[i].field_name = (char *) titles[i];
+        later_columns[i].type = types[i];
+
+        if (i < 3) {
+            milvus__schema__scalar_field__init(&later_scalars[i]);
+            later_columns[i].scalars = &later_scalars[i];
+            later_columns[i].field_case =
+                                   MILVUS__SCHEMA__FIELD_DATA__FIELD_SCALARS;
+
+        } else {
+            milvus__schema__vector_field__init(&later_vectors[i - 3]);
+            later_columns[i].vectors = &later_vectors[i - 3];
+            later_columns[i].field_case =
+                                   MILVUS__SCHEMA__FIELD_DATA__FIELD_VECTORS;
+        }
+    }
+
+    later_columns[2].is_dynamic = 1;
+}
+
+
+static void
+test_make_keys(int64_t *pks, char **text)
+{
+    static Milvus__Schema__LongArray    longs_of;
+    static Milvus__Schema__StringArray  strings_of;
+
+    milvus__schema__long_array__init(&longs_of);
+    milvus__schema__string_array__init(&strings_of);
+
+    if (pks) {
+        longs_of.n_data = ROWS;
+        longs_of.data = pks;
+        later_scalars[0].data_case =
+                                MILVUS__SCHEMA__SCALAR_FIELD__DATA_LONG_DATA;
+        later_scalars[0].long_data = &longs_of;
+        later_columns[0].type = 5;
+        return;
+    }
+
+    strings_of.n_data = ROWS;
+    strings_of.data = text;
+    later_scalars[0].data_case =
+                              MILVUS__SCHEMA__SCALAR_FIELD__DATA_STRING_DATA;
+    later_scalars[0].string_data = &strings_of;
+}
+
+
+static void
+test_make_values(void)
+{
+    int  i;
+
+    static int64_t                   values[ROWS] = { 5, 0, 7 };
+    static protobuf_c_boolean        valid[ROWS] = { 1, 0, 1 };
+    static ProtobufCBinaryData       metas[ROWS], points[ROWS];
+    static Milvus__Schema__LongArray         numbers;
+    static Milvus__Schema__BytesArray        jsons;
+    static Milvus__Schema__SparseFloatArray  sparse;
+
+    milvus__schema__long_array__init(&numbers);
+    milvus__schema__bytes_array__init(&jsons);
+    milvus__schema__sparse_float_array__init(&sparse);
+
+    for (i = 0; i < ROWS; i++) {
+        metas[i].data = (uint8_t *) "{\"a\": 1}";
+        metas[i].len = 8;
+        points[i].data = (uint8_t *) "\x01\0\0\0\0\0\x80\x3f";
+        points[i].len = 8;
+    }
+
+    numbers.n_data = ROWS;
+    numbers.data = values;
+    later_scalars[1].data_case = MILVUS__SCHEMA__SCALAR_FIELD__DATA_LONG_DATA;
+    later_scalars[1].long_data = &numbers;
+    later_columns[1].n_valid_data = ROWS;
+    later_columns[1].valid_data = valid;
+
+    jsons.n_data = ROWS;
+    jsons.data = metas;
+    later_scalars[2].data_case = MILVUS__SCHEMA__SCALAR_FIELD__DATA_JSON_DATA;
+    later_scalars[2].json_data = &jsons;
+
+    sparse.n_contents = ROWS;
+    sparse.contents = points;
+    sparse.dim = 2;
+    later_vectors[0].dim = 2;
+    later_vectors[0].data_case =
+                       MILVUS__SCHEMA__VECTOR_FIELD__DATA_SPARSE_FLOAT_VECTOR;
+    later_vectors[0].sparse_float_vector = &sparse;
+
+    later_vectors[1].dim = 2;
+    later_vectors[1].data_case =
+                               MILVUS__SCHEMA__VECTOR_FIELD__DATA_INT8_VECTOR;
+    later_vectors[1].int8_vector.data = (uint8_t *) "\1\2\3\4\5\6";
+    later_vectors[1].int8_vector.len = 6;
+}
+
+
+static void
+test_make_later(int64_t *pks, char **text)
+{
+    static uint64_t  times[ROWS] = { TEST_TS, TEST_TS, TEST_TS };
+    static int64_t   rows[ROWS] = { 1, 2, 3 };
+    static column_t *list[5] = { &later_columns[0], &later_columns[1],
+                                 &later_columns[2], &later_columns[3],
+                                 &later_columns[4] };
+    static Milvus__Common__KeyValuePair  *properties[] = { &property };
 
     milvus__common__msg_base__init(&new_base);
     milvus__common__key_value_pair__init(&property);
@@ -56,87 +156,9 @@ test_make_later(int64_t *pks, char **text)
     new_base.n_properties = 1;
     new_base.properties = properties;
 
-    milvus__schema__long_array__init(&numbers);
-    milvus__schema__long_array__init(&pk_numbers);
-    milvus__schema__string_array__init(&strs);
-    milvus__schema__bytes_array__init(&jsons);
-    milvus__schema__sparse_float_array__init(&sparse);
-
-    for (i = 0; i < 5; i++) {
-        milvus__schema__field_data__init(&later_columns[i]);
-        later_columns[i].field_id = 100 + i;
-        later_columns[i].field_case = i < 3
-                                  ? MILVUS__SCHEMA__FIELD_DATA__FIELD_SCALARS
-                                  : MILVUS__SCHEMA__FIELD_DATA__FIELD_VECTORS;
-        if (i < 3) {
-            milvus__schema__scalar_field__init(&later_scalars[i]);
-            later_columns[i].scalars = &later_scalars[i];
-
-        } else {
-            milvus__schema__vector_field__init(&later_vectors[i - 3]);
-            later_columns[i].vectors = &later_vectors[i - 3];
-        }
-    }
-
-    for (i = 0; i < ROWS; i++) {
-        metas[i].data = (uint8_t *) "{\"a\": 1}";
-        metas[i].len = 8;
-        points[i].data = (uint8_t *) "\x01\0\0\0\0\0\x80\x3f";
-        points[i].len = 8;
-    }
-
-    if (pks) {
-        pk_numbers.n_data = ROWS;
-        pk_numbers.data = pks;
-        later_scalars[0].data_case =
-                                MILVUS__SCHEMA__SCALAR_FIELD__DATA_LONG_DATA;
-        later_scalars[0].long_data = &pk_numbers;
-
-    } else {
-        strs.n_data = ROWS;
-        strs.data = text;
-        later_scalars[0].data_case =
-                              MILVUS__SCHEMA__SCALAR_FIELD__DATA_STRING_DATA;
-        later_scalars[0].string_data = &strs;
-    }
-
-    later_columns[0].field_name = "pk";
-    later_columns[0].type = pks ? 5 : 21;
-
-    numbers.n_data = ROWS;
-    numbers.data = values;
-    later_scalars[1].data_case = MILVUS__SCHEMA__SCALAR_FIELD__DATA_LONG_DATA;
-    later_scalars[1].long_data = &numbers;
-    later_columns[1].field_name = "maybe";
-    later_columns[1].type = 5;
-    later_columns[1].n_valid_data = ROWS;
-    later_columns[1].valid_data = valid;
-
-    jsons.n_data = ROWS;
-    jsons.data = metas;
-    later_scalars[2].data_case = MILVUS__SCHEMA__SCALAR_FIELD__DATA_JSON_DATA;
-    later_scalars[2].json_data = &jsons;
-    later_columns[2].field_name = "$meta";
-    later_columns[2].type = 23;
-    later_columns[2].is_dynamic = 1;
-
-    sparse.n_contents = ROWS;
-    sparse.contents = points;
-    sparse.dim = 2;
-    later_vectors[0].dim = 2;
-    later_vectors[0].data_case =
-                       MILVUS__SCHEMA__VECTOR_FIELD__DATA_SPARSE_FLOAT_VECTOR;
-    later_vectors[0].sparse_float_vector = &sparse;
-    later_columns[3].field_name = "sparse";
-    later_columns[3].type = 104;
-
-    later_vectors[1].dim = 2;
-    later_vectors[1].data_case =
-                               MILVUS__SCHEMA__VECTOR_FIELD__DATA_INT8_VECTOR;
-    later_vectors[1].int8_vector.data = (uint8_t *) "\1\2\3\4\5\6";
-    later_vectors[1].int8_vector.len = 6;
-    later_columns[4].field_name = "int8";
-    later_columns[4].type = 105;
+    test_make_columns();
+    test_make_keys(pks, text);
+    test_make_values();
 
     milvus__msg__insert_request__init(&later);
     later.mbase = &new_base;
