@@ -166,14 +166,27 @@ Sesame
 
 
 
-=== TEST 7: one target has one owner
+=== TEST 7: tasks of one target, each with its own collections
 --- request eval
 [CDC::create(task_id => 'one', collection_infos => [{name => 'a'}]),
- CDC::create(collection_infos => [{name => 'b'}])]
+ CDC::create(task_id => 'two', collection_infos => [{name => 'b'},
+                                                    {name => 'c'}]),
+ CDC::create(collection_infos => [{name => 'c'}, {name => 'd'}]),
+ CDC::create(task_id => 'all'),
+ CDC::create(collection_infos => [{name => 'd'}]),
+ CDC::create(collection_infos => undef,
+             db_collections => {'*' => [{name => '*'}]}),
+ CDC::post('delete', {task_id => 'two'}),
+ CDC::create(task_id => 'three', collection_infos => [{name => 'c'}]),
+ CDC::post('list')]
 --- error_code eval
-[200, 400]
+[200, 200, 400, 200, 400, 400, 200, 200, 200]
 --- response_body_like eval
-['.', qr/the target \S+ is already fed by the task one/]
+['one', 'two', 'task, \[default\.c\]', 'all', 'task, \[default\.d\]',
+ 'task, \[\*\.\*\]', '.', 'three',
+ qr/"one".*\[\{"name":"a"\}\].*"all".*\[\{"name":"\*"\}\].*"three"/]
+--- no_error_log
+[alert]
 
 
 
@@ -363,3 +376,75 @@ CDC::http_config() . "milvus_cdc_allow_target $main::host:$main::port a.b:1;"
 [CDC::create(task_id => 'one')]
 --- response_body eval
 [CDC::created('one')]
+
+
+
+=== TEST 21: several names and databases are shown as they were given
+--- request eval
+[CDC::create(task_id => 'one', collection_infos =>
+             [{name => 'a'}, {name => 'b', use_start_position =>
+                              JSON::PP::true()}], log_gap => 'earliest'),
+ CDC::post('list'), CDC::post('get', {task_id => 'one'}),
+ CDC::post('delete', {task_id => 'one'}),
+ CDC::create(task_id => 'two', collection_infos => undef, db_collections =>
+             {d => [{name => 'a'}, {name => 'b'}], e => [{name => '*'}]}),
+ CDC::post('list')]
+--- response_body_like eval
+['one',
+ '"collection_infos":\[\{"name":"a"\},\{"name":"b",'
+ . '"use_start_position":true\}\],"log_gap":"earliest","state":"Running"\}',
+ '"task":\{"collection_infos":\[\{"name":"a"\},\{"name":"b",'
+ . '"use_start_position":true\}\],"log_gap":"earliest",'
+ . '"milvus_connect_param":', '.', 'two',
+ '"d":\[\{"name":"a"\},\{"name":"b"\}\]']
+
+
+
+=== TEST 22: what the existing service hides is hidden
+--- request eval
+[CDC::create(task_id => 'one', collection_infos => [{name => 'a'}],
+             name_mapping => [{source_db => 'default', target_db => 'other',
+                               collection_mapping => {a => 'hidden'}}],
+             disable_auto_start => JSON::PP::true(),
+             rpc_channel_info => {name => 'by-dev-replicate-msg', position =>
+                 'ChZieS1kZXYtcm9vdGNvb3JkLWRtbF8wEghWJwAAAAAAAA=='},
+             extra_info => {enable_user_role => JSON::PP::true()}),
+ CDC::create(task_id => 'two', exclude_collections => ['other.hidden']),
+ CDC::post('list'), CDC::post('get', {task_id => 'one'}),
+ CDC::post('get', {task_id => 'two'})]
+--- response_body_unlike eval
+[('hidden|mapping|rpc|position|extra|role|exclude|auto_start') x 5]
+--- error_code eval
+[(200) x 5]
+
+
+
+=== TEST 23: no two tasks write one collection of the target
+--- request eval
+[CDC::create(task_id => 'one', collection_infos => [{name => 'a'}],
+             name_mapping => [{source_db => '', target_db => '',
+                               collection_mapping => {a => 'b'}}]),
+ CDC::create(collection_infos => [{name => 'b'}]),
+ CDC::create(),
+ CDC::create(task_id => 'two', exclude_collections => ['default.b']),
+ CDC::post('list')]
+--- error_code eval
+[200, 400, 400, 200, 200]
+--- response_body_like eval
+['one', ('is already fed by the task one with default\.b: leave that out') x 2,
+ 'two', '"one".*"two"']
+
+
+
+=== TEST 24: users and roles by one task of a target
+--- request eval
+[CDC::create(task_id => 'one', collection_infos => [{name => 'a'}],
+             extra_info => {enable_user_role => JSON::PP::true()}),
+ CDC::create(collection_infos => [{name => 'b'}],
+             extra_info => {enable_user_role => JSON::PP::true()}),
+ CDC::create(task_id => 'two', collection_infos => [{name => 'b'}],
+             extra_info => {enable_user_role => JSON::PP::false()})]
+--- error_code eval
+[200, 400, 200]
+--- response_body_like eval
+['one', 'error: the enable user role param is duplicate"', 'two']
