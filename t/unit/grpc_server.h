@@ -8,6 +8,8 @@
  *   /t/Empty     status 0 and no message at all
  *   /t/Hang      answers never; counts calls and those that were cancelled
  *   /t/Stream    echoes each message; "bye" ends it in order
+ *
+ * Anything else is an echo, or goes to the answer() of the server's owner.
  */
 
 #ifndef GRPC_SERVER_H_INCLUDED
@@ -32,7 +34,14 @@ typedef struct {
     pthread_t               thread;
     int                     port;
     int                     hanging, cancelled, calls;  /* atomic */
+
+    /* gRPC's status; a request of len bytes becomes an answer of *n; runs on
+     * the call's thread */
+    int  (*answer)(const char *method, const uint8_t *request, size_t len,
+                   uint8_t *out, size_t *n);
 } server_t;
+
+#define SERVER_ANSWER_MAX  4096
 
 typedef struct {
     server_t               *server;
@@ -223,6 +232,46 @@ server_hang(server_call_t *c)
 }
 
 
+static void
+server_answer(server_call_t *c)
+{
+    int                       status;
+    char                      method[128];
+    size_t                    n;
+    uint8_t                   out[SERVER_ANSWER_MAX];
+    grpc_slice                s;
+    grpc_byte_buffer         *in, *buf;
+    grpc_byte_buffer_reader   reader;
+
+    in = server_read(c);
+    grpc_byte_buffer_reader_init(&reader, in);
+    s = grpc_byte_buffer_reader_readall(&reader);
+
+    (void) snprintf(method, sizeof(method), "%.*s",
+                    (int) GRPC_SLICE_LENGTH(c->details.method),
+                    (const char *) GRPC_SLICE_START_PTR(c->details.method));
+    n = 0;
+    status = c->server->answer(strrchr(method, '/') + 1,
+                               GRPC_SLICE_START_PTR(s), GRPC_SLICE_LENGTH(s),
+                               out, &n);
+    grpc_slice_unref(s);
+    grpc_byte_buffer_reader_destroy(&reader);
+
+    server_start_answer(c);
+
+    if (status == 0) {
+        s = grpc_slice_from_copied_buffer((const char *) out, n);
+        buf = grpc_raw_byte_buffer_create(&s, 1);
+        grpc_slice_unref(s);
+        server_write(c, buf);
+        grpc_byte_buffer_destroy(buf);
+    }
+
+    server_end(c, status, status ? "unknown method" : "");
+    grpc_byte_buffer_destroy(in);
+}
+
+
 static void *
 server_serve(void *data)
 {
@@ -231,7 +280,10 @@ server_serve(void *data)
 
 #define IS(name)  (grpc_slice_str_cmp(c->details.method, name) == 0)
 
-    if (IS("/t/Stream")) {
+    if (c->server->answer != NULL) {
+        server_answer(c);
+
+    } else if (IS("/t/Stream")) {
         server_stream(c);
 
     } else if (IS("/t/Hang")) {
