@@ -130,6 +130,8 @@ typedef struct {
     void (*rbac)(void *arg, const cdc_meta_rbac_t *e);
     /* the DELETE of a load info: partition_id 0 = the whole collection */
     void (*released)(void *arg, int64_t collection_id, int64_t partition_id);
+    /* a load info was written, once for each key of it */
+    void (*loaded)(void *arg, int64_t collection_id);
     /* etcd is out of reach (text) or back (NULL) */
     void (*degraded)(void *arg, const char *text);
     void  *arg;

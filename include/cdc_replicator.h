@@ -14,6 +14,7 @@
  *   cdc_database.c     databases
  *   cdc_alias.c        aliases
  *   cdc_rbac.c         users, roles, privileges
+ *   cdc_load.c         what is loaded
  *   cdc_op.c           operations: the queue, from start to end
  *   cdc_op_ready.c     operations: when one may run
  *   cdc_op_refused.c   operations: what follows when the target said no
@@ -345,6 +346,7 @@ struct cdc_coll_s {
     unsigned         nparts;
     cdc_part_t      *parts;
     cdc_blob_t       schema, properties; /* as the target has them */
+    cdc_blob_t       load;               /* the request for its load state */
     unsigned         initial_left;    /* operations of the listing */
     unsigned         initial:1;          /* there before the task */
     unsigned         adopted:1;          /* the target held it already */
@@ -446,6 +448,16 @@ void cdc_rbac_save(cdc_repl_t *r, int all,
     void (*put)(void *arg, const char *key, json_t *value), void *arg);
 
 
+/* ---- load state (cdc_load.c) --------------------------------------- */
+
+/* compares with the metadata; force: the target may have changed */
+void cdc_load_look(cdc_coll_t *c, int force);
+int  cdc_load_ready(const cdc_op_t *op);
+int  cdc_load_start(cdc_op_t *op);       /* copies what is wanted now */
+void cdc_load_done(cdc_op_t *op);        /* any operation with a collection */
+int  cdc_load_run(cdc_op_t *op, uint64_t ts);    /* [ops thread] */
+
+
 /* ---- operations (cdc_op*.c) ----------------------------------------- */
 
 typedef enum {
@@ -460,6 +472,7 @@ typedef enum {
     CDC_OP_ALTER_COLLECTION,             /* properties */
     CDC_OP_ALTER_SCHEMA,
     CDC_OP_ALIAS,                        /* create, alter or drop */
+    CDC_OP_LOAD,                         /* as the metadata has it */
     CDC_OP_APPLY                         /* an operation's own request */
 } cdc_op_kind_e;
 
@@ -536,6 +549,8 @@ int  cdc_op_circle(const cdc_op_t *op);
 /* CDC_OK: what the target said ends it all the same */
 int  cdc_op_failed(cdc_op_t *op);
 void cdc_op_run(cdc_job_t *job);         /* [ops thread] */
+/* [ops thread] releases a partition, or (NULL) the collection */
+int  cdc_op_release(cdc_op_t *op, const char *partition, uint64_t ts);
 const char *cdc_op_name(const cdc_op_t *op);
 
 

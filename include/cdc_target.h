@@ -152,6 +152,9 @@ typedef struct {
     int  (*alter_database)(cdc_target_t *t, const char *db,
         cdc_span_t before, cdc_span_t after, uint64_t ts,
         cdc_target_error_t *err);
+    /* GetLoadState: 1 when the partition is loaded or being loaded */
+    int  (*loaded)(cdc_target_t *t, const char *db, const char *name,
+        const char *partition, int *loaded, cdc_target_error_t *err);
     /* serialized CollectionSchemas: fields that are new (AddCollectionField)
      * and type parameters that differ (AlterCollectionField) */
     int  (*alter_schema)(cdc_target_t *t, const char *db, const char *name,

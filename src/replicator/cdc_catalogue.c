@@ -353,6 +353,8 @@ cdc_coll_live(cdc_coll_t *c)
         }
     }
 
+    cdc_load_look(c, 0);
+
     c->dirty = 1;
     cdc_checkpoint_soon(r);
     cdc_repl_pump(r);
@@ -365,6 +367,7 @@ cdc_coll_initial_done(cdc_coll_t *c)
     if (--c->initial_left == 0) {
         c->initial = 0;
         c->dirty = 1;
+        cdc_load_look(c, 0);
     }
 }
 
@@ -432,13 +435,30 @@ cdc_catalogue_rbac(void *arg, const cdc_meta_rbac_t *e)
 }
 
 
+/* a load info has come or gone, one call for each of its keys */
+
+static void
+cdc_catalogue_loaded(void *arg, int64_t collection_id)
+{
+    cdc_coll_t  *c;
+    cdc_repl_t  *r = arg;
+
+    c = cdc_coll_by_id(r, collection_id);
+
+    if (c) {
+        cdc_load_look(c, 0);
+    }
+
+    cdc_op_kick(r);                      /* a refused drop may look again */
+}
+
+
 static void
 cdc_catalogue_released(void *arg, int64_t collection_id, int64_t partition_id)
 {
-    (void) collection_id;
     (void) partition_id;
 
-    cdc_op_kick(arg);                    /* a refused drop may look again */
+    cdc_catalogue_loaded(arg, collection_id);
 }
 
 
@@ -457,5 +477,6 @@ const cdc_meta_handler_t  cdc_catalogue_handler = {
     .alias = cdc_catalogue_alias,
     .rbac = cdc_catalogue_rbac,
     .released = cdc_catalogue_released,
+    .loaded = cdc_catalogue_loaded,
     .degraded = cdc_catalogue_degraded
 };

@@ -508,5 +508,6 @@ cdc_coll_free(cdc_coll_t *c)
     free(c->target_name);
     cdc_blob_free(&c->schema);
     cdc_blob_free(&c->properties);
+    cdc_blob_free(&c->load);
     free(c);
 }

@@ -171,6 +171,8 @@ cdc_coll_save(const cdc_coll_t *c)
                      "initial", c->initial, "adopted", c->adopted,
                      "shards", shards, "partitions", parts);
 
+    (void) json_object_set_new(json, "load", cdc_blob_json(&c->load));
+
     if (c->known) {
         (void) json_object_set_new(json, "schema", cdc_blob_json(&c->schema));
         (void) json_object_set_new(json, "properties",
@@ -278,6 +280,10 @@ cdc_coll_load(cdc_repl_t *r, const json_t *json)
     c->initial = initial;
     c->adopted = adopted;
     c->known = json_object_get(json, "schema") != NULL;
+
+    /* absent in what an earlier version wrote */
+
+    (void) cdc_blob_from_json(&c->load, json_object_get(json, "load"));
 
     if (c->known
         && (cdc_blob_from_json(&c->schema, json_object_get(json, "schema"))

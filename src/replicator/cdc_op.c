@@ -450,6 +450,9 @@ cdc_op_copy_more(cdc_op_t *op)
         return cdc_blob_set(&op->before, cdc_span_n(c->schema.data,
                                                     c->schema.len));
 
+    case CDC_OP_LOAD:
+        return cdc_load_start(op);
+
     case CDC_OP_ALTER_DATABASE:
         for (db = op->repl->databases; db; db = db->next) {
             if (db->id == op->db_id) {
@@ -668,6 +671,14 @@ cdc_op_result(cdc_op_t *op)
 
     case CDC_OP_ALIAS:
         cdc_alias_done(op);
+        break;
+
+    case CDC_OP_LOAD:
+    case CDC_OP_APPLY:
+        if (c) {
+            cdc_load_done(op);
+        }
+
         break;
 
     default:

@@ -23,6 +23,10 @@ cdc_op_overtakes(const cdc_op_t *op)
             return 1;
         }
 
+        if (prev->kind == CDC_OP_LOAD) {
+            continue;                    /* it stands outside the order */
+        }
+
         for (i = 0; i < op->ncolls; i++) {
             if (cdc_op_concerns(prev, op->colls[i])) {
                 return 1;
@@ -259,6 +263,9 @@ cdc_op_ready(const cdc_op_t *op)
 
     case CDC_OP_ALIAS:
         return cdc_op_alias_ready(op);
+
+    case CDC_OP_LOAD:
+        return cdc_load_ready(op);
 
     case CDC_OP_DROP_COLLECTION:
         if (op->held.n < cdc_op_distinct_channels(op->colls[0])) {

@@ -63,6 +63,7 @@ cdc_op_outlived(const cdc_op_t *op)
     case CDC_OP_ALTER_COLLECTION:
     case CDC_OP_ALTER_SCHEMA:
     case CDC_OP_ALIAS:
+    case CDC_OP_LOAD:
         return cdc_op_source_gone(op);
 
     default:
@@ -109,6 +110,14 @@ cdc_op_refused(cdc_op_t *op)
         cdc_log(CDC_LOG_WARN, 0, "%s on \"%s.%s\" is refused, trying again: "
                 "%s", cdc_op_name(op), op->target_db,
                 op->target_name ? op->target_name : "", op->error.text);
+    }
+
+    if (op->kind == CDC_OP_LOAD) {
+        if (now - op->refused_at > CDC_REFUSED_MS) {
+            cdc_repl_degraded(r, CDC_CAUSE_OP, op->error.text);
+        }
+
+        return CDC_AGAIN;                /* an index may be on its way */
     }
 
     if (now - op->refused_at > CDC_REFUSED_MAX_MS) {

@@ -187,30 +187,21 @@ cdc_op_run_drop_collection(cdc_op_t *op)
 }
 
 
-/* base{msg_type 206}, db_name 2, collection_name 3, partition_names 4 */
+/* base{msg_type}, db_name 2, collection_name 3, partition_names 4 */
 
 static int
-cdc_op_release_partition(cdc_op_t *op, uint64_t ts)
+cdc_op_release_request(cdc_chain_t *chain, const cdc_op_t *op,
+    const char *partition)
 {
-    int                 rc;
-    size_t              len, mark;
-    uint8_t            *raw;
-    cdc_chain_t        *chain;
-    cdc_op_envelope_t   env;
-
-    chain = cdc_chain_create();
-    if (chain == NULL) {
-        return CDC_ERROR;
-    }
-
-    raw = NULL;
-    rc = CDC_ERROR;
+    size_t  mark;
 
     if (cdc_chain_open(chain, 1, &mark) != CDC_OK
-        || cdc_chain_varint_field(chain, 1, CDC_MSG_RELEASE_PARTITIONS)
+        || cdc_chain_varint_field(chain, 1,
+                                  partition ? CDC_MSG_RELEASE_PARTITIONS
+                                            : CDC_MSG_RELEASE_COLLECTION)
            != CDC_OK)
     {
-        goto done;
+        return CDC_ERROR;
     }
 
     cdc_chain_close(chain, mark);
@@ -221,31 +212,49 @@ cdc_op_release_partition(cdc_op_t *op, uint64_t ts)
         || cdc_chain_bytes_field(chain, 3,
                                  cdc_span_n(op->target_name,
                                             strlen(op->target_name)))
-           != CDC_OK
-        || cdc_chain_bytes_field(chain, 4, cdc_span_n(op->part_name,
-                                                      strlen(op->part_name)))
            != CDC_OK)
     {
-        goto done;
+        return CDC_ERROR;
     }
 
-    raw = cdc_chain_flatten(chain, &len);
+    return partition ? cdc_chain_bytes_field(chain, 4,
+                                             cdc_span_n(partition,
+                                                        strlen(partition)))
+                     : CDC_OK;
+}
 
-    if (raw == NULL
-        || cdc_wire_op_envelope(cdc_span_n(raw, len), &env) != CDC_OK)
-    {
-        goto done;
+
+int
+cdc_op_release(cdc_op_t *op, const char *partition, uint64_t ts)
+{
+    int                 rc;
+    size_t              len;
+    uint8_t            *raw;
+    cdc_chain_t        *chain;
+    cdc_op_envelope_t   env;
+
+    chain = cdc_chain_create();
+    if (chain == NULL) {
+        return CDC_ERROR;
     }
 
-    rc = op->target_ops->apply(op->target, &env, ts, op->target_db, NULL, 0,
-                               &op->error);
+    rc = CDC_ERROR;
+    raw = NULL;
 
-done:
+    if (cdc_op_release_request(chain, op, partition) == CDC_OK) {
+        raw = cdc_chain_flatten(chain, &len);
+    }
+
+    if (raw && cdc_wire_op_envelope(cdc_span_n(raw, len), &env) == CDC_OK) {
+        rc = op->target_ops->apply(op->target, &env, ts, op->target_db, NULL,
+                                   0, &op->error);
+    }
 
     free(raw);
     cdc_chain_unref(chain);
 
-    return rc;
+    return rc == CDC_ERROR && op->error.class == CDC_TARGET_NOT_FOUND
+           ? CDC_OK : rc;
 }
 
 
@@ -282,8 +291,8 @@ cdc_op_run_drop_partition(cdc_op_t *op)
     }
 
     if (op->release_first) {
-        rc = cdc_op_release_partition(op, ts);
-        if (rc != CDC_OK && op->error.class != CDC_TARGET_NOT_FOUND) {
+        rc = cdc_op_release(op, op->part_name, ts);
+        if (rc != CDC_OK) {
             return rc;
         }
     }
@@ -415,6 +424,27 @@ cdc_op_run_alias(cdc_op_t *op)
 
 
 static int
+cdc_op_run_load(cdc_op_t *op)
+{
+    int       rc;
+    uint64_t  ts;
+
+    rc = cdc_op_describe(op);
+
+    if (rc == CDC_DECLINED || (rc == CDC_OK && op->found->id != op->target_id))
+    {
+        return CDC_OK;                   /* dropped: its drop is ahead */
+    }
+
+    if (rc != CDC_OK || cdc_op_stamp(op, &ts) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    return cdc_load_run(op, ts);
+}
+
+
+static int
 cdc_op_run_apply(cdc_op_t *op)
 {
     int       rc;
@@ -495,6 +525,10 @@ cdc_op_run(cdc_job_t *job)
         op->rc = cdc_op_run_alias(op);
         break;
 
+    case CDC_OP_LOAD:
+        op->rc = cdc_op_run_load(op);
+        break;
+
     case CDC_OP_APPLY:
         op->rc = cdc_op_run_apply(op);
         break;
@@ -508,7 +542,8 @@ cdc_op_name(const cdc_op_t *op)
     static const char *const  names[] = {
         "CreateDatabase", "CreateCollection", "CreatePartition",
         "DropCollection", "DropPartition", "DropDatabase", "AlterDatabase",
-        "RenameCollection", "AlterCollection", "AlterSchema", "Alias"
+        "RenameCollection", "AlterCollection", "AlterSchema", "Alias",
+        "LoadState"
     };
 
     const cdc_op_row_t       *row;

@@ -127,6 +127,12 @@ cdc_meta_item_set(cdc_meta_t *m, const cdc_meta_key_t *k, cdc_span_t value,
     /* a list may bring back nothing new, and yet end what was there */
 
     cdc_meta_item_dirty(m, c, k->kind);
+
+    if ((k->kind == CDC_META_LOAD || k->kind == CDC_META_PARTLOAD)
+        && m->handler.loaded != NULL)
+    {
+        m->handler.loaded(m->handler.arg, c->id);
+    }
 }
 
 

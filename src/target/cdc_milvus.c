@@ -413,6 +413,7 @@ const cdc_target_ops_t  cdc_milvus_target = {
     .alias = cdc_milvus_alias,
     .alter_collection = cdc_milvus_alter_collection,
     .alter_database = cdc_milvus_alter_database,
+    .loaded = cdc_milvus_loaded,
     .alter_schema = cdc_milvus_alter_schema,
     .has_user = cdc_milvus_has_user,
     .rbac = cdc_milvus_rbac,

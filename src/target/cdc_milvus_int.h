@@ -102,6 +102,8 @@ int  cdc_milvus_hello(cdc_target_t *t, cdc_target_info_t *info,
 int  cdc_milvus_now(cdc_target_t *t, uint64_t *tso, cdc_target_error_t *err);
 int  cdc_milvus_has_database(cdc_target_t *t, const char *db,
     cdc_target_error_t *err);
+int  cdc_milvus_loaded(cdc_target_t *t, const char *db, const char *name,
+    const char *partition, int *loaded, cdc_target_error_t *err);
 int  cdc_milvus_describe(cdc_target_t *t, const char *db, const char *name,
     int64_t id, cdc_target_collection_t **c, cdc_target_error_t *err);
 

@@ -365,6 +365,19 @@ cdc_meta_each_alias(cdc_meta_t *m,
 
 
 int
+cdc_meta_each_operation(cdc_meta_t *m, int64_t collection_id,
+    int (*fn)(void *arg, cdc_span_t request), void *arg)
+{
+    (void) m;
+    (void) collection_id;
+    (void) fn;
+    (void) arg;
+
+    return CDC_OK;
+}
+
+
+int
 cdc_selection_ignore_partition(const cdc_selection_t *s)
 {
     (void) s;
