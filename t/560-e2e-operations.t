@@ -213,7 +213,7 @@ def flushed(collection, using):
 def flush(t):
     c = t.case('flush')
     x = PLAIN.ready(c('x'), S, 200, wait=False)
-    t.equal_case(c, 'rows before a flush')
+    t.needed(t.equal_case(c, 'rows before a flush') is not None)
     t.ok(not flushed(c('x'), 'target'), 'nothing is flushed yet')
     x.flush()
     t.ok(flushed(c('x'), S) == 200, 'the source has flushed them')

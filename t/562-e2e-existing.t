@@ -22,12 +22,14 @@ TOPICS = ['by-dev-rootcoord-dml_%d' % n for n in range(CHANNELS)]
 
 def fill(c):
     """A source that has seen everything."""
-    every = EVERY.ready(c('every'), S, 400, wait=False,
-                        consistency_level='Eventually',
-                        properties={'collection.ttl.seconds': 86400})
+    every = EVERY.create(c('every'), S, consistency_level='Eventually',
+                         properties={'collection.ttl.seconds': 86400})
     every.create_index('f_i64', index_name='by_number')
     every.create_index('f_text', index_name='gone')
     every.drop_index(index_name='gone')
+    EVERY.build_index(every)
+    every.load(_async=True)
+    every.insert(EVERY.rows(0, 400))
     every.delete(EVERY.expression(range(0, 40)))
     every.upsert(EVERY.rows(100, 150, version=1))
     utility.create_alias(c('every'), c('alias'), using=S)

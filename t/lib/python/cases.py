@@ -85,6 +85,8 @@ class Cases(E2E):
     def equal_case(self, case, name, timeout=25, **options):
         """equal() of what belongs to the case only."""
         self.unequal = 0
+        if self.failed > 2:
+            timeout = min(timeout, 8)
         seconds = self.equal(name, timeout, databases=case.mine,
                              skip=case.not_mine, **options)
         self.unequal = 0
