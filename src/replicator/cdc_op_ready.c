@@ -126,6 +126,64 @@ cdc_op_db_in_use(const cdc_op_t *op)
 }
 
 
+/* the name on the target that the operation is going to give */
+
+static int
+cdc_op_claims(const cdc_op_t *op, const char **db, const char **name)
+{
+    const cdc_selection_t  *s;
+
+    s = op->repl->selection;
+
+    switch (op->kind) {
+
+    case CDC_OP_CREATE_COLLECTION:
+        *db = op->colls[0]->target_db;
+        *name = op->colls[0]->target_name;
+        return 1;
+
+    case CDC_OP_RENAME_COLLECTION:
+        *db = cdc_selection_target_db(s, op->new_db);
+        *name = cdc_selection_target_name(s, op->new_db, op->new_name);
+        return 1;
+
+    case CDC_OP_ALIAS:
+        *db = cdc_op_target_db(op);
+        *name = op->alias;
+        return op->alias_coll != 0;
+
+    default:
+        return 0;
+    }
+}
+
+
+/*
+ * A name that one operation gives and takes away again is not free for a
+ * later one before, even if nobody bears it yet: it would never be free for
+ * the earlier then.
+ */
+
+static int
+cdc_op_claimed_before(const cdc_op_t *op)
+{
+    const char      *db, *name, *prev_db, *prev_name;
+    const cdc_op_t  *prev;
+
+    (void) cdc_op_claims(op, &db, &name);
+
+    for (prev = op->repl->ops; prev && prev != op; prev = prev->next) {
+        if (!prev->done && cdc_op_claims(prev, &prev_db, &prev_name)
+            && strcmp(prev_name, name) == 0 && strcmp(prev_db, db) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static int
 cdc_op_create_ready(const cdc_op_t *op)
 {
@@ -135,7 +193,7 @@ cdc_op_create_ready(const cdc_op_t *op)
     c = op->colls[0];
 
     if (op->kind == CDC_OP_CREATE_COLLECTION) {
-        return !cdc_coll_name_taken(c)
+        return !cdc_coll_name_taken(c) && !cdc_op_claimed_before(op)
                && !cdc_alias_bears(op->repl, c->target_db, c->target_name)
                && !cdc_op_db_pending(op, CDC_OP_CREATE_DATABASE);
     }
@@ -202,6 +260,7 @@ cdc_op_rename_ready(const cdc_op_t *op)
     c = op->colls[0];
 
     return c->state == CDC_COLL_LIVE && !cdc_op_overtakes(op)
+           && !cdc_op_claimed_before(op)
            && (cdc_op_in_the_way(op) == NULL || cdc_op_circle(op));
 }
 
@@ -225,8 +284,9 @@ cdc_op_alias_ready(const cdc_op_t *op)
 
     return !cdc_op_overtakes(op)
            && (op->alias_coll == 0
-               || cdc_coll_bearer(r, NULL, cdc_op_target_db(op), op->alias)
-                  == NULL);
+               || (!cdc_op_claimed_before(op)
+                   && cdc_coll_bearer(r, NULL, cdc_op_target_db(op),
+                                      op->alias) == NULL));
 }
 
 
