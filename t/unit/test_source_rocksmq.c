@@ -524,7 +524,7 @@ static void
 test_busy(void)
 {
     int             i, rounds;
-    char            topic[8];
+    char            topic[16];
     uint64_t        until;
     size_t          put;
     const char     *ms;
