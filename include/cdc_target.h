@@ -115,8 +115,9 @@ typedef struct {
         cdc_span_t properties, uint64_t ts, cdc_target_error_t *err);
     int  (*drop_database)(cdc_target_t *t, const char *db, uint64_t ts,
         cdc_target_error_t *err);
-    /* by name when name is not NULL, else by id; partitions included;
-     * CDC_DECLINED: no such collection */
+    /* by name when name is not NULL, else by id; partitions included, by id
+     * only when db is its database.  c->name is the collection's own, also
+     * when name is an alias of it.  CDC_DECLINED: no such collection */
     int  (*describe)(cdc_target_t *t, const char *db, const char *name,
         int64_t id, cdc_target_collection_t **c, cdc_target_error_t *err);
     int  (*create_collection)(cdc_target_t *t, const cdc_target_create_t *c,

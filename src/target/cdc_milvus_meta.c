@@ -407,13 +407,15 @@ cdc_milvus_describe(cdc_target_t *t, const char *db, const char *name,
     int                       rc;
     char                     *own;
     cdc_milvus_describe_t    *d;
-    cdc_milvus_partitions_t  *p;
+    cdc_milvus_partitions_t  *p, none;
 
     db = cdc_milvus_db(db);
 
     if (cdc_milvus_describe_call(t, db, name, id, &d, err) != CDC_OK) {
         return err->class == CDC_TARGET_NOT_FOUND ? CDC_DECLINED : CDC_ERROR;
     }
+
+    milvus__service__show_partitions_response__init(&none);
 
     p = NULL;
     *c = NULL;
@@ -425,8 +427,17 @@ cdc_milvus_describe(cdc_target_t *t, const char *db, const char *name,
         rc = cdc_milvus_partitions_call(t, db, own, d->collectionid, &p, err);
     }
 
+    /* found by id in whatever database, and this is another one */
+
+    if (rc == CDC_ERROR && own != NULL && name == NULL
+        && err->class == CDC_TARGET_NOT_FOUND)
+    {
+        p = NULL;
+        rc = CDC_OK;
+    }
+
     if (rc == CDC_OK) {
-        *c = cdc_milvus_collection(db, own, d, p);
+        *c = cdc_milvus_collection(db, own, d, p ? p : &none);
         milvus__service__show_partitions_response__free_unpacked(p, NULL);
     }
 

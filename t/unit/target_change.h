@@ -80,6 +80,12 @@ test_rename(void)
     is_int(d->npartitions, 1, "describe: the partitions");
     cdc_target_collection_free(d);
 
+    is_int(T->describe(target, db, NULL, id, &d, &e), CDC_OK,
+           "describe by id, of another database");
+    is_int(d->id, id, "describe by id: it is that one");
+    is_int(d->npartitions, 0, "describe by id: without its partitions");
+    cdc_target_collection_free(d);
+
     is_int(REN(db2, "a1", db, "a"), CDC_OK, "rename: back");
     is_int(REN(db, "none", db, "none2"), CDC_ERROR, "rename: no such");
     is_int(e.class, CDC_TARGET_NOT_FOUND, "rename: no such: not found");
