@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Create looks at the source: what would not arrive whole is said at once.
 
-And what only a whole nginx shows: tasks that do not start with it.
+And what only a whole nginx shows: tasks that do not start with it.  It runs
+on a testbed of its own.
 """
 
 import os
