@@ -8,7 +8,10 @@
  *   cdc_item.c         a message on its way
  *   cdc_channel.c      source channel: read, order by tick
  *   cdc_emit.c         source channel: hand over to lanes
- *   cdc_lane.c         target channel: batch, stamp, send, acknowledge
+ *   cdc_lane.c         target channel: queue, send, try again
+ *   cdc_lane_stamp.c   target channel: what goes out next, at which stamp
+ *   cdc_lane_build.c   target channel: the request
+ *   cdc_share.c        target channel: shared with other processes
  *   cdc_object.c       collections and partitions: source id -> target id
  *   cdc_object_doc.c   their stored form
  *   cdc_database.c     databases
@@ -38,11 +41,14 @@
 #include "cdc_target.h"
 #include "cdc_log_reader.h"
 #include "cdc_meta.h"
+#include "cdc_share.h"
 
 
 #define CDC_BUDGET          (64 * 1024 * 1024)  /* unacknowledged bytes */
 #define CDC_REQUEST_BYTES   (8 * 1024 * 1024)   /* one ReplicateMessage */
 #define CDC_PACK_BYTES      (1024 * 1024)       /* between ticks, backlog */
+#define CDC_SHARED_BYTES    (512 * 1024)        /* one ReplicateMessage while
+                                                 * others wait to send */
 #define CDC_CHECKPOINT_MS   200
 #define CDC_IDLE_TICK_MS    1000
 #define CDC_ADOPT_MS        5000      /* settled before an adopted one's
@@ -53,6 +59,8 @@
 #define CDC_RESERVE_MSGS    256                 /* positions, at least */
 #define CDC_RESERVE_MS      2000                /* stamps */
 #define CDC_RESERVE_RAISED_MS  100              /* while they are raised */
+#define CDC_RESERVE_SHARED_MS  1000             /* above ticks of others */
+#define CDC_YIELD_MS        2000      /* then a reset ends what is early */
 #define CDC_REFUSED_MS      5000      /* then the source's metadata decides */
 #define CDC_REFUSED_MAX_MS  60000     /* then the task pauses */
 #define CDC_BACKOFF_MIN     100
@@ -202,6 +210,8 @@ struct cdc_channel_s {
     uint64_t           tick_read;        /* newest in the log */
     uint64_t           tick_closed;      /* all up to it handed over */
     uint64_t           tick_acked;       /* all up to it on the target */
+    uint64_t           raised;           /* highest stamp given by a lane in
+                                          * place of a row's own */
     cdc_pos_t          emitted;          /* end of what was handed over */
     uint64_t           sync_number;      /* what is before was asked for */
     uint64_t           reads;            /* since the last checkpoint */
@@ -246,22 +256,35 @@ int  cdc_channel_passed(const cdc_channel_t *ch, const cdc_coll_t *c,
 void cdc_channel_free(cdc_channel_t *ch);
 
 
-/* ---- target channels (cdc_lane.c) --------------------------------- */
+/* ---- target channels (cdc_lane.c, cdc_lane_stamp.c, cdc_lane_build.c) */
 
 typedef struct cdc_send_s  cdc_send_t;
+
+struct cdc_send_s {
+    cdc_send_t         *next;            /* first: see cdc_lane_last() */
+    cdc_item_t         *item;            /* NULL: a tick */
+    unsigned            shard;
+    uint64_t            tick;            /* the source's */
+    uint64_t            most;            /* a tick's stamp, at most */
+    uint64_t            stamp;           /* 0: the source's own */
+};
 
 struct cdc_lane_s {
     cdc_lane_t         *next;
     cdc_repl_t         *repl;
     char               *name;            /* target's physical channel */
     cdc_target_lane_t  *lane;
+    cdc_share_t        *share;           /* from the first use on */
     cdc_send_t         *queue, **queue_tail, *flight;
     cdc_send_t         *marker;          /* the last tick in the queue */
+    cdc_send_t         *last_early;      /* of the queue when the last early
+                                          * row was closed */
     size_t              behind;          /* bytes since the one before */
     uint64_t            tick_want;       /* all up to it is in the queue */
     uint64_t            tick_sent;       /* of tick_want, acknowledged */
     uint64_t            raise;           /* stamps up to it are taken: what
-                                          * is older gets ++raise */
+                                          * is older is raised above it */
+    uint64_t            raised;          /* highest stamp that was raised */
     uint64_t            used;            /* highest stamp sent */
     uint64_t            reserve;         /* may be used: durable */
     uint64_t            reserve_next;
@@ -279,6 +302,8 @@ struct cdc_lane_s {
     unsigned            dirty:1;
     unsigned            wanting:1;
     unsigned            single:1;        /* one was refused: each alone */
+    unsigned            early:1;         /* rows went before their tick */
+    unsigned            draining:1;      /* they are closed; last_early */
 };
 
 cdc_lane_t *cdc_lane_get(cdc_repl_t *r, const char *name);
@@ -286,8 +311,19 @@ int  cdc_lane_send(cdc_lane_t *lane, cdc_item_t *item, unsigned shard);
 void cdc_lane_tick(cdc_lane_t *lane);    /* a feeder has moved */
 void cdc_lane_wake(cdc_lane_t *lane);    /* the reserve has grown */
 void cdc_lane_reset(cdc_lane_t *lane);   /* connection given up */
-int  cdc_lane_raising(const cdc_lane_t *lane, const cdc_channel_t *ch);
+/* while true, the channel's rows wait for their tick */
+int  cdc_lane_raising(cdc_lane_t *lane, const cdc_channel_t *ch);
+/* how far ahead of what was used a reserve goes, as a TSO */
+uint64_t cdc_lane_margin(const cdc_lane_t *lane);
 void cdc_lane_free(cdc_lane_t *lane);
+
+/* for the files of the lane only */
+void cdc_lane_gather(cdc_lane_t *lane);
+int  cdc_lane_nudge(cdc_lane_t *lane, uint64_t now);
+uint64_t cdc_lane_least(const cdc_lane_t *lane, const cdc_channel_t *ch);
+uint64_t cdc_lane_target_now(const cdc_lane_t *lane);
+cdc_chain_t *cdc_lane_build(cdc_lane_t *lane);   /* NULL: task has failed */
+void cdc_lane_poison(const cdc_send_t *send, const char *why);
 
 
 /* ---- objects (cdc_object.c) --------------------------------------- */

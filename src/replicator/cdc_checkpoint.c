@@ -133,11 +133,7 @@ cdc_checkpoint_lane(cdc_db_batch_t *b, cdc_lane_t *lane, int last)
 
     reserve = lane->tick_want + cdc_ms_tso(CDC_RESERVE_MS);
 
-    /* raised stamps go up by one: a crash must not add seconds each time */
-
-    used = lane->used + (lane->raise < lane->used
-                         ? cdc_ms_tso(CDC_RESERVE_MS)
-                         : cdc_ms_tso(CDC_RESERVE_RAISED_MS));
+    used = lane->used + cdc_lane_margin(lane);
 
     if (reserve < used) {
         reserve = used;

@@ -1,12 +1,23 @@
 /*
  * A target channel: gathers what the source channels hand over into one
- * ReplicateMessage after the other, one at a time, and stamps it.
+ * ReplicateMessage after the other, one at a time.
  *
  * A request takes all that has gathered while the last one was on its way,
  * up to CDC_REQUEST_BYTES: small when live, large in a backlog, and no timer
  * in between.  Ticks stand in the queue behind the rows that they cover; a
  * tick is the lowest of the newest ticks of the source channels that feed
- * this one, and idle ones go out once a second.
+ * this one, and idle ones go out once a second.  What each message is
+ * stamped with, and why: cdc_lane_stamp.c.
+ *
+ * Several tasks may feed one target channel, each in a process of its own
+ * and each with ticks of its own: a task in a backlog raises its stamps
+ * above the ticks of a live one, it does not hold them back.  A request is
+ * sent between cdc_share_enter() and cdc_share_leave(), which do nothing
+ * while the process is alone there.  When another comes, rows go early no
+ * longer; the lane yields as soon as those that did are closed by their
+ * ticks, in order, and what was in the queue before is sent.  A source that
+ * stands still closes nothing: then a reset, after which they are settled,
+ * ends it.
  *
  * Nudges.  A consumer of RocksMQ, the log of a standalone Milvus, takes up to
  * 16 messages each time that one is written, and what a burst left behind
@@ -14,29 +25,6 @@
  * become visible).  So after a burst the last tick is repeated, which means
  * nothing to the target, every few milliseconds: once for each
  * CDC_NUDGE_MSGS messages.
- *
- * Stamps.  Normally a message keeps its source timestamps.  When a request
- * is in doubt (connection broken, process killed), its messages are settled:
- * an insert is sent as a delete of its keys and the rows again, both at one
- * new stamp, a delete alone at a new stamp.  "raise" is the highest stamp
- * that may have been used before; what is not newer gets ++raise, in order,
- * until the source's timestamps have passed it.  Why the result is equal:
- *
- *   - a settled insert removes whatever copy of its rows came through, at a
- *     stamp above every stamp used before, and writes them once;
- *   - every message of the same channel that follows it in timestamp order
- *     is stamped higher, too (settled, raised, or newer by itself), so a
- *     later delete still deletes and a later insert still stays;
- *   - nothing that precedes it in that order is done later than it: epochs
- *     (cdc_channel.c), and no row goes early while its lane raises;
- *   - settling twice (a crash in the middle) starts above "reserve", which
- *     was durable before any stamp up to it was used.
- *
- * Two rows of one key by plain insert, which Milvus allows, become one by
- * settling; the README names that limit.
- *
- * What a crash at any line leaves: "reserve" in LevelDB is at or above every
- * stamp and tick that was ever sent.
  */
 
 #include "cdc_replicator.h"
@@ -45,18 +33,8 @@
 #include <string.h>
 
 
-struct cdc_send_s {
-    cdc_send_t   *next;                  /* first: see cdc_lane_last() */
-    cdc_item_t   *item;                  /* NULL: a tick */
-    unsigned      shard;
-    uint64_t      tick;                  /* the source's */
-    uint64_t      stamp;                 /* 0: the source's own */
-};
-
-
 static void cdc_lane_flush(cdc_post_t *post);
 static void cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err);
-static void cdc_lane_poison(const cdc_send_t *send, const char *why);
 
 
 static void
@@ -113,12 +91,56 @@ cdc_lane_get(cdc_repl_t *r, const char *name)
 }
 
 
-/* while true, the channel's rows wait for their tick */
+/* who shares it sent what can be: the process that left has its turn */
+
+static void
+cdc_lane_ready(void *arg)
+{
+    cdc_lane_t  *lane = arg;
+
+    cdc_lane_flush(&lane->flush);
+}
+
+
+/* the tasks of one target are those of one address, or those that the store
+ * has found to be one server */
+
+static int
+cdc_lane_share(cdc_lane_t *lane)
+{
+    char         err[CDC_REASON_MAX];
+    cdc_repl_t  *r;
+    const char  *dir, *target;
+
+    if (lane->share) {
+        return CDC_OK;
+    }
+
+    r = lane->repl;
+    dir = json_string_value(json_object_get(r->init, "state_dir"));
+    target = json_string_value(json_object_get(r->config, "target_group"));
+
+    if (target == NULL) {
+        target = r->target_conf.address ? r->target_conf.address : "";
+    }
+
+    lane->share = cdc_share_open(r->loop, dir, target, lane->name,
+                                 cdc_lane_ready, lane, err);
+    if (lane->share == NULL) {
+        cdc_repl_degraded(r, CDC_CAUSE_DISK, err);
+        cdc_timer_add(r->loop, &lane->timer, CDC_BACKOFF_MAX);
+        return CDC_ERROR;
+    }
+
+    return CDC_OK;
+}
+
 
 int
-cdc_lane_raising(const cdc_lane_t *lane, const cdc_channel_t *ch)
+cdc_lane_raising(cdc_lane_t *lane, const cdc_channel_t *ch)
 {
-    return ch->tick_closed <= lane->raise && lane->raise;
+    return cdc_lane_share(lane) != CDC_OK || !cdc_share_alone(lane->share)
+           || ch->tick_closed < cdc_lane_least(lane, ch);
 }
 
 
@@ -161,6 +183,10 @@ cdc_lane_send(cdc_lane_t *lane, cdc_item_t *item, unsigned shard)
     item->sends++;
     lane->behind += item->bytes;
 
+    if (item->epoch == NULL && !item->farewell) {
+        lane->early = 1;
+    }
+
     return CDC_OK;
 }
 
@@ -180,28 +206,55 @@ cdc_lane_fed_by(const cdc_coll_t *c, const cdc_shard_t *shard)
 }
 
 
-void
-cdc_lane_tick(cdc_lane_t *lane)
+/*
+ * The lowest tick of those that feed the lane.  "most": the lowest of those
+ * that have rows out which went early; the ones that raise have none.
+ */
+
+static uint64_t
+cdc_lane_low(cdc_lane_t *lane, uint64_t *most)
 {
     unsigned      i;
-    uint64_t      low;
+    uint64_t      low, tick;
     cdc_coll_t   *c;
-    cdc_send_t   *send;
     cdc_shard_t  *shard;
 
-    low = UINT64_MAX;
+    low = *most = UINT64_MAX;
 
     for (c = lane->repl->colls; c; c = c->next) {
         for (i = 0; i < c->nshards; i++) {
             shard = &c->shards[i];
 
-            if (shard->lane == lane && shard->ch->tick_closed < low
-                && cdc_lane_fed_by(c, shard))
+            if (shard->lane != lane || !cdc_lane_fed_by(c, shard)) {
+                continue;
+            }
+
+            tick = shard->ch->tick_closed;
+            low = tick < low ? tick : low;
+
+            if (lane->early && tick < *most
+                && tick >= cdc_lane_least(lane, shard->ch))
             {
-                low = shard->ch->tick_closed;
+                *most = tick;
             }
         }
     }
+
+    return low;
+}
+
+
+void
+cdc_lane_tick(cdc_lane_t *lane)
+{
+    uint64_t     low, most;
+    cdc_send_t  *send;
+
+    if (cdc_lane_share(lane) != CDC_OK) {
+        return;
+    }
+
+    low = cdc_lane_low(lane, &most);
 
     if (low == UINT64_MAX || low <= lane->tick_want) {
         return;
@@ -230,6 +283,7 @@ cdc_lane_tick(cdc_lane_t *lane)
     }
 
     send->tick = low;
+    send->most = most;
     lane->tick_want = low;
     cdc_lane_defer(lane);
 }
@@ -245,323 +299,133 @@ cdc_lane_wake(cdc_lane_t *lane)
 }
 
 
-/* is there a stamp for it that a crash will know of? */
+/* is a row out that went before its tick, which has not come yet? */
 
 static int
-cdc_lane_reserved(cdc_lane_t *lane, uint64_t stamp)
+cdc_lane_early_left(const cdc_lane_t *lane)
 {
-    if (stamp + cdc_ms_tso(CDC_RESERVE_MS / 2) > lane->reserve) {
-        lane->dirty = 1;
-        cdc_checkpoint_soon(lane->repl);
+    unsigned        i;
+    cdc_coll_t     *c;
+    cdc_item_t     *item;
+    cdc_channel_t  *ch;
+
+    for (ch = lane->repl->channels; ch; ch = ch->next) {
+        for (item = ch->early.head; item; item = item->next) {
+            c = item->coll;
+
+            for (i = 0; i < c->nshards; i++) {
+                if (c->shards[i].ch == ch && c->shards[i].lane == lane) {
+                    return 1;
+                }
+            }
+        }
     }
-
-    if (stamp <= lane->reserve) {
-        return 1;
-    }
-
-    lane->wanting = 1;
-
-    if (stamp > lane->used) {
-        lane->used = stamp;              /* what the reserve must cover */
-    }
-
-    cdc_checkpoint_now(lane->repl);
 
     return 0;
 }
 
 
-/* the stamp of the next send, 0: it has to wait */
+/* nothing was sent that relies on being alone: others may send, too */
 
-static uint64_t
-cdc_lane_stamp(cdc_lane_t *lane, cdc_send_t *send)
+static int
+cdc_lane_yields(cdc_lane_t *lane)
 {
-    uint64_t  own, stamp, now;
+    uint64_t  asked;
 
-    own = send->item ? send->item->env.ts : send->tick;
-    stamp = own;
+    asked = cdc_share_asked(lane->share);
 
-    if (send->item == NULL) {
-        now = cdc_now_ms();
+    if (asked == 0 || !lane->early) {
+        return 1;
+    }
 
-        /* idle: the tick would cover nothing that has been sent */
+    if (!lane->draining) {
+        if (!cdc_lane_early_left(lane)) {
+            lane->draining = 1;
+            lane->last_early = cdc_lane_last(lane);
 
-        if (lane->flight == NULL && send->next == NULL && lane->owed == 0
-            && lane->newest <= lane->covered
-            && now < lane->tick_at + CDC_IDLE_TICK_MS)
-        {
-            cdc_timer_add(lane->repl->loop, &lane->timer,
-                          lane->tick_at + CDC_IDLE_TICK_MS - now);
+        } else if (cdc_now_ms() > asked + CDC_YIELD_MS) {
+            cdc_repl_reset(lane->repl, "another task feeds the target's "
+                           "channel, and the source stands still");
             return 0;
         }
     }
 
-    if (stamp <= lane->raise) {
-        stamp = lane->raise + 1;
+    if (lane->draining && lane->last_early == NULL) {
+        lane->early = lane->draining = 0;
     }
 
-    if (!cdc_lane_reserved(lane, stamp)) {
-        return 0;
-    }
-
-    send->stamp = 0;
-
-    if (stamp != own || (send->item && send->item->settle)) {
-        send->stamp = stamp;
-        lane->raise = stamp;
-    }
-
-    return stamp;
-}
-
-
-/* takes sends off the queue into the flight and stamps them */
-
-static void
-cdc_lane_gather(cdc_lane_t *lane)
-{
-    size_t       bytes, len;
-    uint64_t     stamp;
-    cdc_send_t  *send, **tail;
-
-    bytes = 0;
-    tail = &lane->flight;
-
-    while (lane->queue) {
-        send = lane->queue;
-
-        if (send->item == NULL && send->tick == 0) {
-            lane->queue = send->next;
-            free(send);
-            continue;
-        }
-
-        len = send->item ? send->item->bytes + 1 : 0;
-
-        if (bytes && (lane->single || bytes + len > CDC_REQUEST_BYTES)) {
-            break;
-        }
-
-        stamp = cdc_lane_stamp(lane, send);
-        if (stamp == 0) {
-            break;
-        }
-
-        if (stamp > lane->used) {
-            lane->used = stamp;
-        }
-
-        if (send->item) {
-            lane->newest = stamp > lane->newest ? stamp : lane->newest;
-            lane->owed += 1 + send->item->settle;
-
-        } else {
-            lane->covered = stamp;
-            lane->tick_at = cdc_now_ms();
-        }
-
-        if (send == lane->marker) {
-            lane->marker = NULL;
-        }
-
-        lane->queue = send->next;
-        send->next = NULL;
-        *tail = send;
-        tail = &send->next;
-        bytes += len;
-    }
-
-    if (lane->queue == NULL) {
-        lane->queue_tail = &lane->queue;
-    }
-
-    if (lane->owed > CDC_NUDGE_MAX) {
-        lane->owed = CDC_NUDGE_MAX;
-    }
+    return !lane->early;
 }
 
 
 static int
-cdc_lane_add_tick(cdc_chain_t *chain, cdc_send_t *send)
+cdc_lane_enter(cdc_lane_t *lane)
 {
-    size_t  mark;
+    int  yields;
 
-    if (cdc_wire_msg_open(chain, &mark) != CDC_OK
-        || cdc_wire_tick(chain, send->stamp ? send->stamp : send->tick)
-           != CDC_OK)
-    {
+    if (cdc_lane_share(lane) != CDC_OK) {
         return CDC_ERROR;
     }
 
-    cdc_wire_msg_close(chain, mark);
+    yields = cdc_lane_yields(lane);
 
-    return CDC_OK;
-}
-
-
-static int
-cdc_lane_add(cdc_chain_t *chain, cdc_send_t *send)
-{
-    int              rc;
-    size_t           mark;
-    cdc_coll_t      *c;
-    cdc_item_t      *item;
-    cdc_part_t      *part;
-    cdc_rewrite_t    rw;
-
-    item = send->item;
-
-    if (item == NULL) {
-        return cdc_lane_add_tick(chain, send);
-    }
-
-    c = item->coll;
-    part = cdc_coll_part(c, item->env.partition_id);
-
-    memset(&rw, 0, sizeof(cdc_rewrite_t));
-    rw.collection_name = cdc_span_n(c->target_name, strlen(c->target_name));
-    rw.shard_name = cdc_span_n(c->shards[send->shard].target_vchannel,
-                               strlen(c->shards[send->shard].target_vchannel));
-    rw.collection_id = c->target_id;
-    rw.partition_id = part ? part->target_id : item->env.partition_id;
-    rw.stamp = send->stamp;
-
-    if (strcmp(c->target_db, "default") != 0) {
-        rw.db_name = cdc_span_n(c->target_db, strlen(c->target_db));
-    }
-
-    if (part) {
-        rw.partition_name = cdc_span_n(part->name, strlen(part->name));
-    }
-
-    __atomic_add_fetch(&item->body->refs, 1, __ATOMIC_RELAXED);
-
-    if (cdc_chain_hold(chain, cdc_body_unref, item->body) != CDC_OK) {
-        cdc_body_unref(item->body);
-        return CDC_ERROR;
-    }
-
-    if (item->settle && item->env.type == CDC_MSG_INSERT && item->env.rows) {
-        if (cdc_wire_msg_open(chain, &mark) != CDC_OK) {
-            return CDC_ERROR;
-        }
-
-        rc = cdc_wire_delete_of_insert(chain, &item->env, &rw,
-                                       c->pk_field_id);
-        if (rc != CDC_OK) {
-            return rc;
-        }
-
-        cdc_wire_msg_close(chain, mark);
-    }
-
-    if (cdc_wire_msg_open(chain, &mark) != CDC_OK
-        || cdc_wire_rewrite(chain, &item->env, &rw) != CDC_OK)
-    {
-        return CDC_ERROR;
-    }
-
-    cdc_wire_msg_close(chain, mark);
-
-    return CDC_OK;
-}
-
-
-static cdc_chain_t *
-cdc_lane_build(cdc_lane_t *lane)
-{
-    uint64_t      ts, begin, end;
-    cdc_send_t   *send;
-    cdc_chain_t  *chain;
-
-    /*
-     * The target gives out segments that are good for two seconds of its
-     * clock, and holds EndTs against that: it is the time of the request,
-     * neither that of old rows nor a stamp ahead of the clock.
-     */
-
-    end = cdc_ms_tso(cdc_now_ms() + lane->repl->clock_offset);
-    begin = end;
-
-    for (send = lane->flight; send; send = send->next) {
-        ts = send->stamp ? send->stamp
-                         : send->item ? send->item->env.ts : send->tick;
-        begin = ts < begin ? ts : begin;
-    }
-
-    chain = cdc_chain_create();
-
-    if (chain == NULL
-        || cdc_wire_replicate_begin(chain, cdc_span_n(lane->name,
-                                                      strlen(lane->name)),
-                                    begin, end) != CDC_OK)
-    {
-        cdc_repl_fail(lane->repl, "out of memory");
-        goto failed;
-    }
-
-    for (send = lane->flight; send; send = send->next) {
-        if (cdc_lane_add(chain, send) != CDC_OK) {
-            cdc_lane_poison(send, "it has no primary key that could be read, "
-                            "or it is malformed");
-            goto failed;
-        }
-    }
-
-    return chain;
-
-failed:
-
-    if (chain) {
-        cdc_chain_unref(chain);
-    }
-
-    return NULL;
-}
-
-
-/* a flight of the last tick once more, when it is time for that */
-
-static int
-cdc_lane_nudge(cdc_lane_t *lane, uint64_t now)
-{
-    if (lane->queue || lane->covered < lane->newest) {
-        return CDC_DECLINED;
-    }
-
-    if (lane->owed <= CDC_NUDGE_MSGS) {
-        lane->owed = 0;                  /* the tick has taken them along */
-        return CDC_DECLINED;
-    }
-
-    if (now < lane->nudge_at) {
-        cdc_timer_add(lane->repl->loop, &lane->timer, lane->nudge_at - now);
+    if (lane->repl->resetting) {
         return CDC_AGAIN;
     }
 
-    lane->flight = calloc(1, sizeof(cdc_send_t));
-    if (lane->flight == NULL) {
-        return CDC_ERROR;
+    return cdc_share_enter(lane->share, yields, lane->raise,
+                           cdc_lane_target_now(lane));
+}
+
+
+/* the one request at a time, entered */
+
+static int
+cdc_lane_request(cdc_lane_t *lane)
+{
+    int           rc;
+    char          err[CDC_REASON_MAX];
+    cdc_repl_t   *r;
+    cdc_chain_t  *chain;
+
+    r = lane->repl;
+
+    if (lane->lane == NULL) {
+        lane->lane = r->target_ops->lane_open(r->target, err);
+        if (lane->lane == NULL) {
+            cdc_repl_fail(r, "cannot connect to the target: %s", err);
+            return CDC_ERROR;
+        }
     }
 
-    lane->flight->tick = lane->tick_sent;
-    lane->flight->stamp = lane->covered;
-    lane->nudge_at = now + CDC_NUDGE_MS;
-    lane->owed -= CDC_NUDGE_MSGS;
+    chain = cdc_lane_build(lane);
+    if (chain == NULL) {
+        return CDC_ERROR;                /* the task has failed */
+    }
 
-    return CDC_OK;
+    lane->busy = 1;
+    r->status.requests++;
+    cdc_share_sending(lane->share);
+
+    rc = r->target_ops->send(lane->lane, chain, cdc_lane_done, lane);
+
+    cdc_chain_unref(chain);
+
+    if (rc != CDC_OK) {
+        lane->busy = 0;
+        cdc_repl_reset(r, "the request could not be started");
+    }
+
+    return rc;
 }
 
 
 static void
 cdc_lane_flush(cdc_post_t *post)
 {
-    int           rc;
-    char          err[CDC_REASON_MAX];
-    uint64_t      now;
-    cdc_lane_t   *lane;
-    cdc_repl_t   *r;
-    cdc_chain_t  *chain;
+    uint64_t     now;
+    cdc_lane_t  *lane;
+    cdc_repl_t  *r;
 
     lane = post->data;
     lane->deferred = 0;
@@ -580,35 +444,16 @@ cdc_lane_flush(cdc_post_t *post)
         return;
     }
 
-    cdc_lane_gather(lane);
-
-    if (lane->flight == NULL && cdc_lane_nudge(lane, now) != CDC_OK) {
+    if (cdc_lane_enter(lane) != CDC_OK) {
         return;
     }
 
-    if (lane->lane == NULL) {
-        lane->lane = r->target_ops->lane_open(r->target, err);
-        if (lane->lane == NULL) {
-            cdc_repl_fail(r, "cannot connect to the target: %s", err);
-            return;
-        }
-    }
+    cdc_lane_gather(lane);
 
-    chain = cdc_lane_build(lane);
-    if (chain == NULL) {
-        return;                          /* the task has failed */
-    }
-
-    lane->busy = 1;
-    r->status.requests++;
-
-    rc = r->target_ops->send(lane->lane, chain, cdc_lane_done, lane);
-
-    cdc_chain_unref(chain);
-
-    if (rc != CDC_OK) {
-        lane->busy = 0;
-        cdc_repl_reset(r, "the request could not be started");
+    if ((lane->flight == NULL && cdc_lane_nudge(lane, now) != CDC_OK)
+        || cdc_lane_request(lane) != CDC_OK)
+    {
+        cdc_share_leave(lane->share, CDC_DECLINED);
     }
 }
 
@@ -686,6 +531,8 @@ cdc_lane_retry(cdc_lane_t *lane, const cdc_target_error_t *err)
 
     lane->queue = lane->flight;
     lane->flight = NULL;
+    lane->draining = 0;
+    lane->last_early = NULL;
 
     cdc_repl_degraded(lane->repl, CDC_CAUSE_TARGET, err->text);
 
@@ -696,23 +543,6 @@ cdc_lane_retry(cdc_lane_t *lane, const cdc_target_error_t *err)
     }
 
     cdc_lane_defer(lane);
-}
-
-
-/* the target will never take this one: the task pauses and names it */
-
-static void
-cdc_lane_poison(const cdc_send_t *send, const char *why)
-{
-    const cdc_item_t  *item;
-
-    item = send->item;
-
-    cdc_repl_fail(item->ch->repl, "a message cannot be applied: topic \"%s\", "
-                  "position %llu:%llu, %zu bytes, collection \"%s.%s\": %s",
-                  item->ch->name, (unsigned long long) item->pos.hi,
-                  (unsigned long long) item->pos.lo, item->bytes,
-                  item->coll->db, item->coll->name, why);
 }
 
 
@@ -737,6 +567,31 @@ cdc_lane_refused(cdc_lane_t *lane, const cdc_target_error_t *err)
 }
 
 
+static int
+cdc_lane_unapplied(const cdc_target_error_t *err)
+{
+    return err->class == CDC_TARGET_RETRY || err->class == CDC_TARGET_DENIED
+           || err->class == CDC_TARGET_REFUSED;
+}
+
+
+/* what is answered is over; what is not may still be under way */
+
+static int
+cdc_lane_left(int rc, const cdc_target_error_t *err)
+{
+    if (rc == CDC_OK) {
+        return CDC_OK;
+    }
+
+    if (cdc_lane_unapplied(err)) {
+        return CDC_DECLINED;
+    }
+
+    return err->transport ? CDC_ERROR : CDC_OK;
+}
+
+
 static void
 cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
 {
@@ -745,6 +600,8 @@ cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
 
     r = lane->repl;
     lane->busy = 0;
+
+    cdc_share_leave(lane->share, cdc_lane_left(rc, err));
 
     if (rc == CDC_OK) {
         cdc_lane_acked(lane);
@@ -757,13 +614,13 @@ cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
         return;                          /* stays in flight: in doubt */
     }
 
-    if (err->class == CDC_TARGET_RETRY || err->class == CDC_TARGET_DENIED) {
-        cdc_lane_retry(lane, err);
+    if (err->class == CDC_TARGET_REFUSED) {
+        cdc_lane_refused(lane, err);
         return;
     }
 
-    if (err->class == CDC_TARGET_REFUSED) {
-        cdc_lane_refused(lane, err);
+    if (cdc_lane_unapplied(err)) {
+        cdc_lane_retry(lane, err);
         return;
     }
 
@@ -780,6 +637,10 @@ cdc_lane_reset(cdc_lane_t *lane)
         lane->lane = NULL;
     }
 
+    if (lane->share) {
+        cdc_share_leave(lane->share, CDC_ERROR);
+    }
+
     cdc_timer_del(lane->repl->loop, &lane->timer);
     cdc_lane_free_sends(&lane->flight);
     cdc_lane_free_sends(&lane->queue);
@@ -789,7 +650,8 @@ cdc_lane_reset(cdc_lane_t *lane)
     lane->backoff = 0;
     lane->retry_at = 0;
     lane->single = 0;
-    lane->marker = NULL;
+    lane->marker = lane->last_early = NULL;
+    lane->early = lane->draining = 0;
     lane->newest = lane->covered = 0;
     lane->owed = 0;
     lane->tick_want = lane->tick_sent;   /* what it promised is gone */
@@ -804,6 +666,11 @@ void
 cdc_lane_free(cdc_lane_t *lane)
 {
     cdc_lane_reset(lane);
+
+    if (lane->share) {
+        cdc_share_close(lane->share);
+    }
+
     free(lane->name);
     free(lane);
 }

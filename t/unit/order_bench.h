@@ -2,6 +2,10 @@
  * A bench for the replicator without a network: the real channels, lanes and
  * operations between a scripted log and a target that records what it gets.
  * The metadata is one collection that exists.
+ *
+ * There may be two replicators (side), as in two processes, and two source
+ * channels for each (from); what the names below stand for is that of the
+ * side, and the channel, that was chosen last.
  */
 
 #ifndef ORDER_BENCH_H_INCLUDED
@@ -32,27 +36,62 @@ struct cdc_log_stream_s {
     void         *data;
 };
 
-static struct cdc_log_stream_s  log_stream;
-static unsigned                 released;
+typedef struct {
+    struct cdc_log_stream_s   streams[2];
+    cdc_channel_t            *channels[2];
+    cdc_repl_t                replicator;
+    cdc_lane_t               *lane;
+    cdc_coll_t               *coll;
+    void                    (*done)(void *arg, int rc,
+                                    const cdc_target_error_t *err);
+    void                     *arg;
+    unsigned                  up:1;
+} side_t;
+
+static side_t    sides[2], *side = sides;
+static unsigned  from;                   /* of the two source channels */
+static unsigned  released;
+
+static cdc_channel_t  *channel;
+static cdc_lane_t     *lane;
+static cdc_coll_t     *coll;
+
+#define log_stream    (side->streams[from])
+#define repl          (side->replicator)
+#define pending_done  (side->done)
+#define pending_arg   (side->arg)
+
+
+static void
+use(unsigned n, unsigned nth)
+{
+    side = &sides[n];
+    from = nth;
+    channel = side->channels[nth];
+    lane = side->lane;
+    coll = side->coll;
+}
 
 
 static cdc_log_stream_t *
-fake_start(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
-    void *data, char *err)
+fake_start(cdc_log_reader_t *r, const char *name, cdc_pos_t pos, void *data,
+    char *err)
 {
+    cdc_log_stream_t  *s;
+
     (void) r;
-    (void) channel;
     (void) err;
 
-    log_stream.data = data;
+    s = &side->streams[name[strlen(name) - 1] - '1'];
+    s->data = data;
 
-    for (log_stream.at = 0; log_stream.at < log_stream.n; log_stream.at++) {
-        if (log_stream.messages[log_stream.at].offset >= from.lo) {
+    for (s->at = 0; s->at < s->n; s->at++) {
+        if (s->messages[s->at].offset >= pos.lo) {
             break;
         }
     }
 
-    return &log_stream;
+    return s;
 }
 
 
@@ -121,15 +160,12 @@ typedef struct {
     uint64_t      ts;
     int64_t       collection, partition;
     int64_t       key;
+    unsigned      by;                    /* side */
 } sent_t;
 
 static sent_t      sent[4096];
 static size_t      nsent;
 static unsigned    requests;
-static void      (*pending_done)(void *arg, int rc,
-                                 const cdc_target_error_t *err);
-static void       *pending_arg;
-static cdc_repl_t  repl;
 
 
 /* the key of a test message is its one primary key */
@@ -150,7 +186,7 @@ message_key(cdc_span_t in, uint32_t field)
 
 
 static int
-fake_send(cdc_target_lane_t *lane, cdc_chain_t *request,
+fake_send(cdc_target_lane_t *conn, cdc_chain_t *request,
     void (*done)(void *arg, int rc, const cdc_target_error_t *err), void *arg)
 {
     size_t          len;
@@ -159,8 +195,7 @@ fake_send(cdc_target_lane_t *lane, cdc_chain_t *request,
     cdc_field_t     f;
     cdc_envelope_t  env;
 
-    (void) lane;
-
+    use((unsigned) ((side_t *) conn - sides), 0);
     flat = cdc_chain_flatten(request, &len);
     in = cdc_span_n(flat, len);
 
@@ -180,6 +215,7 @@ fake_send(cdc_target_lane_t *lane, cdc_chain_t *request,
         sent[nsent].partition = env.partition_id;
         sent[nsent].key = message_key(f.body, env.type == CDC_MSG_INSERT
                                               ? 13 : 12);
+        sent[nsent].by = (unsigned) (side - sides);
         nsent++;
     }
 
@@ -195,18 +231,17 @@ fake_send(cdc_target_lane_t *lane, cdc_chain_t *request,
 static cdc_target_lane_t *
 fake_lane_open(cdc_target_t *t, char *err)
 {
+    (void) t;
     (void) err;
 
-    return (cdc_target_lane_t *) (t ? t : (void *) &repl);
+    return (cdc_target_lane_t *) side;
 }
 
 
 static void
-fake_lane_close(cdc_target_lane_t *lane)
+fake_lane_close(cdc_target_lane_t *conn)
 {
-    (void) lane;
-
-    pending_done = NULL;
+    ((side_t *) conn)->done = NULL;
 }
 
 
@@ -517,14 +552,15 @@ put_tick(uint64_t ts)
 
 
 static void
-put_insert(int64_t coll, uint64_t ts, uint8_t key)
+put_insert(int64_t id, uint64_t ts, uint8_t key)
 {
     size_t        a, b, d;
     cdc_chain_t  *c;
 
     c = base(CDC_MSG_INSERT, ts);
-    (void) cdc_chain_bytes_field(c, 2, cdc_span("src_1v0"));
-    (void) cdc_chain_varint_field(c, 7, (uint64_t) coll);
+    (void) cdc_chain_bytes_field(c, 2, from ? cdc_span("src_2v0")
+                                            : cdc_span("src_1v0"));
+    (void) cdc_chain_varint_field(c, 7, (uint64_t) id);
     (void) cdc_chain_varint_field(c, 8, 11);
     (void) cdc_chain_varint_field(c, 10, ts);
     (void) cdc_chain_open(c, 13, &a);            /* FieldData */
@@ -542,14 +578,15 @@ put_insert(int64_t coll, uint64_t ts, uint8_t key)
 
 
 static void
-put_delete(int64_t coll, uint64_t ts, uint8_t key)
+put_delete(int64_t id, uint64_t ts, uint8_t key)
 {
     size_t        a, b;
     cdc_chain_t  *c;
 
     c = base(CDC_MSG_DELETE, ts);
-    (void) cdc_chain_bytes_field(c, 2, cdc_span("src_1v0"));
-    (void) cdc_chain_varint_field(c, 7, (uint64_t) coll);
+    (void) cdc_chain_bytes_field(c, 2, from ? cdc_span("src_2v0")
+                                            : cdc_span("src_1v0"));
+    (void) cdc_chain_varint_field(c, 7, (uint64_t) id);
     (void) cdc_chain_varint_field(c, 8, (uint64_t) -1);
     (void) cdc_chain_varint_field(c, 10, ts);
     (void) cdc_chain_varint_field(c, 11, 1);
@@ -562,23 +599,18 @@ put_delete(int64_t coll, uint64_t ts, uint8_t key)
 }
 
 
-static void
-put_drop(int64_t coll, uint64_t ts)
+static void __attribute__((unused))
+put_drop(int64_t id, uint64_t ts)
 {
     cdc_chain_t  *c;
 
     c = base(CDC_MSG_DROP_COLLECTION, ts);
-    (void) cdc_chain_varint_field(c, 5, (uint64_t) coll);
+    (void) cdc_chain_varint_field(c, 5, (uint64_t) id);
     put(c);
 }
 
 
 /* ---- the bench ---- */
-
-static cdc_channel_t  *channel;
-static cdc_lane_t     *lane;
-static cdc_coll_t     *coll;
-
 
 static cdc_coll_t *
 add_coll(int64_t id, cdc_coll_state_e state)
@@ -594,7 +626,8 @@ add_coll(int64_t id, cdc_coll_state_e state)
                      "state", (int) state, "created", (json_int_t) 1,
                      "pk", (json_int_t) 100, "num_partitions", (json_int_t) 0,
                      "initial", 0, "adopted", 0, "shards",
-                     "source", "src_1v0", "channel", "src_1",
+                     "source", from ? "src_2v0" : "src_1v0",
+                     "channel", from ? "src_2" : "src_1",
                      "target", "tgt_5v0", "lane", "tgt_5",
                      "start", 0, 0, "listed", 0, 0,
                      "partitions", "id", (json_int_t) 11,
@@ -613,35 +646,71 @@ add_coll(int64_t id, cdc_coll_state_e state)
 }
 
 
+/* dir: where the sides share the target's channels */
+
 static void
-set_up(void)
+set_up_side(unsigned n, const char *dir)
 {
-    memset(&repl, 0, sizeof(repl));
-    memset(&log_stream, 0, sizeof(log_stream));
-    nsent = requests = released = 0;
-    pending_done = NULL;
-    reset_asked = meta_synced = 0;
-    failure[0] = '\0';
+    memset(&sides[n], 0, sizeof(side_t));
+    use(n, 0);
+    side->up = 1;
 
     repl.loop = cdc_loop_create();
     repl.reader_ops = &fake_reader;
     repl.target_ops = &fake_target;
     repl.running = 1;
 
-    coll = add_coll(1, CDC_COLL_LIVE);
-    channel = coll->shards[0].ch;
-    lane = coll->shards[0].lane;
+    if (dir) {
+        repl.init = json_pack("{s:s}", "state_dir", dir);
+        repl.target_conf.address = (char *) "127.0.0.1:1";
+    }
+
+    side->coll = add_coll(1, CDC_COLL_LIVE);
+    side->channels[0] = side->coll->shards[0].ch;
+    side->lane = side->coll->shards[0].lane;
+    use(n, 0);
     channel->upto = (cdc_pos_t) { 0, 1000000 };
     lane->reserve = UINT64_MAX / 2;
 }
 
 
 static void
-tear_down(void)
+set_up(void)
 {
+    nsent = requests = released = 0;
+    reset_asked = meta_synced = 0;
+    failure[0] = '\0';
+
+    set_up_side(0, NULL);
+}
+
+
+/* the second source channel, with a collection on the same lane */
+
+static __attribute__((unused)) cdc_coll_t *
+add_second(int64_t id)
+{
+    cdc_coll_t  *c;
+
+    from = 1;
+    c = add_coll(id, CDC_COLL_LIVE);
+    side->channels[1] = c->shards[0].ch;
+    use((unsigned) (side - sides), 1);
+    channel->upto = (cdc_pos_t) { 0, 1000000 };
+
+    return c;
+}
+
+
+static void
+tear_down_side(unsigned n)
+{
+    unsigned     i;
     cdc_op_t    *op;
     cdc_coll_t  *c;
 
+    use(n, 0);
+    side->up = 0;
     pending_done = NULL;
 
     while (repl.ops) {
@@ -651,7 +720,12 @@ tear_down(void)
     }
 
     cdc_lane_free(lane);
-    cdc_channel_free(channel);
+
+    for (i = 0; i < 2; i++) {
+        if (side->channels[i]) {
+            cdc_channel_free(side->channels[i]);
+        }
+    }
 
     while (repl.colls) {
         c = repl.colls;
@@ -659,7 +733,15 @@ tear_down(void)
         cdc_coll_free(c);
     }
 
+    json_decref(repl.init);
     cdc_loop_destroy(repl.loop);
+}
+
+
+static void
+tear_down(void)
+{
+    tear_down_side(0);
     is_str(failure, "", "no failure");
 }
 
@@ -671,20 +753,45 @@ stop_loop(cdc_timer_t *tm)
 }
 
 
-/* reads all there is, and lets deferred work run */
+/* one side reads all there is, and lets deferred work run */
 
 static void
-turn(void)
+turn_side(unsigned n)
 {
-    cdc_timer_t  tm;
+    unsigned      was, was_from;
+    cdc_timer_t   tm;
+
+    was = (unsigned) (side - sides);
+    was_from = from;
+    use(n, 0);
 
     memset(&tm, 0, sizeof(tm));
     tm.handler = stop_loop;
     tm.data = repl.loop;
 
-    cdc_channel_read(channel);
+    cdc_channel_read(side->channels[0]);
+
+    if (side->channels[1]) {
+        cdc_channel_read(side->channels[1]);
+    }
+
     cdc_timer_add(repl.loop, &tm, 3);
     (void) cdc_loop_run(repl.loop);
+
+    use(was, was_from);
+}
+
+
+static void
+turn(void)
+{
+    unsigned  n;
+
+    for (n = 0; n < 2; n++) {
+        if (sides[n].up) {
+            turn_side(n);
+        }
+    }
 }
 
 

@@ -1,0 +1,164 @@
+/*
+ * The request of a target channel: what is in flight as one
+ * ReplicateMessage, spliced out of the source's own bytes.
+ */
+
+#include "cdc_replicator.h"
+
+#include <string.h>
+
+
+static int
+cdc_lane_add_tick(cdc_chain_t *chain, cdc_send_t *send)
+{
+    size_t  mark;
+
+    if (cdc_wire_msg_open(chain, &mark) != CDC_OK
+        || cdc_wire_tick(chain, send->stamp ? send->stamp : send->tick)
+           != CDC_OK)
+    {
+        return CDC_ERROR;
+    }
+
+    cdc_wire_msg_close(chain, mark);
+
+    return CDC_OK;
+}
+
+
+static int
+cdc_lane_add(cdc_chain_t *chain, cdc_send_t *send)
+{
+    int              rc;
+    size_t           mark;
+    cdc_coll_t      *c;
+    cdc_item_t      *item;
+    cdc_part_t      *part;
+    cdc_rewrite_t    rw;
+
+    item = send->item;
+
+    if (item == NULL) {
+        return cdc_lane_add_tick(chain, send);
+    }
+
+    c = item->coll;
+    part = cdc_coll_part(c, item->env.partition_id);
+
+    memset(&rw, 0, sizeof(cdc_rewrite_t));
+    rw.collection_name = cdc_span_n(c->target_name, strlen(c->target_name));
+    rw.shard_name = cdc_span_n(c->shards[send->shard].target_vchannel,
+                               strlen(c->shards[send->shard].target_vchannel));
+    rw.collection_id = c->target_id;
+    rw.partition_id = part ? part->target_id : item->env.partition_id;
+    rw.stamp = send->stamp;
+
+    if (strcmp(c->target_db, "default") != 0) {
+        rw.db_name = cdc_span_n(c->target_db, strlen(c->target_db));
+    }
+
+    if (part) {
+        rw.partition_name = cdc_span_n(part->name, strlen(part->name));
+    }
+
+    __atomic_add_fetch(&item->body->refs, 1, __ATOMIC_RELAXED);
+
+    if (cdc_chain_hold(chain, cdc_body_unref, item->body) != CDC_OK) {
+        cdc_body_unref(item->body);
+        return CDC_ERROR;
+    }
+
+    if (item->settle && item->env.type == CDC_MSG_INSERT && item->env.rows) {
+        if (cdc_wire_msg_open(chain, &mark) != CDC_OK) {
+            return CDC_ERROR;
+        }
+
+        rc = cdc_wire_delete_of_insert(chain, &item->env, &rw,
+                                       c->pk_field_id);
+        if (rc != CDC_OK) {
+            return rc;
+        }
+
+        cdc_wire_msg_close(chain, mark);
+    }
+
+    if (cdc_wire_msg_open(chain, &mark) != CDC_OK
+        || cdc_wire_rewrite(chain, &item->env, &rw) != CDC_OK)
+    {
+        return CDC_ERROR;
+    }
+
+    cdc_wire_msg_close(chain, mark);
+
+    return CDC_OK;
+}
+
+
+cdc_chain_t *
+cdc_lane_build(cdc_lane_t *lane)
+{
+    uint64_t      ts, begin, end;
+    cdc_send_t   *send;
+    cdc_chain_t  *chain;
+
+    /*
+     * The target gives out segments that are good for two seconds of its
+     * clock, and holds EndTs against that: it is the time of the request,
+     * neither that of old rows nor a stamp ahead of the clock.
+     */
+
+    end = cdc_lane_target_now(lane);
+    begin = end;
+
+    for (send = lane->flight; send; send = send->next) {
+        ts = send->stamp ? send->stamp
+                         : send->item ? send->item->env.ts : send->tick;
+        begin = ts < begin ? ts : begin;
+    }
+
+    chain = cdc_chain_create();
+
+    if (chain == NULL
+        || cdc_wire_replicate_begin(chain, cdc_span_n(lane->name,
+                                                      strlen(lane->name)),
+                                    begin, end) != CDC_OK)
+    {
+        cdc_repl_fail(lane->repl, "out of memory");
+        goto failed;
+    }
+
+    for (send = lane->flight; send; send = send->next) {
+        if (cdc_lane_add(chain, send) != CDC_OK) {
+            cdc_lane_poison(send, "it has no primary key that could be read, "
+                            "or it is malformed");
+            goto failed;
+        }
+    }
+
+    return chain;
+
+failed:
+
+    if (chain) {
+        cdc_chain_unref(chain);
+    }
+
+    return NULL;
+}
+
+
+/* the target will never take this one: the task pauses and names it */
+
+void
+cdc_lane_poison(const cdc_send_t *send, const char *why)
+{
+    const cdc_item_t  *item;
+
+    item = send->item;
+
+    cdc_repl_fail(item->ch->repl, "a message cannot be applied: topic \"%s\", "
+                  "position %llu:%llu, %zu bytes, collection \"%s.%s\": %s",
+                  item->ch->name, (unsigned long long) item->pos.hi,
+                  (unsigned long long) item->pos.lo, item->bytes,
+                  item->coll->db, item->coll->name, why);
+}
