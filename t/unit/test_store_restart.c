@@ -369,6 +369,12 @@ test_auto_start(void)
     restarts("\"start\":\"b:1:11\",\"upgraded\":false,", CDC_TASK_PAUSED,
              CDC_STORE_NO_START, "not for the next");
     resumed("\"start\":\"b:1:11\",\"upgraded\":false,", "resume");
+    restarts("\"start\":\"b:1:1\",\"upgraded\":false,", CDC_TASK_PAUSED,
+             CDC_STORE_NO_START, "a name that begins like another");
+    resumed("\"start\":\"b:1:1\",\"upgraded\":false,", "resume");
+    restarts("\"start\":\"1:1\",\"upgraded\":false,", CDC_TASK_PAUSED,
+             CDC_STORE_NO_START, "one that ends like another");
+    resumed("\"start\":\"1:1\",\"upgraded\":false,", "resume");
     restarts("\"start\":\"a:2:9\",\"upgraded\":false,", CDC_TASK_PAUSED,
              CDC_STORE_NO_START, "names of former runs are forgotten");
 }
