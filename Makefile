@@ -5,6 +5,7 @@
 # make fuzz        fuzz targets (t/fuzz/*.c), FUZZ_SECONDS each
 # make install     into nginx's modules folder and HELPER_PATH
 # make SANITIZE=1  the same with ASan and UBSan, in build-asan/
+# make FAULTS=1    with fault points for t/chaos, in build-faults/
 #
 # BUILD=<folder> builds elsewhere, so that several builds can go side by side.
 
@@ -33,6 +34,13 @@ TOP           := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 
 OPT           := -O2 -g
 HARDEN        := -fstack-protector-strong -Wformat -Werror=format-security
+
+# never for an installation: processes that may end by themselves, and are
+# started again without a back-off
+ifeq ($(FAULTS),1)
+FAULT_DEFS    := -DCDC_FAULTS
+BUILD         ?= $(TOP)/build-faults$(if $(filter 1,$(SANITIZE)),-asan)
+endif
 
 ifeq ($(SANITIZE),1)
 BUILD         ?= $(TOP)/build-asan
@@ -91,7 +99,7 @@ LIB_O         := $(filter-out $(MAIN_O),$(HELPER_O)) $(PROTO_O)
 LIB           := $(B)/libcdc.a
 
 INCS          := -I$(TOP)/include -I$(B)/proto $(PKG_CFLAGS)
-DEFS          := -D_GNU_SOURCE $(EXTRA_DEFS)
+DEFS          := -D_GNU_SOURCE $(FAULT_DEFS) $(EXTRA_DEFS)
 CFLAGS_ALL    := -std=gnu11 $(OPT) $(HARDEN) $(SAN) -pthread $(CFLAGS)
 WARN          := -Wall -Wextra -Werror -Wno-unused-parameter
 LIBS          := $(PKG_LIBS) -lleveldb -lpthread
@@ -136,7 +144,7 @@ $(B)/proto/%.pb-c.o: $(B)/proto/%.pb-c.c | $(PROTO_H)
 
 NGX_OBJS      := $(B)/nginx
 NGX_MAKE      := $(NGX_OBJS)/Makefile
-NGX_CC_OPT    := $(OPT) $(HARDEN) $(SAN) -fPIC
+NGX_CC_OPT    := $(OPT) $(HARDEN) $(SAN) $(FAULT_DEFS) -fPIC
 NGX_LD_OPT    := $(SAN) -Wl,-z,relro -Wl,-z,now -fPIC
 
 # a new source file has to be known to nginx's configure
@@ -222,6 +230,8 @@ MODULES_DIR   ?= $(shell $(NGINX) -V 2>&1 | \
                      sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
 
 install: all
+	@test -z "$(FAULT_DEFS)" || \
+	    { echo "a build with fault points is not for installation" >&2; exit 1; }
 	@test -n "$(MODULES_DIR)" || \
 	    { echo "no modules path in nginx -V: set MODULES_DIR" >&2; exit 1; }
 	install -d $(DESTDIR)$(MODULES_DIR) $(DESTDIR)$(dir $(HELPER_PATH))
@@ -229,4 +239,4 @@ install: all
 	install -m 0755 $(HELPER) $(DESTDIR)$(HELPER_PATH)
 
 clean:
-	rm -rf $(TOP)/build $(TOP)/build-asan $(TOP)/build-fuzz
+	rm -rf $(addprefix $(TOP)/build,/ -asan -fuzz -faults -faults-asan)

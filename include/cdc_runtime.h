@@ -11,6 +11,7 @@
 #define CDC_RUNTIME_H_INCLUDED
 
 #include "cdc_base.h"
+#include "cdc_fault.h"
 #include "cdc_frame.h"
 
 

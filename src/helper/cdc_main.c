@@ -354,6 +354,7 @@ main(int argc, char *argv[])
     cdc_log_init(task_id, NULL, CDC_LOG_NOTICE);
 
     (void) umask(077);
+    CDC_FAULT_OPEN(argv[1]);
     (void) close_range(CDC_FD_LOCK + 1, ~0U, 0);
 
 #ifndef CDC_DUMPABLE

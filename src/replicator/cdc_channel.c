@@ -201,6 +201,7 @@ cdc_channel_read(cdc_channel_t *ch)
             return;
         }
 
+        CDC_FAULT("after-read");
         cdc_channel_take(ch, &msg);
     }
 
@@ -629,6 +630,7 @@ cdc_channel_acked(cdc_item_t *item)
 
     if (item->settle) {
         r->status.rows_settled += item->env.rows;
+        CDC_FAULT("settled");
     }
 
     cdc_item_drop_body(item);
@@ -642,6 +644,7 @@ cdc_channel_acked(cdc_item_t *item)
         item->ch->dirty = 1;
         cdc_checkpoint_soon(r);
         free(item);
+        CDC_FAULT("farewell-acked");
 
     } else if (item->epoch) {
         cdc_epoch_left(item->ch, item->epoch);

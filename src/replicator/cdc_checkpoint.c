@@ -258,7 +258,9 @@ cdc_checkpoint_run(cdc_job_t *job)
 {
     cdc_checkpoint_t  *cp = job->data;
 
+    CDC_FAULT("checkpoint-before-write");
     cp->rc = cdc_db_write(cp->repl->db, cp->batch, cp->err);
+    CDC_FAULT("checkpoint-after-write");
 }
 
 
@@ -332,6 +334,7 @@ cdc_checkpoint_done(cdc_job_t *job)
         return;
     }
 
+    CDC_FAULT("checkpoint-effects");
     cdc_repl_degraded(r, CDC_CAUSE_DISK, NULL);
     r->status.checkpoint_ms = cdc_wall_ms();
 
@@ -485,7 +488,9 @@ cdc_checkpoint_last(cdc_repl_t *r)
         return CDC_ERROR;
     }
 
+    CDC_FAULT("stop-before-write");
     rc = cdc_db_write(r->db, b, NULL);
+    CDC_FAULT("stop-after-write");
 
     cdc_db_batch_destroy(b);
 

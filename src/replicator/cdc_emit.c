@@ -188,6 +188,7 @@ cdc_channel_farewell(cdc_item_t *item)
 
     c = item->coll;
     item->farewell = 1;
+    CDC_FAULT("farewell");
 
     for (i = 0; i < c->nshards; i++) {
         shard = &c->shards[i];

@@ -407,7 +407,9 @@ cdc_lane_request(cdc_lane_t *lane)
     r->status.requests++;
     cdc_share_sending(lane->share);
 
+    CDC_FAULT("before-send");
     rc = r->target_ops->send(lane->lane, chain, cdc_lane_done, lane);
+    CDC_FAULT("after-send");
 
     cdc_chain_unref(chain);
 
@@ -604,7 +606,9 @@ cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
     cdc_share_leave(lane->share, cdc_lane_left(rc, err));
 
     if (rc == CDC_OK) {
+        CDC_FAULT("before-ack");
         cdc_lane_acked(lane);
+        CDC_FAULT("after-ack");
         cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
         cdc_lane_defer(lane);
         return;

@@ -80,6 +80,7 @@ cdc_lane_add(cdc_chain_t *chain, cdc_send_t *send)
         }
 
         cdc_wire_msg_close(chain, mark);
+        CDC_FAULT("settling");
     }
 
     if (cdc_wire_msg_open(chain, &mark) != CDC_OK

@@ -327,6 +327,7 @@ cdc_op_intent_durable(void *arg)
 {
     cdc_op_t  *op = arg;
 
+    CDC_FAULT("operation-intent");
     cdc_worker_submit(op->repl->ops_worker, &op->job);
 }
 
@@ -724,5 +725,6 @@ cdc_op_done(cdc_job_t *job)
 
     op->done = !op->aside;
     op->aside = 0;
+    CDC_FAULT("operation-done");
     cdc_op_kick(r);
 }

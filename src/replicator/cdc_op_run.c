@@ -134,6 +134,7 @@ cdc_op_run_create_collection(cdc_op_t *op)
         return rc;
     }
 
+    CDC_FAULT("operation-middle");
     rc = cdc_op_describe(op);
 
     return rc == CDC_DECLINED ? cdc_op_not_found(op) : rc;
@@ -481,6 +482,7 @@ cdc_op_run(cdc_job_t *job)
     cdc_op_t  *op = job->data;
 
     memset(&op->error, 0, sizeof(cdc_target_error_t));
+    CDC_FAULT("operation-before");
 
     switch (op->kind) {
 
@@ -533,6 +535,8 @@ cdc_op_run(cdc_job_t *job)
         op->rc = cdc_op_run_apply(op);
         break;
     }
+
+    CDC_FAULT("operation-after");
 }
 
 

@@ -64,6 +64,7 @@ cdc_rchannel_read(cdc_repl_t *r)
             return;
         }
 
+        CDC_FAULT("operation-read");
         cdc_rchannel_take(r, &msg);
         r->reader_ops->release(&msg);
     }

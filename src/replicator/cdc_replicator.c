@@ -386,6 +386,7 @@ cdc_repl_go(cdc_repl_t *r)
     }
 
     r->went = 1;
+    CDC_FAULT("go");
 
     cdc_log(CDC_LOG_NOTICE, 0, "replicating to %s", r->target_conf.identity);
 

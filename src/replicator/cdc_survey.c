@@ -232,6 +232,7 @@ cdc_survey_run(cdc_job_t *job)
 static void
 cdc_survey_durable(void *arg)
 {
+    CDC_FAULT("survey-after-write");
     cdc_repl_go(arg);
 }
 
@@ -496,6 +497,7 @@ cdc_survey_done(cdc_job_t *job)
     }
 
     cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
+    CDC_FAULT("survey-taken");
 
     /* what the source drops from now on, it drops behind these ends */
 
@@ -530,6 +532,7 @@ cdc_survey_synced(void *arg)
     }
 
     r->started = 1;
+    CDC_FAULT("survey-before-write");
 
     if (cdc_checkpoint_barrier(r, cdc_survey_durable, r) != CDC_OK) {
         cdc_repl_fail(r, "out of memory");

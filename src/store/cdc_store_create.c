@@ -438,6 +438,8 @@ cdc_create_finish(cdc_store_create_t *c)
     cdc_log(CDC_LOG_INFO, 0, "task %s is created: source %s, target %s",
             t->id, t->source, t->target);
 
+    CDC_FAULT("create-before-answer");
+
     while ((w = c->waits) != NULL) {
         c->waits = w->next;
         w->more = cdc_create_answer(c, t->id);

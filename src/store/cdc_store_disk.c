@@ -85,7 +85,9 @@ cdc_store_write(cdc_store_t *s, const cdc_stored_t *t, char *err)
         return CDC_ERROR;
     }
 
+    CDC_FAULT("store-before-write");
     rc = cdc_db_write(s->db, b, err);
+    CDC_FAULT("store-after-write");
     cdc_db_batch_destroy(b);
 
     return rc;
