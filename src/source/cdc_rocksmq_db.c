@@ -10,8 +10,8 @@
  * The same holds when the source starts anew: it writes a new MANIFEST, names
  * it in CURRENT, and deletes after that.
  *
- * A directory or a MANIFEST of the same name that is another file belongs to
- * another database: all is opened anew.
+ * Another directory, another file as the MANIFEST of the same name or another
+ * IDENTITY is another database: all is opened anew.
  *
  * Nothing is written into the source's directory.  RocksDB wants a directory
  * for its own log; it is emptied at each start and removed at the end.
@@ -120,8 +120,8 @@ cdc_rocksmq_failed(const char *dir, const char *what, int e, char *err)
         break;
 
     default:
-        (void) snprintf(err, CDC_REASON_MAX, "rocksmq \"%.300s\": %s failed: "
-                        "%s", dir, what, strerror(e));
+        (void) snprintf(err, CDC_REASON_MAX, "rocksmq \"%.300s\": reading %s "
+                        "failed: %s", dir, what, strerror(e));
     }
 
     return CDC_ERROR;
@@ -130,32 +130,35 @@ cdc_rocksmq_failed(const char *dir, const char *what, int e, char *err)
 
 /* ---- is the MANIFEST as it was? --- */
 
+/* the one line of CURRENT or IDENTITY */
+
 static int
-cdc_rocksmq_current(const char *dir, char *name, size_t size, char *err)
+cdc_rocksmq_line(const char *dir, const char *file, char *line, size_t size,
+    char *err)
 {
     int      fd, e;
     char     path[4096];
     ssize_t  n;
 
-    (void) snprintf(path, sizeof(path), "%s/CURRENT", dir);
+    line[0] = '\0';
+    (void) snprintf(path, sizeof(path), "%s/%s", dir, file);
 
     fd = open(path, O_RDONLY|O_CLOEXEC);
 
     if (fd == -1) {
-        return cdc_rocksmq_failed(dir, "open() of CURRENT", errno, err);
+        return cdc_rocksmq_failed(dir, file, errno, err);
     }
 
-    n = read(fd, name, size - 1);
+    n = read(fd, line, size - 1);
     e = errno;
     (void) close(fd);
 
     if (n <= 0) {
-        return cdc_rocksmq_failed(dir, "read() of CURRENT",
-                                  n == 0 ? ENOENT : e, err);
+        return cdc_rocksmq_failed(dir, file, n == 0 ? ENOENT : e, err);
     }
 
-    name[n] = '\0';
-    name[strcspn(name, "\n")] = '\0';
+    line[n] = '\0';
+    line[strcspn(line, "\n")] = '\0';
 
     return CDC_OK;
 }
@@ -170,13 +173,13 @@ cdc_rocksmq_sign(const char *dir, cdc_rocksmq_sign_t *sign, char *err)
     memset(sign, 0, sizeof(cdc_rocksmq_sign_t));
 
     if (stat(dir, &st) == -1) {
-        return cdc_rocksmq_failed(dir, "stat()", errno, err);
+        return cdc_rocksmq_failed(dir, "it", errno, err);
     }
 
     sign->dev = st.st_dev;
     sign->dir = st.st_ino;
 
-    if (cdc_rocksmq_current(dir, sign->name, sizeof(sign->name), err)
+    if (cdc_rocksmq_line(dir, "CURRENT", sign->name, sizeof(sign->name), err)
         != CDC_OK)
     {
         return CDC_ERROR;
@@ -189,7 +192,7 @@ cdc_rocksmq_sign(const char *dir, cdc_rocksmq_sign_t *sign, char *err)
         sign->size = st.st_size;
 
     } else if (errno != ENOENT) {        /* the next CURRENT names another */
-        return cdc_rocksmq_failed(dir, "stat() of MANIFEST", errno, err);
+        return cdc_rocksmq_failed(dir, "the MANIFEST", errno, err);
     }
 
     return CDC_OK;
@@ -205,11 +208,25 @@ cdc_rocksmq_same(const cdc_rocksmq_sign_t *a, const cdc_rocksmq_sign_t *b)
 }
 
 
+/* RocksDB would follow a MANIFEST of any name into another database */
+
 static int
-cdc_rocksmq_foreign(const cdc_rocksmq_sign_t *a, const cdc_rocksmq_sign_t *b)
+cdc_rocksmq_foreign(cdc_rocksmq_db_t *db, const cdc_rocksmq_sign_t *now)
 {
-    return a->dir != b->dir || a->dev != b->dev
-           || (strcmp(a->name, b->name) == 0 && a->manifest != b->manifest);
+    char  identity[sizeof(db->identity)], err[CDC_REASON_MAX];
+
+    if (db->sign.dir != now->dir || db->sign.dev != now->dev) {
+        return 1;
+    }
+
+    if (strcmp(db->sign.name, now->name) == 0) {
+        return db->sign.manifest != now->manifest;
+    }
+
+    (void) cdc_rocksmq_line(db->dir, "IDENTITY", identity, sizeof(identity),
+                            err);
+
+    return strcmp(db->identity, identity) != 0;
 }
 
 
@@ -253,7 +270,10 @@ cdc_rocksmq_db_open(cdc_rocksmq_db_t *db, char *err)
     char                *status;
     cdc_rocksmq_sign_t   sign;
 
-    if (cdc_rocksmq_sign(db->dir, &sign, err) != CDC_OK) {
+    if (cdc_rocksmq_sign(db->dir, &sign, err) != CDC_OK
+        || cdc_rocksmq_line(db->dir, "IDENTITY", db->identity,
+                            sizeof(db->identity), err) != CDC_OK)
+    {
         return CDC_ERROR;
     }
 
@@ -337,7 +357,7 @@ cdc_rocksmq_db_follow(cdc_rocksmq_db_t *db, char *err)
             goto failed;
         }
 
-        if (cdc_rocksmq_foreign(&db->sign, &before)) {
+        if (cdc_rocksmq_foreign(db, &before)) {
             (void) snprintf(err, CDC_REASON_MAX, "rocksmq \"%.512s\": it is "
                             "another database now", db->dir);
             goto failed;

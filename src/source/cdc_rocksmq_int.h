@@ -65,6 +65,7 @@ typedef struct {
     rocksdb_cache_t     *cache;
     rocksdb_t           *db;             /* NULL: not open */
     cdc_rocksmq_sign_t   sign;
+    char                 identity[64];
     uint64_t             view;           /* counts states that were seen */
     uint64_t             seen_ms;        /* when the last one was */
     uint64_t             quiet_ms;       /* nothing had been written then */
@@ -111,8 +112,9 @@ struct cdc_log_reader_s {
     uint64_t             pass;
     uint64_t             retry_ms;       /* when to open again */
     unsigned             trouble;        /* failed reads in a row */
-    unsigned             dirty:1;        /* something has been written */
-    unsigned             started:1;      /* main thread */
+    int                  dirty;          /* something has been written */
+
+    int                  started;        /* main thread */
 };
 
 
@@ -138,6 +140,8 @@ struct cdc_log_stream_s {
     /* [thread] */
     uint64_t             wanted;         /* the id that comes next, or behind */
     uint64_t             last;           /* id of the last one read; 0: none */
+    int                  sure;           /* at the end of "view": none between
+                                          * "last" and there is lost */
     size_t               prefix;         /* length of "<channel>/" */
     char                *key;            /* room for it and an id */
     char                *lower, *upper;

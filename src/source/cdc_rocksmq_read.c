@@ -11,9 +11,10 @@
  *
  *   - a message before it is still there: what follows cannot be gone; or
  *   - the message with exactly that id is there; or
- *   - the state just before this one, a moment ago, had no message behind the
- *     position: it cannot have come, been read by Milvus itself and been
- *     removed since (retention counts in seconds); or
+ *   - the state just before this one, a moment ago, was seen to end at the
+ *     position, and one of these rules held then: nothing can have come, been
+ *     read by Milvus itself and been removed since (retention counts in
+ *     seconds); or
  *   - each id in between is a message of another topic: they were never ours.
  *
  * Otherwise it is a gap.  The last rule is for a position at the very end of
@@ -274,19 +275,9 @@ cdc_rocksmq_others(cdc_rocksmq_db_t *db, uint64_t from, uint64_t to)
 static int
 cdc_rocksmq_gap(cdc_log_stream_t *s, uint64_t first, char *err)
 {
-    cdc_rocksmq_db_t  *db;
-
-    db = &s->reader->db;
-
-    if (s->wanted == 0 || first == s->wanted) {
-        return CDC_OK;
-    }
-
-    if (s->end && db->live && s->view + 1 == db->view) {
-        return CDC_OK;
-    }
-
-    if (cdc_rocksmq_others(db, s->wanted, first)) {
+    if (s->wanted == 0 || first == s->wanted
+        || cdc_rocksmq_others(&s->reader->db, s->wanted, first))
+    {
         return CDC_OK;
     }
 
@@ -306,11 +297,14 @@ cdc_rocksmq_gap(cdc_log_stream_t *s, uint64_t first, char *err)
 static int
 cdc_rocksmq_seek(cdc_log_stream_t *s, rocksdb_iterator_t *it, char *err)
 {
-    int                rc;
+    int                rc, sure;
     uint64_t           id;
     cdc_rocksmq_db_t  *db;
 
     db = &s->reader->db;
+    sure = s->sure && s->end && db->live && s->view + 1 == db->view;
+
+    s->sure = 1;
 
     if (s->last != 0) {
         rocksdb_iter_seek(it, s->key, cdc_rocksmq_key(s, s->last));
@@ -326,6 +320,7 @@ cdc_rocksmq_seek(cdc_log_stream_t *s, rocksdb_iterator_t *it, char *err)
     rc = cdc_rocksmq_at(it, s->prefix, &id);
 
     if (rc == CDC_DONE) {
+        s->sure = sure;
         return cdc_rocksmq_ended(db, it, err) == CDC_DONE ? CDC_OK
                                                           : CDC_ERROR;
     }
@@ -337,7 +332,7 @@ cdc_rocksmq_seek(cdc_log_stream_t *s, rocksdb_iterator_t *it, char *err)
     }
 
     if (id >= s->wanted) {
-        return cdc_rocksmq_gap(s, id, err);
+        return sure ? CDC_OK : cdc_rocksmq_gap(s, id, err);
     }
 
     rocksdb_iter_seek_for_prev(it, s->key, cdc_rocksmq_key(s, s->wanted));

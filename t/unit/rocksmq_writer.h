@@ -145,6 +145,7 @@ writer_open(writer_t *w, const char *dir, const char *compression,
     (void) snprintf(meta, sizeof(meta), "%s_meta_kv", dir);
     w->meta = rocksdb_open(o, meta, &status);
     writer_check(status);
+    rocksdb_options_destroy(o);
 
     w->id = writer_last_id(w) + 1;
     w->id = w->id < base ? base : w->id;
@@ -344,6 +345,7 @@ writer_main(char **argv)
     rocksdb_column_family_handle_destroy(w.cf[1]);
     rocksdb_close(w.db);
     rocksdb_close(w.meta);
+    rocksdb_writeoptions_destroy(w.wo);
 
     return 0;
 }

@@ -620,6 +620,7 @@ test_killed(void)
     remove_all(dir);
     run.seen[0].rc = CDC_AGAIN;
     (void) writer_start(&w, dir, "none", 128 * 1024, WRITER_BASE + 1000000);
+    spin(put + 1, 600);                  /* it is seen, without a message */
     (void) writer_put_n(&w, "t", 10, 300);
     spin(put + 1, 5000);
     is_int(run.seen[0].rc, CDC_DECLINED, "a new RocksMQ is a gap");
