@@ -95,7 +95,7 @@ cdc_database_queue(cdc_repl_t *r, cdc_op_kind_e kind, uint64_t ts,
 
 
 static void
-cdc_database_drop(cdc_repl_t *r, cdc_dbase_t *d)
+cdc_database_drop(cdc_repl_t *r, cdc_dbase_t *d, uint64_t ts)
 {
     cdc_meta_db_t  gone;
 
@@ -108,7 +108,7 @@ cdc_database_drop(cdc_repl_t *r, cdc_dbase_t *d)
 
     /* the replicate channel's own message comes first, as a rule */
 
-    cdc_database_queue(r, CDC_OP_DROP_DATABASE, 0, &gone,
+    cdc_database_queue(r, CDC_OP_DROP_DATABASE, ts, &gone,
                        CDC_DROP_DATABASE_WAIT_MS);
 }
 
@@ -126,7 +126,7 @@ cdc_database_changed(cdc_repl_t *r, const cdc_meta_db_t *db)
 
     if (db->gone) {
         if (d && !d->gone && cdc_selected_all(r->selection)) {
-            cdc_database_drop(r, d);
+            cdc_database_drop(r, d, db->changed_ts);
         }
 
         return;
@@ -200,7 +200,7 @@ cdc_database_start(cdc_repl_t *r)
         (void) cdc_meta_each_database(r->meta, cdc_database_find, &find);
 
         if (!find.found && !d->gone && cdc_selected_all(r->selection)) {
-            cdc_database_drop(r, d);
+            cdc_database_drop(r, d, 0);
         }
     }
 

@@ -116,7 +116,7 @@ cdc_op_db_in_use(const cdc_op_t *op)
     for (c = op->repl->colls; c; c = c->next) {
         if (c->state != CDC_COLL_GONE
             && strcmp(c->target_db, cdc_op_target_db(op)) == 0
-            && (op->ts == 0 || c->create_ts < op->ts))
+            && (op->ts ? c->create_ts < op->ts : c->state != CDC_COLL_NEW))
         {
             return 1;
         }
