@@ -25,7 +25,10 @@
  *   - nothing that precedes it in that order is done later than it: epochs
  *     (cdc_channel.c), and no row goes early while its channel raises;
  *   - settling twice (a crash in the middle) starts above "reserve", which
- *     was durable before any stamp up to it was used.
+ *     was durable before any stamp up to it was used;
+ *   - no two messages share a stamp that is not their own, whichever source
+ *     channels they come from: the target drops the second of two equal
+ *     msgIDs, and a delete and its insert are told apart by it.
  *
  * Two rows of one key by plain insert, which Milvus allows, become one by
  * settling; the README names that limit.
@@ -150,6 +153,16 @@ cdc_lane_stamp(cdc_lane_t *lane, cdc_send_t *send, uint64_t *stamp)
     }
 
     least = cdc_lane_least(lane, ch);
+
+    /* what does not go as it is needs a stamp that nothing else has, from
+     * whichever source channel: its msgID is made of it (cdc_wire.h) */
+
+    if ((own <= least || (send->item && send->item->settle))
+        && least < lane->raised)
+    {
+        least = lane->raised;
+    }
+
     *stamp = own > least ? own : least + 1;
 
     if (send->item == NULL && *stamp > send->most) {

@@ -137,6 +137,50 @@ test_joins(void)
 }
 
 
+/* after a crash, both channels of a lane settle: each message at a stamp of
+ * its own, or the target takes the second for a repeat of the first */
+
+static void
+test_settles_both(void)
+{
+    size_t  i, j, same;
+
+    set_up();
+    (void) add_second(2);
+    lane->raise = lane->used = MS(2000);
+    channel->settle_upto = (cdc_pos_t) { 0, 1000 };
+    use(0, 0);
+    channel->settle_upto = (cdc_pos_t) { 0, 1000 };
+
+    for (i = 0; i < 3; i++) {
+        use(0, 0);
+        put_insert(1, MS(1000) + i, (uint8_t) (1 + i));
+        use(0, 1);
+        put_insert(2, MS(1000) + i, (uint8_t) (11 + i));
+    }
+
+    put_tick(MS(1100));
+    use(0, 0);
+    put_tick(MS(1100));
+    turn();
+    answer_all();
+
+    for (i = 0, same = 0; i < nsent; i++) {
+        for (j = i + 1; j < nsent; j++) {
+            same += sent[i].type == CDC_MSG_INSERT
+                    && sent[j].type == CDC_MSG_INSERT
+                    && sent[i].ts == sent[j].ts;
+        }
+    }
+
+    ok(nsent >= 12, "six inserts are settled, with their deletes");
+    is_int(same, 0, "no two inserts have one stamp");
+    check_order("rows are above the ticks before them");
+
+    tear_down();
+}
+
+
 /* a tick that had to be raised must not pass a channel whose rows went early:
  * its delete, still to come, would be raised above a newer row */
 
@@ -467,6 +511,7 @@ main(void)
     }
 
     test_joins();
+    test_settles_both();
     test_tick_held();
     test_shares();
     test_turns();
