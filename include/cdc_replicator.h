@@ -373,6 +373,9 @@ struct cdc_coll_s {
     char            *db, *name;          /* the source's, as applied */
     char            *target_db, *target_name;    /* as on the target now */
     cdc_coll_state_e state;
+    char            *rename_db, *rename_name;    /* the source's new ones: on
+                                          * the target it may have either;
+                                          * durable before it is asked for */
     uint64_t         create_ts;
     uint64_t         from_ts;            /* rows before it were there */
     int64_t          pk_field_id;
@@ -407,6 +410,8 @@ void cdc_coll_live(cdc_coll_t *c);
 void cdc_coll_initial_done(cdc_coll_t *c);
 /* an older collection or partition of that name is still on the target */
 int  cdc_coll_name_taken(cdc_coll_t *c);
+/* of ours that is this collection of the target; NULL: none */
+cdc_coll_t *cdc_coll_by_target(cdc_repl_t *r, int64_t target_id);
 /* who has that name on the target now, or is about to; not c itself */
 cdc_coll_t *cdc_coll_bearer(cdc_repl_t *r, const cdc_coll_t *c,
     const char *target_db, const char *target_name);
@@ -458,12 +463,15 @@ struct cdc_alias_s {
     char            *db, *name;          /* the source's */
     int64_t          collection_id;      /* the source's, as on the target;
                                           * 0: not there */
-    int64_t          wanted;             /* the same, as last asked for */
+    int64_t          wanted;             /* the same, as last asked for;
+                                          * durable before it is asked */
+    unsigned         doubt:1;            /* asked for by a life before this */
     unsigned         dirty:1;
 };
 
 void cdc_alias_changed(cdc_repl_t *r, const cdc_meta_alias_t *a);
 int  cdc_alias_start(cdc_repl_t *r);     /* compares with the catalogue */
+void cdc_alias_intent(const cdc_op_t *op);
 void cdc_alias_done(const cdc_op_t *op);
 void cdc_alias_coll_gone(cdc_coll_t *c);
 /* the name is an alias on the target now */
@@ -580,6 +588,8 @@ int  cdc_op_busy_data(cdc_repl_t *r);
 void cdc_op_free(cdc_op_t *op);
 int  cdc_op_ready(const cdc_op_t *op);
 int  cdc_op_moot(const cdc_op_t *op);    /* nothing is left to do */
+#define CDC_OP_ASIDE_MAX  64
+void cdc_op_aside_name(char *name, size_t size, int64_t id);
 /* its renaming goes round in a circle with those of others */
 int  cdc_op_circle(const cdc_op_t *op);
 /* CDC_OK: what the target said ends it all the same */
@@ -706,6 +716,7 @@ struct cdc_repl_s {
     cdc_target_error_t           hello_error;
     int                          hello_rc;
     uint64_t                     hello_at;    /* cdc_now_ms() */
+    uint64_t                     msg_id;      /* of the last restamped one */
     unsigned                     target_version;  /* 203 for 2.3; 0 before
                                               * the target has answered */
     cdc_post_t                   reset_post;
@@ -752,6 +763,8 @@ void cdc_catalogue_queue(cdc_repl_t *r);         /* creates that are due */
 void cdc_catalogue_lost(cdc_coll_t *c);  /* dropped before we followed it */
 /* cdc_change.c: renamed, altered since? */
 void cdc_change_look(cdc_coll_t *c, const cdc_meta_collection_t *m);
+/* a rename that a crash interrupted comes first, whatever the source has */
+void cdc_change_resume(cdc_coll_t *c);
 int  cdc_catalogue_each(void *arg, const cdc_meta_collection_t *m);
 
 

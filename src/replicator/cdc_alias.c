@@ -7,9 +7,10 @@
  * a restart.  One that means a collection which the task does not follow is
  * as good as dropped.
  *
- * The operations stand in line with those of both collections, by the
- * alias's own timestamp.  When the target drops a collection, its aliases go
- * with it.
+ * What is asked for is durable before the target knows ("doubt" after a
+ * crash: either may be so, and it is asked again).  The operations stand in
+ * line with those of both collections, by the alias's own timestamp.  When
+ * the target drops a collection, its aliases go with it.
  */
 
 #include "cdc_replicator.h"
@@ -124,7 +125,7 @@ cdc_alias_changed(cdc_repl_t *r, const cdc_meta_alias_t *meta)
 
     /* one that goes with its collection has that drop's timestamp */
 
-    if (a && a->wanted != id) {
+    if (a && (a->wanted != id || (a->doubt && !r->went))) {
         cdc_alias_queue(r, a, id, id || meta->ts == 0 ? meta->ts
                                                       : meta->ts - 1);
     }
@@ -170,12 +171,25 @@ cdc_alias_start(cdc_repl_t *r)
 
         (void) cdc_meta_each_alias(r->meta, cdc_alias_lives, &find);
 
-        if (!find.found && a->wanted) {
+        if (!find.found && (a->wanted || a->doubt)) {
             cdc_alias_queue(r, a, 0, 0);
         }
     }
 
     return cdc_meta_each_alias(r->meta, cdc_alias_each, r);
+}
+
+
+void
+cdc_alias_intent(const cdc_op_t *op)
+{
+    cdc_alias_t  *a;
+
+    a = cdc_alias_find(op->repl, op->db, op->alias);
+
+    if (a) {
+        a->dirty = 1;
+    }
 }
 
 
@@ -188,6 +202,7 @@ cdc_alias_done(const cdc_op_t *op)
 
     if (a) {
         a->collection_id = op->alias_coll;
+        a->doubt = 0;
         a->dirty = 1;
     }
 }
@@ -218,7 +233,8 @@ cdc_alias_bears(const cdc_repl_t *r, const char *target_db,
     const cdc_alias_t  *a;
 
     for (a = r->aliases; a; a = a->next) {
-        if (a->collection_id && strcmp(a->name, target_name) == 0
+        if ((a->collection_id || a->doubt)
+            && strcmp(a->name, target_name) == 0
             && strcmp(cdc_selection_target_db(r->selection, a->db), target_db)
                == 0)
         {
@@ -233,20 +249,22 @@ cdc_alias_bears(const cdc_repl_t *r, const char *target_db,
 json_t *
 cdc_alias_save(const cdc_alias_t *a)
 {
-    return json_pack("{s:s,s:s,s:I}", "db", a->db, "name", a->name,
-                     "collection", (json_int_t) a->collection_id);
+    return json_pack("{s:s,s:s,s:I,s:b}", "db", a->db, "name", a->name,
+                     "collection", (json_int_t) a->collection_id,
+                     "doubt", a->doubt || a->wanted != a->collection_id);
 }
 
 
 int
 cdc_alias_load(cdc_repl_t *r, const json_t *json)
 {
+    int           doubt;
     json_int_t    id;
     const char   *db, *name;
     cdc_alias_t  *a;
 
-    if (json_unpack((json_t *) json, "{s:s,s:s,s:I}", "db", &db,
-                    "name", &name, "collection", &id) != 0)
+    if (json_unpack((json_t *) json, "{s:s,s:s,s:I,s:b}", "db", &db,
+                    "name", &name, "collection", &id, "doubt", &doubt) != 0)
     {
         return CDC_ERROR;
     }
@@ -258,6 +276,7 @@ cdc_alias_load(cdc_repl_t *r, const json_t *json)
 
     a->collection_id = id;
     a->wanted = id;
+    a->doubt = doubt;
 
     return CDC_OK;
 }

@@ -140,6 +140,7 @@ cdc_catalogue_queue(cdc_repl_t *r)
 
     for (c = r->colls; c; c = c->next) {
         m = cdc_meta_by_id(r->meta, c->id);
+        cdc_change_resume(c);
 
         switch (c->state) {
 

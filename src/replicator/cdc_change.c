@@ -45,6 +45,35 @@ cdc_change_queue(cdc_op_t *op, int complete)
 
 
 static void
+cdc_change_rename(cdc_coll_t *c, const char *db, const char *name,
+    uint64_t ts)
+{
+    cdc_op_t  *op;
+
+    op = cdc_change_op(c, CDC_OP_RENAME_COLLECTION, ts);
+    if (op == NULL) {
+        return;
+    }
+
+    op->new_db = strdup(db);
+    op->new_name = strdup(name);
+
+    cdc_change_queue(op, op->new_db && op->new_name);
+}
+
+
+/* it may have come through: nobody can go on before that is known */
+
+void
+cdc_change_resume(cdc_coll_t *c)
+{
+    if (c->rename_name && cdc_coll_bound(c)) {
+        cdc_change_rename(c, c->rename_db, c->rename_name, 0);
+    }
+}
+
+
+static void
 cdc_change_name(cdc_coll_t *c, const cdc_meta_collection_t *m)
 {
     cdc_op_t    *op;
@@ -54,19 +83,9 @@ cdc_change_name(cdc_coll_t *c, const cdc_meta_collection_t *m)
     db = op ? op->new_db : c->db;
     name = op ? op->new_name : c->name;
 
-    if (strcmp(m->db, db) == 0 && strcmp(m->name, name) == 0) {
-        return;
+    if (strcmp(m->db, db) != 0 || strcmp(m->name, name) != 0) {
+        cdc_change_rename(c, m->db, m->name, m->name_ts);
     }
-
-    op = cdc_change_op(c, CDC_OP_RENAME_COLLECTION, m->name_ts);
-    if (op == NULL) {
-        return;
-    }
-
-    op->new_db = strdup(m->db);
-    op->new_name = strdup(m->name);
-
-    cdc_change_queue(op, op->new_db && op->new_name);
 }
 
 

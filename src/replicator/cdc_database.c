@@ -135,6 +135,10 @@ cdc_database_changed(cdc_repl_t *r, const cdc_meta_db_t *db)
     if (d == NULL) {
         d = cdc_database_add(r, db->id, db->name);
 
+        if (d) {
+            d->dirty = 1;
+        }
+
         if (d == NULL) {
             cdc_repl_fail(r, "out of memory");
             return;

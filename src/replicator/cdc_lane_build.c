@@ -6,6 +6,11 @@
 #include "cdc_replicator.h"
 
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+
+#define CDC_IMPORT_PARTITIONS  1024
 
 
 static int
@@ -26,11 +31,63 @@ cdc_lane_add_tick(cdc_chain_t *chain, cdc_send_t *send)
 }
 
 
+/*
+ * Milvus's own ids are positive; this one is negative and, by its random
+ * start, no other life's, task's or channel's.
+ */
+
+static uint64_t
+cdc_lane_msg_id(cdc_repl_t *r)
+{
+    if (r->msg_id == 0
+        && getrandom(&r->msg_id, sizeof(r->msg_id), 0) != sizeof(r->msg_id))
+    {
+        r->msg_id = cdc_wall_ms() << 20 ^ (uint64_t) getpid();
+    }
+
+    r->msg_id = (r->msg_id + 1) | (uint64_t) 1 << 63;
+
+    return r->msg_id;
+}
+
+
+/* an import names its partitions: by the target's ids */
+
 static int
-cdc_lane_add(cdc_chain_t *chain, cdc_send_t *send)
+cdc_lane_import(const cdc_item_t *item, cdc_rewrite_t *rw, int64_t *ids)
+{
+    unsigned     i, n;
+    cdc_part_t  *part;
+
+    if (cdc_wire_import_partitions(&item->env, ids, CDC_IMPORT_PARTITIONS, &n)
+        != CDC_OK)
+    {
+        return CDC_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        part = cdc_coll_part(item->coll, ids[i]);
+
+        if (part == NULL || part->target_id == 0) {
+            return CDC_ERROR;
+        }
+
+        ids[i] = part->target_id;
+    }
+
+    rw->partition_ids = ids;
+    rw->npartition_ids = n;
+
+    return CDC_OK;
+}
+
+
+static int
+cdc_lane_add(cdc_lane_t *lane, cdc_chain_t *chain, cdc_send_t *send)
 {
     int              rc;
     size_t           mark;
+    int64_t          ids[CDC_IMPORT_PARTITIONS];
     cdc_coll_t      *c;
     cdc_item_t      *item;
     cdc_part_t      *part;
@@ -73,6 +130,8 @@ cdc_lane_add(cdc_chain_t *chain, cdc_send_t *send)
             return CDC_ERROR;
         }
 
+        rw.msg_id = cdc_lane_msg_id(lane->repl);
+
         rc = cdc_wire_delete_of_insert(chain, &item->env, &rw,
                                        c->pk_field_id);
         if (rc != CDC_OK) {
@@ -81,6 +140,14 @@ cdc_lane_add(cdc_chain_t *chain, cdc_send_t *send)
 
         cdc_wire_msg_close(chain, mark);
         CDC_FAULT("settling");
+    }
+
+    rw.msg_id = rw.stamp ? cdc_lane_msg_id(lane->repl) : 0;
+
+    if (item->env.type == CDC_MSG_IMPORT
+        && cdc_lane_import(item, &rw, ids) != CDC_OK)
+    {
+        return CDC_ERROR;
     }
 
     if (cdc_wire_msg_open(chain, &mark) != CDC_OK
@@ -129,7 +196,7 @@ cdc_lane_build(cdc_lane_t *lane)
     }
 
     for (send = lane->flight; send; send = send->next) {
-        if (cdc_lane_add(chain, send) != CDC_OK) {
+        if (cdc_lane_add(lane, chain, send) != CDC_OK) {
             cdc_lane_poison(send, "it has no primary key that could be read, "
                             "or it is malformed");
             goto failed;

@@ -382,6 +382,46 @@ cdc_coll_name_taken(cdc_coll_t *c)
 
 
 cdc_coll_t *
+cdc_coll_by_target(cdc_repl_t *r, int64_t target_id)
+{
+    cdc_coll_t  *c;
+
+    for (c = r->colls; c; c = c->next) {
+        if (c->target_id == target_id && c->state != CDC_COLL_GONE) {
+            return c;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* a rename that is under way, or that a crash interrupted: either name */
+
+static int
+cdc_coll_bears(const cdc_coll_t *c, const char *target_db,
+    const char *target_name)
+{
+    const cdc_selection_t  *s;
+
+    if (strcmp(c->target_name, target_name) == 0
+        && strcmp(c->target_db, target_db) == 0)
+    {
+        return 1;
+    }
+
+    s = c->repl->selection;
+
+    return c->rename_name
+           && strcmp(cdc_selection_target_name(s, c->rename_db,
+                                               c->rename_name),
+                     target_name) == 0
+           && strcmp(cdc_selection_target_db(s, c->rename_db), target_db)
+              == 0;
+}
+
+
+cdc_coll_t *
 cdc_coll_bearer(cdc_repl_t *r, const cdc_coll_t *c, const char *target_db,
     const char *target_name)
 {
@@ -390,8 +430,7 @@ cdc_coll_bearer(cdc_repl_t *r, const cdc_coll_t *c, const char *target_db,
     for (other = r->colls; other; other = other->next) {
         if (other != c && other->state != CDC_COLL_GONE
             && other->state != CDC_COLL_NEW
-            && strcmp(other->target_name, target_name) == 0
-            && strcmp(other->target_db, target_db) == 0)
+            && cdc_coll_bears(other, target_db, target_name))
         {
             return other;
         }
@@ -433,6 +472,9 @@ cdc_coll_named(cdc_coll_t *c, const char *db, const char *name,
         *own[i] = copy[i];
     }
 
+    free(c->rename_db);
+    free(c->rename_name);
+    c->rename_db = c->rename_name = NULL;
     c->dirty = 1;
 
     return CDC_OK;
@@ -509,5 +551,7 @@ cdc_coll_free(cdc_coll_t *c)
     cdc_blob_free(&c->schema);
     cdc_blob_free(&c->properties);
     cdc_blob_free(&c->load);
+    free(c->rename_db);
+    free(c->rename_name);
     free(c);
 }

@@ -173,6 +173,12 @@ cdc_coll_save(const cdc_coll_t *c)
 
     (void) json_object_set_new(json, "load", cdc_blob_json(&c->load));
 
+    if (c->rename_name) {
+        (void) json_object_set_new(json, "rename",
+                                   json_pack("[s,s]", c->rename_db,
+                                             c->rename_name));
+    }
+
     if (c->known) {
         (void) json_object_set_new(json, "schema", cdc_blob_json(&c->schema));
         (void) json_object_set_new(json, "properties",
@@ -284,6 +290,13 @@ cdc_coll_load(cdc_repl_t *r, const json_t *json)
     /* absent in what an earlier version wrote */
 
     (void) cdc_blob_from_json(&c->load, json_object_get(json, "load"));
+
+    if (json_unpack(json_object_get(json, "rename"), "[s,s]", &db, &name)
+        == 0)
+    {
+        c->rename_db = strdup(db);
+        c->rename_name = strdup(name);
+    }
 
     if (c->known
         && (cdc_blob_from_json(&c->schema, json_object_get(json, "schema"))

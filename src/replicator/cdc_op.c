@@ -393,12 +393,19 @@ cdc_op_copy_names(cdc_op_t *op)
 }
 
 
+void
+cdc_op_aside_name(char *name, size_t size, int64_t id)
+{
+    snprintf(name, size, "milvus_cdc_aside_%lld", (long long) id);
+}
+
+
 /* where a rename goes; aside when two have each other's names */
 
 static int
 cdc_op_copy_new_names(cdc_op_t *op)
 {
-    char         aside[64];
+    char         aside[CDC_OP_ASIDE_MAX];
     cdc_coll_t  *c;
     cdc_repl_t  *r;
     const char  *db, *name;
@@ -408,8 +415,7 @@ cdc_op_copy_new_names(cdc_op_t *op)
     op->aside = cdc_op_circle(op);
 
     if (op->aside) {
-        snprintf(aside, sizeof(aside), "milvus_cdc_aside_%lld",
-                 (long long) c->id);
+        cdc_op_aside_name(aside, sizeof(aside), c->id);
         db = c->target_db;
         name = aside;
 
@@ -471,24 +477,13 @@ cdc_op_copy_more(cdc_op_t *op)
 }
 
 
-static void
-cdc_op_start(cdc_op_t *op)
+/* what a crash must know; CDC_DECLINED: nothing, it can be found again */
+
+static int
+cdc_op_intent(cdc_op_t *op, cdc_coll_t *c)
 {
     unsigned     i;
-    cdc_coll_t  *c;
     cdc_part_t  *p;
-
-    if (cdc_op_copy_names(op) != CDC_OK) {
-        return;
-    }
-
-    if (cdc_op_copy_more(op) != CDC_OK) {
-        cdc_repl_fail(op->repl, "out of memory");
-        return;
-    }
-
-    op->running = 1;
-    c = op->ncolls ? op->colls[0] : NULL;
 
     switch (op->kind) {
 
@@ -498,6 +493,9 @@ cdc_op_start(cdc_op_t *op)
         }
 
         break;
+
+    case CDC_OP_CREATE_PARTITION:
+        break;                           /* that it exists */
 
     case CDC_OP_DROP_COLLECTION:
         if (c->state == CDC_COLL_LIVE) {
@@ -518,12 +516,51 @@ cdc_op_start(cdc_op_t *op)
 
         break;
 
+    case CDC_OP_RENAME_COLLECTION:
+        free(c->rename_db);
+        free(c->rename_name);
+        c->rename_db = strdup(op->new_db);
+        c->rename_name = strdup(op->new_name);
+        break;
+
+    case CDC_OP_CREATE_DATABASE:
+        return CDC_OK;                   /* it is dirty since it is known */
+
+    case CDC_OP_ALIAS:
+        cdc_alias_intent(op);
+        return CDC_OK;
+
     default:
-        cdc_worker_submit(op->repl->ops_worker, &op->job);
-        return;
+        return CDC_DECLINED;
     }
 
     c->dirty = 1;
+
+    return CDC_OK;
+}
+
+
+static void
+cdc_op_start(cdc_op_t *op)
+{
+    cdc_coll_t  *c;
+
+    if (cdc_op_copy_names(op) != CDC_OK) {
+        return;
+    }
+
+    if (cdc_op_copy_more(op) != CDC_OK) {
+        cdc_repl_fail(op->repl, "out of memory");
+        return;
+    }
+
+    op->running = 1;
+    c = op->ncolls ? op->colls[0] : NULL;
+
+    if (cdc_op_intent(op, c) != CDC_OK) {
+        cdc_worker_submit(op->repl->ops_worker, &op->job);
+        return;
+    }
 
     /* a crash must know what was meant before the target does */
 
@@ -688,6 +725,32 @@ cdc_op_result(cdc_op_t *op)
 }
 
 
+/* under that name the target has one that is another's, on its way out */
+
+static int
+cdc_op_found_other(cdc_op_t *op)
+{
+    cdc_coll_t  *other;
+
+    if (op->kind != CDC_OP_CREATE_COLLECTION || op->found == NULL) {
+        return 0;
+    }
+
+    other = cdc_coll_by_target(op->repl, op->found->id);
+
+    if (other == NULL || other == op->colls[0]) {
+        return 0;
+    }
+
+    op->error.class = CDC_TARGET_EXISTS;
+    snprintf(op->error.text, CDC_REASON_MAX, "the target's \"%.200s.%.200s\" "
+             "is still the collection \"%.200s.%.200s\" of the source",
+             op->target_db, op->target_name, other->db, other->name);
+
+    return 1;
+}
+
+
 static void
 cdc_op_done(cdc_job_t *job)
 {
@@ -704,6 +767,10 @@ cdc_op_done(cdc_job_t *job)
 
     if (r->resetting) {
         cdc_repl_reset(r, NULL);         /* it may have waited for this */
+    }
+
+    if (op->rc == CDC_OK && cdc_op_found_other(op)) {
+        op->rc = CDC_ERROR;
     }
 
     if (op->rc != CDC_OK) {

@@ -347,7 +347,7 @@ static int
 cdc_op_run_rename(cdc_op_t *op)
 {
     int        rc;
-    char      *name, *db;
+    char      *name, *db, aside[CDC_OP_ASIDE_MAX];
     uint64_t   ts;
 
     name = op->target_name;
@@ -379,6 +379,16 @@ cdc_op_run_rename(cdc_op_t *op)
 
     if (rc != CDC_DECLINED || cdc_op_stamp(op, &ts) != CDC_OK) {
         return CDC_ERROR;
+    }
+
+    /* a crash may have left it under the name of our own */
+
+    rc = cdc_op_describe(op);
+
+    if (rc == CDC_DECLINED || (rc == CDC_OK && op->found->id != op->target_id))
+    {
+        cdc_op_aside_name(aside, sizeof(aside), op->colls[0]->id);
+        name = aside;
     }
 
     return op->target_ops->rename_collection(op->target, db, name, op->to_db,

@@ -39,6 +39,8 @@ struct cdc_rbac_entry_s {
     unsigned            applied:1;
     unsigned            tried:1;         /* in this round */
     unsigned            again:1;         /* changed: ask even if applied */
+    unsigned            asked:1;         /* maybe applied; durable before it
+                                          * is asked for */
     unsigned            dirty:1;
 };
 
@@ -400,6 +402,7 @@ cdc_rbac_done(cdc_job_t *job)
 
     if (rb->rc == CDC_OK) {
         e->applied = !rb->current_gone;
+        e->asked = 0;
         e->dirty = 1;
         e->why[0] = '\0';
         r->status.operations++;
@@ -422,6 +425,21 @@ cdc_rbac_done(cdc_job_t *job)
     }
 
     cdc_rbac_next(rb);
+}
+
+
+/* a crash must know what the target may have because of us */
+
+static void
+cdc_rbac_durable(void *arg)
+{
+    cdc_rbac_t  *rb = arg;
+
+    rb->job.run = cdc_rbac_run;
+    rb->job.done = cdc_rbac_done;
+    rb->job.data = rb;
+
+    cdc_worker_submit(rb->repl->ops_worker, &rb->job);
 }
 
 
@@ -460,11 +478,18 @@ cdc_rbac_next(cdc_rbac_t *rb)
     e->again = 0;
     rb->current = e;
     rb->current_gone = !e->wanted;
-    rb->job.run = cdc_rbac_run;
-    rb->job.done = cdc_rbac_done;
-    rb->job.data = rb;
 
-    cdc_worker_submit(rb->repl->ops_worker, &rb->job);
+    if (e->asked) {
+        cdc_rbac_durable(rb);
+        return;
+    }
+
+    e->asked = 1;
+    e->dirty = 1;
+
+    if (cdc_checkpoint_barrier(rb->repl, cdc_rbac_durable, rb) != CDC_OK) {
+        cdc_repl_fail(rb->repl, "out of memory");
+    }
 }
 
 
@@ -544,7 +569,9 @@ cdc_rbac_each(void *arg, const cdc_meta_rbac_t *what)
     e = key && r->rbac ? cdc_rbac_find(r->rbac, key) : NULL;
     free(key);
 
-    if (e && e->applied && what->kind != CDC_META_PRIVILEGE_GROUP) {
+    if (e && e->applied && !e->again
+        && what->kind != CDC_META_PRIVILEGE_GROUP)
+    {
         e->wanted = 1;                   /* as it was when we stopped */
         return CDC_OK;
     }
@@ -620,14 +647,15 @@ cdc_rbac_save(cdc_repl_t *r, int all,
 
         e->dirty = 0;
 
-        json = json_pack("{s:i,s:b,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*}",
+        json = json_pack("{s:i,s:b,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,"
+                         "s:b}",
                          "kind", (int) e->what.kind, "applied", e->applied,
                          "user", e->what.user, "role", e->what.role,
                          "group", e->what.group,
                          "object_type", e->what.object_type,
                          "db", e->what.db, "object", e->what.object,
                          "privilege", e->what.privilege,
-                         "grantor", e->what.grantor);
+                         "grantor", e->what.grantor, "asked", e->asked);
 
         cdc_rbac_put_list(json, &e->what);
         put(arg, e->key, json);
@@ -649,7 +677,7 @@ cdc_rbac_dirty(cdc_repl_t *r)
 int
 cdc_rbac_load(cdc_repl_t *r, const char *key, const json_t *json)
 {
-    int                kind, applied;
+    int                kind, applied, asked;
     cdc_rbac_t        *rb;
     cdc_meta_rbac_t    w;
     cdc_rbac_entry_t  *e;
@@ -659,12 +687,12 @@ cdc_rbac_load(cdc_repl_t *r, const char *key, const json_t *json)
     memset(&w, 0, sizeof(cdc_meta_rbac_t));
 
     if (json_unpack((json_t *) json,
-                    "{s:i,s:b,s?s,s?s,s?s,s?s,s?s,s?s,s?s,s?s}",
+                    "{s:i,s:b,s?s,s?s,s?s,s?s,s?s,s?s,s?s,s?s,s:b}",
                     "kind", &kind, "applied", &applied, "user", &w.user,
                     "role", &w.role, "group", &w.group,
                     "object_type", &w.object_type, "db", &w.db,
                     "object", &w.object, "privilege", &w.privilege,
-                    "grantor", &w.grantor) != 0)
+                    "grantor", &w.grantor, "asked", &asked) != 0)
     {
         return CDC_ERROR;
     }
@@ -677,7 +705,10 @@ cdc_rbac_load(cdc_repl_t *r, const char *key, const json_t *json)
         return CDC_ERROR;
     }
 
-    e->applied = applied;
+    /* maybe: it is asked for again, or taken away */
+
+    e->applied = applied || asked;
+    e->again = asked;
 
     return CDC_OK;
 }

@@ -69,7 +69,7 @@ static int cdc_wire_rewrite_fields(cdc_chain_t *out,
     const cdc_layout_t *l);
 static int cdc_wire_keep_base(cdc_chain_t *out, cdc_span_t msg);
 static int cdc_wire_stamp_base(cdc_chain_t *out, cdc_span_t msg,
-    uint64_t stamp);
+    const cdc_rewrite_t *rw);
 static int cdc_wire_target(cdc_chain_t *out, const cdc_layout_t *l,
     const cdc_rewrite_t *rw);
 
@@ -266,7 +266,7 @@ cdc_wire_rewrite_fields(cdc_chain_t *out, const cdc_envelope_t *env,
     int       rc;
     uint64_t  n, drop;
 
-    rc = rw->stamp ? cdc_wire_stamp_base(out, env->raw, rw->stamp)
+    rc = rw->stamp ? cdc_wire_stamp_base(out, env->raw, rw)
                    : cdc_wire_keep_base(out, env->raw);
 
     if (rc != CDC_OK || cdc_wire_target(out, l, rw) != CDC_OK) {
@@ -326,7 +326,8 @@ cdc_wire_keep_base(cdc_chain_t *out, cdc_span_t msg)
  */
 
 static int
-cdc_wire_stamp_base(cdc_chain_t *out, cdc_span_t msg, uint64_t stamp)
+cdc_wire_stamp_base(cdc_chain_t *out, cdc_span_t msg,
+    const cdc_rewrite_t *rw)
 {
     int          rc;
     size_t       mark;
@@ -350,8 +351,10 @@ cdc_wire_stamp_base(cdc_chain_t *out, cdc_span_t msg, uint64_t stamp)
 
     if (rc != CDC_DONE
         || cdc_chain_varint_field(out, CDC_BASE_MSG_ID,
-                                  cdc_wire_stamp_id(stamp)) != CDC_OK
-        || cdc_chain_varint_field(out, CDC_BASE_TIMESTAMP, stamp) != CDC_OK)
+                                  rw->msg_id ? rw->msg_id
+                                  : cdc_wire_stamp_id(rw->stamp)) != CDC_OK
+        || cdc_chain_varint_field(out, CDC_BASE_TIMESTAMP, rw->stamp)
+           != CDC_OK)
     {
         return CDC_ERROR;
     }

@@ -261,7 +261,8 @@ cdc_wire_delete(cdc_chain_t *out, const cdc_rewrite_t *rw,
         || cdc_chain_varint_field(out, CDC_BASE_TYPE, CDC_MSG_DELETE)
            != CDC_OK
         || cdc_chain_varint_field(out, CDC_BASE_MSG_ID,
-                                  cdc_wire_stamp_delete_id(rw->stamp))
+                                  rw->msg_id ? rw->msg_id
+                                  : cdc_wire_stamp_delete_id(rw->stamp))
            != CDC_OK
         || cdc_chain_varint_field(out, CDC_BASE_TIMESTAMP, rw->stamp)
            != CDC_OK)
