@@ -316,19 +316,55 @@ cdc_rbac_run(cdc_job_t *job)
 }
 
 
-/* what the status says: the first that cannot be applied, and how many */
+/* names of users as far as there is room, the last ones as a number */
+
+static size_t
+cdc_rbac_names(cdc_rbac_t *rb, char *text, size_t size)
+{
+    size_t             n, len, left;
+    cdc_rbac_entry_t  *e;
+
+    n = len = left = 0;
+
+    for (e = rb->entries; e; e = e->next) {
+        if (e->what.kind != CDC_META_USER || e->why[0] == '\0'
+            || !e->wanted || e->applied)
+        {
+            continue;
+        }
+
+        n++;
+
+        if (left || len + strlen(e->what.user) + 32 > size) {
+            left++;
+            continue;
+        }
+
+        len += (size_t) snprintf(text + len, size - len, "%s\"%s\"",
+                                 len ? ", " : "", e->what.user);
+    }
+
+    if (left) {
+        snprintf(text + len, size - len, " and %zu more", left);
+    }
+
+    return n;
+}
+
+
+/* what the status says: the users that are not there, or else the first that
+ * cannot be applied, and how many */
 
 static void
 cdc_rbac_tell(cdc_rbac_t *rb)
 {
-    char               text[CDC_REASON_MAX];
+    char               text[CDC_REASON_MAX], names[CDC_REASON_MAX / 2];
     size_t             n;
     cdc_rbac_entry_t  *e, *first;
 
     first = NULL;
-    n = 0;
 
-    for (e = rb->entries; e; e = e->next) {
+    for (e = rb->entries, n = 0; e; e = e->next) {
         if (e->why[0] && e->wanted != e->applied) {
             n++;
 
@@ -345,7 +381,12 @@ cdc_rbac_tell(cdc_rbac_t *rb)
         return;
     }
 
-    if (n == 1) {
+    if (cdc_rbac_names(rb, names, sizeof(names)) > 1) {
+        snprintf(text, sizeof(text), "the passwords of the users %s cannot be "
+                 "carried to this target: create them there with their "
+                 "passwords; their roles follow by themselves", names);
+
+    } else if (n == 1) {
         snprintf(text, sizeof(text), "%s", first->why);
 
     } else {
