@@ -452,6 +452,6 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
  (map { CDC::refused_like('create', "fail to decode the position data: p_1v0: "
                           . $_, 500) }
     'it is not base64', 'it has no msgID',
-    'its msgID of 2 bytes is not one of kafka, .+'),
+    'its msgID of 2 bytes is not one of (?:kafka|rocksmq), .+'),
  CDC::refused_like('create', 'fail to decode the rpc position data: it is not '
                    . 'a MsgPosition', 500)]
