@@ -671,6 +671,7 @@ enum {
     CDC_CAUSE_DISK,
     CDC_CAUSE_SKIPPED,                   /* something is not carried */
     CDC_CAUSE_USERS,                     /* users that the target lacks */
+    CDC_CAUSE_CLOCK,                     /* the target's is behind */
     CDC_CAUSES
 };
 

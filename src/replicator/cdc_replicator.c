@@ -35,6 +35,8 @@
 
 
 #define CDC_STATUS_MS       1000
+#define CDC_CLOCK_MS        2000         /* behind, before it is said */
+#define CDC_CLOCK_AGAIN_MS  10000
 #define CDC_ENDS_MS         5000
 #define CDC_STOP_MARGIN_MS  500
 
@@ -217,6 +219,52 @@ cdc_repl_lag(cdc_repl_t *r)
 }
 
 
+/*
+ * Milvus shows a row once its own clock has reached the row's time.  A target
+ * whose clock is behind has all rows and shows the newest of them late.
+ */
+
+static void
+cdc_repl_clock(cdc_repl_t *r)
+{
+    char            text[CDC_REASON_MAX];
+    uint64_t        newest, now;
+    cdc_channel_t  *ch;
+
+    if (!r->running || r->resetting || r->target_version == 0) {
+        return;
+    }
+
+    newest = 0;
+
+    for (ch = r->channels; ch; ch = ch->next) {
+        newest = ch->tick_acked > newest ? ch->tick_acked : newest;
+    }
+
+    newest = cdc_tso_ms(newest);
+    now = cdc_now_ms() + (uint64_t) r->clock_offset;
+
+    if (newest < now + CDC_CLOCK_MS) {
+        cdc_repl_degraded(r, CDC_CAUSE_CLOCK, NULL);
+        return;
+    }
+
+    /* the seconds would be another text each time */
+
+    if (r->cause[CDC_CAUSE_CLOCK][0] == '\0') {
+        snprintf(text, sizeof(text), "the target's clock is %llu s behind the "
+                 "source's: rows are there, and shown only when it has got "
+                 "to their time; set the clocks of both by NTP",
+                 (unsigned long long) ((newest - now) / 1000));
+        cdc_repl_degraded(r, CDC_CAUSE_CLOCK, text);
+    }
+
+    if (cdc_now_ms() > r->hello_at + CDC_CLOCK_AGAIN_MS) {
+        cdc_repl_hello(r);               /* has it been set? */
+    }
+}
+
+
 static void
 cdc_repl_status(cdc_repl_t *r)
 {
@@ -248,6 +296,7 @@ cdc_repl_status_timer(cdc_timer_t *tm)
 {
     cdc_repl_t  *r = tm->data;
 
+    cdc_repl_clock(r);
     cdc_repl_status(r);
     cdc_timer_add(r->loop, tm, CDC_STATUS_MS);
 }
