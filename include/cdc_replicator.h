@@ -731,6 +731,8 @@ struct cdc_repl_s {
 
     unsigned                     started:1;   /* survey is durable */
     unsigned                     running:1;   /* the data plane moves */
+    unsigned                     listed:1;    /* all metadata came once */
+    unsigned                     begun:1;     /* survey, or go, has begun */
     unsigned                     resetting:1; /* a connection broke */
     unsigned                     stopping:1;
     unsigned                     failed:1;

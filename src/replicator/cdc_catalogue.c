@@ -16,6 +16,43 @@
 #include <string.h>
 
 
+/*
+ * Another path, or an etcd that has lost its data, says of everything that we
+ * know that it is gone.  Every Milvus has the database "default": without it
+ * nothing is taken away on the target.
+ */
+
+static int
+cdc_catalogue_alive(cdc_repl_t *r)
+{
+    const cdc_meta_db_t  *db;
+
+    db = cdc_meta_db_by_name(r->meta, cdc_span("default"));
+
+    return db && !db->gone;
+}
+
+
+/* once, when there is a Milvus's metadata to begin with */
+
+static void
+cdc_catalogue_begin(cdc_repl_t *r)
+{
+    if (!r->listed || r->begun) {
+        return;
+    }
+
+    r->begun = 1;
+
+    if (r->started) {
+        cdc_repl_go(r);
+
+    } else {
+        cdc_survey_start(r);
+    }
+}
+
+
 static void
 cdc_catalogue_database(void *arg, const cdc_meta_db_t *db)
 {
@@ -23,8 +60,11 @@ cdc_catalogue_database(void *arg, const cdc_meta_db_t *db)
 
     cdc_repl_degraded(r, CDC_CAUSE_SOURCE, NULL);
 
-    if (r->running) {
+    if (r->running && (!db->gone || cdc_catalogue_alive(r))) {
         cdc_database_changed(r, db);
+
+    } else if (!r->running) {
+        cdc_catalogue_begin(r);
     }
 }
 
@@ -199,7 +239,8 @@ cdc_catalogue_each(void *arg, const cdc_meta_collection_t *m)
 }
 
 
-/* renamed into what the task follows: its former rows have been passed */
+/* renamed into what the task follows, from what it does not: its former rows
+ * have been passed */
 
 static int
 cdc_catalogue_strayed(cdc_repl_t *r, const cdc_meta_collection_t *m)
@@ -207,6 +248,7 @@ cdc_catalogue_strayed(cdc_repl_t *r, const cdc_meta_collection_t *m)
     char  text[CDC_REASON_MAX];
 
     if (m->gone || m->dropping || m->name_ts <= m->create_ts
+        || cdc_selected_all(r->selection)
         || !cdc_selected(r->selection, m->db, m->name))
     {
         return 0;
@@ -401,16 +443,11 @@ cdc_catalogue_listed(void *arg)
                         "etcd.rootPath and etcd.metaSubPath of its "
                         "milvus.yaml");
 
-    if (r->running) {
-        return;                          /* after a compaction */
-    }
+    r->listed = 1;
 
-    if (r->started) {
-        cdc_repl_go(r);
-        return;
+    if (any) {
+        cdc_catalogue_begin(r);
     }
-
-    cdc_survey_start(r);
 }
 
 
@@ -419,7 +456,7 @@ cdc_catalogue_alias(void *arg, const cdc_meta_alias_t *a)
 {
     cdc_repl_t  *r = arg;
 
-    if (r->running) {
+    if (r->running && (a->collection_id || cdc_catalogue_alive(r))) {
         cdc_alias_changed(r, a);
     }
 }
@@ -430,7 +467,7 @@ cdc_catalogue_rbac(void *arg, const cdc_meta_rbac_t *e)
 {
     cdc_repl_t  *r = arg;
 
-    if (r->running) {
+    if (r->running && (!e->gone || cdc_catalogue_alive(r))) {
         cdc_rbac_changed(r, e);
     }
 }
