@@ -67,7 +67,7 @@ cdc_change_rename(cdc_coll_t *c, const char *db, const char *name,
 void
 cdc_change_resume(cdc_coll_t *c)
 {
-    if (c->rename_name && cdc_coll_bound(c)) {
+    if (c->rename_name && c->state == CDC_COLL_LIVE) {
         cdc_change_rename(c, c->rename_db, c->rename_name, 0);
     }
 }

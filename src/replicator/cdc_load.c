@@ -150,8 +150,10 @@ cdc_load_ready(const cdc_op_t *op)
             return 0;
         }
 
+        /* what is refused may be so because of what is loaded */
+
         if (other != op && cdc_op_concerns(other, c)
-            && (other->kind == CDC_OP_APPLY
+            && ((other->kind == CDC_OP_APPLY && other->refused_at == 0)
                 || (other->kind == CDC_OP_LOAD && other->running)))
         {
             return 0;
@@ -204,7 +206,7 @@ cdc_load_done(cdc_op_t *op)
         return;
     }
 
-    if (cdc_load_by_channel(op)) {
+    if (cdc_load_by_channel(op) || op->release_first) {
         cdc_load_look(c, 1);
     }
 }

@@ -400,6 +400,18 @@ cdc_op_aside_name(char *name, size_t size, int64_t id)
 }
 
 
+static int
+cdc_op_copy_target(cdc_op_t *op, const char *db, const char *name)
+{
+    free(op->to_db);
+    free(op->to_name);
+    op->to_db = strdup(db);
+    op->to_name = strdup(name);
+
+    return op->to_db && op->to_name ? CDC_OK : CDC_ERROR;
+}
+
+
 /* where a rename goes; aside when two have each other's names */
 
 static int
@@ -425,12 +437,7 @@ cdc_op_copy_new_names(cdc_op_t *op)
                                          op->new_name);
     }
 
-    free(op->to_db);
-    free(op->to_name);
-    op->to_db = strdup(db);
-    op->to_name = strdup(name);
-
-    return op->to_db && op->to_name ? CDC_OK : CDC_ERROR;
+    return cdc_op_copy_target(op, db, name);
 }
 
 
@@ -448,6 +455,15 @@ cdc_op_copy_more(cdc_op_t *op)
 
     case CDC_OP_RENAME_COLLECTION:
         return cdc_op_copy_new_names(op);
+
+    case CDC_OP_DROP_COLLECTION:
+        return c->rename_name
+               ? cdc_op_copy_target(op,
+                     cdc_selection_target_db(op->repl->selection,
+                                             c->rename_db),
+                     cdc_selection_target_name(op->repl->selection,
+                                               c->rename_db, c->rename_name))
+               : CDC_OK;
 
     case CDC_OP_ALTER_COLLECTION:
         return cdc_blob_set(&op->before, cdc_span_n(c->properties.data,

@@ -259,7 +259,7 @@ cdc_op_rename_ready(const cdc_op_t *op)
 
     c = op->colls[0];
 
-    return cdc_coll_bound(c) && !cdc_op_overtakes(op)
+    return c->state == CDC_COLL_LIVE && !cdc_op_overtakes(op)
            && !cdc_op_claimed_before(op)
            && (cdc_op_in_the_way(op) == NULL || cdc_op_circle(op));
 }

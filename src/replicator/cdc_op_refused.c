@@ -11,6 +11,7 @@
 #include "cdc_replicator.h"
 
 #include <stdio.h>
+#include <string.h>
 
 
 static void
@@ -72,6 +73,38 @@ cdc_op_outlived(const cdc_op_t *op)
 }
 
 
+/* the source did it while nothing was loaded */
+
+static int
+cdc_op_needs_release(const cdc_op_t *op)
+{
+    if (op->kind == CDC_OP_DROP_PARTITION) {
+        return !cdc_meta_loaded(op->repl->meta, op->colls[0]->id,
+                                op->part_id);
+    }
+
+    return op->kind == CDC_OP_APPLY
+           && (op->env.type == CDC_MSG_DROP_INDEX
+               || op->env.type == CDC_MSG_ALTER_INDEX)
+           && strstr(op->error.text, "loaded") != NULL;
+}
+
+
+/* skipped: what it would have changed is as it was */
+
+static void
+cdc_op_skipped(cdc_op_t *op)
+{
+    cdc_coll_t  *c;
+
+    if (op->kind == CDC_OP_RENAME_COLLECTION) {
+        c = op->colls[0];
+        (void) cdc_coll_named(c, c->db, c->name, c->target_db,
+                              c->target_name);
+    }
+}
+
+
 /* the target said no: CDC_OK when that ends the operation */
 
 static int
@@ -88,6 +121,7 @@ cdc_op_refused(cdc_op_t *op)
                 "skipped, the source has dropped the collection since: %s",
                 cdc_op_name(op), op->target_db, op->target_name,
                 op->error.text);
+        cdc_op_skipped(op);
         return CDC_OK;
     }
 
@@ -112,12 +146,15 @@ cdc_op_refused(cdc_op_t *op)
                 op->target_name ? op->target_name : "", op->error.text);
     }
 
-    if (op->kind == CDC_OP_LOAD) {
+    /* an index may be on its way; what is in a database may be another
+     * task's, and nothing waits for its end */
+
+    if (op->kind == CDC_OP_LOAD || op->kind == CDC_OP_DROP_DATABASE) {
         if (now - op->refused_at > CDC_REFUSED_MS) {
             cdc_repl_degraded(r, CDC_CAUSE_OP, op->error.text);
         }
 
-        return CDC_AGAIN;                /* an index may be on its way */
+        return CDC_AGAIN;
     }
 
     if (now - op->refused_at > CDC_REFUSED_MAX_MS) {
@@ -131,10 +168,7 @@ cdc_op_refused(cdc_op_t *op)
         return CDC_ERROR;
     }
 
-    if (now - op->refused_at > CDC_REFUSED_MS
-        && op->kind == CDC_OP_DROP_PARTITION
-        && !cdc_meta_loaded(r->meta, op->colls[0]->id, op->part_id))
-    {
+    if (now - op->refused_at > CDC_REFUSED_MS && cdc_op_needs_release(op)) {
         op->release_first = 1;
     }
 
@@ -167,7 +201,9 @@ cdc_op_failed(cdc_op_t *op)
         op->refused_at = 0;
         op->repl->status.retries++;
 
-        if (cdc_op_outlived(op)) {
+        /* a rename may have come through, and its drop needs to know */
+
+        if (op->kind != CDC_OP_RENAME_COLLECTION && cdc_op_outlived(op)) {
             rc = CDC_OK;
             break;
         }

@@ -81,16 +81,16 @@ cdc_op_not_found(cdc_op_t *op)
 
 
 static int
-cdc_op_need_database(cdc_op_t *op, cdc_span_t properties)
+cdc_op_database(cdc_op_t *op, const char *db, cdc_span_t properties)
 {
     int       rc;
     uint64_t  ts;
 
-    if (strcmp(op->target_db, "default") == 0) {
+    if (strcmp(db, "default") == 0) {
         return CDC_OK;
     }
 
-    rc = op->target_ops->has_database(op->target, op->target_db, &op->error);
+    rc = op->target_ops->has_database(op->target, db, &op->error);
     if (rc != CDC_DECLINED) {
         return rc;
     }
@@ -99,8 +99,8 @@ cdc_op_need_database(cdc_op_t *op, cdc_span_t properties)
         return CDC_ERROR;
     }
 
-    return op->target_ops->create_database(op->target, op->target_db,
-                                           properties, ts, &op->error);
+    return op->target_ops->create_database(op->target, db, properties, ts,
+                                           &op->error);
 }
 
 
@@ -111,7 +111,7 @@ cdc_op_run_create_collection(cdc_op_t *op)
 
     /* a database that was dropped and made again at once may be gone */
 
-    rc = cdc_op_need_database(op, cdc_span_n(NULL, 0));
+    rc = cdc_op_database(op, op->target_db, cdc_span_n(NULL, 0));
     if (rc != CDC_OK) {
         return rc;
     }
@@ -165,17 +165,61 @@ cdc_op_run_create_partition(cdc_op_t *op)
 }
 
 
+/* is it there, under that name?  CDC_DECLINED: no */
+
 static int
-cdc_op_run_drop_collection(cdc_op_t *op)
+cdc_op_is_at(cdc_op_t *op, char *db, char *name)
 {
-    int       rc;
-    uint64_t  ts;
+    int    rc;
+    char  *own_db, *own_name;
+
+    own_db = op->target_db;
+    own_name = op->target_name;
+
+    op->target_db = db;
+    op->target_name = name;
 
     rc = cdc_op_describe(op);
 
-    if (rc == CDC_DECLINED
-        || (rc == CDC_OK && op->target_id && op->found->id != op->target_id))
-    {
+    op->target_db = own_db;
+    op->target_name = own_name;
+
+    if (rc == CDC_OK && op->target_id && op->found->id != op->target_id) {
+        return CDC_DECLINED;
+    }
+
+    return rc;
+}
+
+
+/* a rename that a crash interrupted: it may have any of three names */
+
+static int
+cdc_op_run_drop_collection(cdc_op_t *op)
+{
+    int        rc;
+    char      *db, *name, aside[CDC_OP_ASIDE_MAX];
+    uint64_t   ts;
+
+    db = op->target_db;
+    name = op->target_name;
+
+    rc = cdc_op_is_at(op, db, name);
+
+    if (rc == CDC_DECLINED && op->to_name) {
+        db = op->to_db;
+        name = op->to_name;
+        rc = cdc_op_is_at(op, db, name);
+
+        if (rc == CDC_DECLINED) {
+            cdc_op_aside_name(aside, sizeof(aside), op->colls[0]->id);
+            db = op->target_db;
+            name = aside;
+            rc = cdc_op_is_at(op, db, name);
+        }
+    }
+
+    if (rc == CDC_DECLINED) {
         return CDC_OK;
     }
 
@@ -183,8 +227,8 @@ cdc_op_run_drop_collection(cdc_op_t *op)
         return CDC_ERROR;
     }
 
-    return op->target_ops->drop_collection(op->target, op->target_db,
-                                           op->target_name, ts, &op->error);
+    return op->target_ops->drop_collection(op->target, db, name, ts,
+                                           &op->error);
 }
 
 
@@ -353,23 +397,19 @@ cdc_op_run_rename(cdc_op_t *op)
     name = op->target_name;
     db = op->target_db;
 
-    op->target_name = op->to_name;
-    op->target_db = op->to_db;
+    rc = cdc_op_database(op, op->to_db, cdc_span_n(NULL, 0));
 
-    rc = cdc_op_need_database(op, cdc_span_n(NULL, 0));
-
-    if (rc == CDC_OK) {
-        rc = cdc_op_describe(op);
+    if (rc != CDC_OK) {
+        return rc;
     }
 
-    op->target_name = name;
-    op->target_db = db;
+    rc = cdc_op_is_at(op, op->to_db, op->to_name);
 
-    if (rc == CDC_OK && op->found->id == op->target_id) {
+    if (rc == CDC_OK) {
         return CDC_OK;
     }
 
-    if (rc == CDC_OK) {
+    if (rc == CDC_DECLINED && op->found) {
         op->error.class = CDC_TARGET_EXISTS;
         snprintf(op->error.text, CDC_REASON_MAX, "another collection is "
                  "called \"%.200s.%.200s\" on the target: drop or rename it "
@@ -383,10 +423,7 @@ cdc_op_run_rename(cdc_op_t *op)
 
     /* a crash may have left it under the name of our own */
 
-    rc = cdc_op_describe(op);
-
-    if (rc == CDC_DECLINED || (rc == CDC_OK && op->found->id != op->target_id))
-    {
+    if (cdc_op_is_at(op, db, name) == CDC_DECLINED) {
         cdc_op_aside_name(aside, sizeof(aside), op->colls[0]->id);
         name = aside;
     }
@@ -465,6 +502,13 @@ cdc_op_run_apply(cdc_op_t *op)
         return CDC_ERROR;
     }
 
+    if (op->release_first) {
+        rc = cdc_op_release(op, NULL, ts);
+        if (rc != CDC_OK) {
+            return rc;
+        }
+    }
+
     rc = op->target_ops->apply(op->target, &op->env, ts, op->target_db,
                                op->names, op->nnames, &op->error);
 
@@ -497,7 +541,8 @@ cdc_op_run(cdc_job_t *job)
     switch (op->kind) {
 
     case CDC_OP_CREATE_DATABASE:
-        op->rc = cdc_op_need_database(op, cdc_span_n(op->raw, op->raw_len));
+        op->rc = cdc_op_database(op, op->target_db,
+                                 cdc_span_n(op->raw, op->raw_len));
         break;
 
     case CDC_OP_CREATE_COLLECTION:

@@ -328,7 +328,7 @@ cdc_rbac_names(cdc_rbac_t *rb, char *text, size_t size)
 
     for (e = rb->entries; e; e = e->next) {
         if (e->what.kind != CDC_META_USER || e->why[0] == '\0'
-            || !e->wanted || e->applied)
+            || !e->wanted)
         {
             continue;
         }
@@ -365,7 +365,7 @@ cdc_rbac_tell(cdc_rbac_t *rb)
     first = NULL;
 
     for (e = rb->entries, n = 0; e; e = e->next) {
-        if (e->why[0] && e->wanted != e->applied) {
+        if (e->why[0]) {
             n++;
 
             if (first == NULL || (e->what.kind == CDC_META_USER
@@ -426,6 +426,26 @@ cdc_rbac_forget_secret(cdc_rbac_entry_t *e)
 }
 
 
+/* surely not so, or nobody knows: in either case once more, later */
+
+static void
+cdc_rbac_failed(cdc_rbac_t *rb, cdc_rbac_entry_t *e)
+{
+    e->tried = 1;
+    e->again = !rb->current_gone;
+    rb->repl->status.retries++;
+
+    snprintf(e->why, sizeof(e->why), "%s", rb->error.text);
+
+    if (!e->applied && rb->error.class != CDC_TARGET_RETRY
+        && rb->error.class != CDC_TARGET_DOUBT)
+    {
+        e->asked = 0;
+        e->dirty = 1;
+    }
+}
+
+
 static void
 cdc_rbac_done(cdc_job_t *job)
 {
@@ -460,9 +480,7 @@ cdc_rbac_done(cdc_job_t *job)
                 rb->current_gone ? "gone" : "there");
 
     } else {
-        e->tried = 1;
-        snprintf(e->why, sizeof(e->why), "%s", rb->error.text);
-        r->status.retries++;
+        cdc_rbac_failed(rb, e);
     }
 
     cdc_rbac_next(rb);
@@ -487,7 +505,8 @@ cdc_rbac_durable(void *arg)
 static int
 cdc_rbac_due(const cdc_rbac_entry_t *e)
 {
-    return !e->tried && (e->wanted != e->applied || (e->wanted && e->again));
+    return !e->tried && (e->wanted != e->applied || (e->wanted && e->again)
+                         || (!e->wanted && e->asked));
 }
 
 
@@ -746,10 +765,9 @@ cdc_rbac_load(cdc_repl_t *r, const char *key, const json_t *json)
         return CDC_ERROR;
     }
 
-    /* maybe: it is asked for again, or taken away */
-
-    e->applied = applied || asked;
-    e->again = asked;
+    e->applied = applied;
+    e->asked = asked;
+    e->again = asked;                    /* maybe: nobody has heard */
 
     return CDC_OK;
 }
