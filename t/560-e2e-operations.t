@@ -12,9 +12,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib', 'python'))
 
-from cases import Cases                                      # noqa: E402
-from pymilvus import (DataType, connections, db,             # noqa: E402
-                      utility)
+from cases import Cases, flushed                             # noqa: E402
+from pymilvus import DataType, db, utility                   # noqa: E402
 
 from fixtures import (AUTO_ID, EVERY, PLAIN, TEXT_KEY,       # noqa: E402
                       Shape)
@@ -200,14 +199,6 @@ def partitions_more(c):
     x.load(['p2'])
     x.partition('p1').release()
     x.insert(PLAIN.rows(20, 40), partition_name='p2')
-
-
-def flushed(collection, using):
-    """Rows in sealed and flushed segments."""
-    handler = connections._fetch_handler(using)
-    return sum(s.num_rows
-               for s in handler.get_persistent_segment_infos(collection)
-               if s.state == 4)
 
 
 def flush(t):

@@ -80,13 +80,18 @@ def agree_wholly(t, name):
 
 def reason(t, task, names):
     """get's reason names these users and no other."""
+    wanted = set(names)
+
     def named():
         text = t.nginx.task(task).get('reason', '')
-        return {n for n in ('alice', 'bob', 'carol') if n in text} \
-            == set(names)
+        return {n for n in ('alice', 'bob', 'carol') if n in text} == wanted
 
-    t.passes('the reason names %s' % (', '.join(names) or 'nobody'),
-             wait_for, 'reason', named, 20)
+    name = 'the reason names %s' % (', '.join(names) or 'nobody')
+    try:
+        wait_for(name, named, 20)
+    except Exception:
+        return t.ok(False, name, t.nginx.task(task))
+    return t.ok(True, name)
 
 
 def carried(t, c):

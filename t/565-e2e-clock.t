@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """A target whose clock is an hour behind the source's: what is created,
 renamed and dropped there stays so, also when the target starts again.
+
+Milvus reads at the time of its own clock, so it shows the rows no sooner than
+that clock gets there: it is put right at the end.
 """
 
 import os
@@ -11,20 +14,19 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib', 'python'))
 
-from cases import Cases                                      # noqa: E402
+from cases import Cases, flushed                             # noqa: E402
 from pymilvus import connections, utility                    # noqa: E402
 
 from fixtures import EVERY, PLAIN, TEXT_KEY                  # noqa: E402
+from process import wait_for                                 # noqa: E402
 
 HOUR = 3600
 
 
-def behind(t):
-    """The target believes that it is an hour earlier."""
+def lag():
+    """How far the target's clock is behind."""
     stamp = connections._fetch_handler('target').alloc_timestamp()
-    lag = time.time() - (stamp >> 18) / 1000
-    t.ok(HOUR - 60 < lag < HOUR + 60,
-         'the target is %.0f s behind' % lag)
+    return time.time() - (stamp >> 18) / 1000
 
 
 def first(c):
@@ -63,20 +65,45 @@ def second(c):
     PLAIN.ready(c('alias'), c.source, 20, wait=False)
 
 
+def flush(t, c):
+    """Milvus 2.3.5 loses rows that are not when it starts several times in
+    a row, one that nothing replicates to as well."""
+    for using in (c.source, c.using('db')):
+        for name in utility.list_collections(using=using):
+            c.get(name[len(c.name) + 1:], using).flush()
+    connections.connect('there', db_name=c('db'), **{
+        'address': '127.0.0.1:%d' % t.bed['target'].port})
+    for here, there in ((c.source, 'target'), (c.using('db'), 'there')):
+        for name in utility.list_collections(using=here):
+            wait_for('flush of ' + name, lambda n=name, h=here, th=there:
+                     flushed(n, h) == flushed(n, th), 30)
+    connections.disconnect('there')
+
+
+def restart(t, sig=None):
+    t.bed.restart('target', sig)
+    t.bed['target'].connect()
+
+
 with Cases() as t:
     t.up({'target': {'clock': -HOUR}})
-    behind(t)
+    t.ok(HOUR - 60 < lag() < HOUR + 60, 'the target is an hour behind')
     t.start_nginx()
     task = t.nginx.create(t.bed['target'])
 
     case = t.case('clock')
-    for step in (first, second):
+    for step, sig in ((first, None), (second, signal.SIGKILL)):
         step(case)
-        t.equal_case(case, step.__doc__, 40)
-        for sig in (None, signal.SIGKILL):
-            t.bed.restart('target', sig)
-            t.bed['target'].connect()
-            t.equal_case(case, 'equal after the target %s and started again'
-                         % ('was killed' if sig else 'stopped'), 60)
+        t.needed(t.equal_case(case, step.__doc__, 40, ignore=('contents',))
+                 is not None)
+        t.passes('flushed', flush, t, case)
+        restart(t, sig)
+        t.equal_case(case, 'equal after the target %s and started again' % (
+            'was killed' if sig else 'stopped'), 60, ignore=('contents',))
+
+    t.bed['target'].clock = 0
+    restart(t)
+    t.ok(lag() < 5, 'the clock is put right')
+    t.equal_case(case, 'the rows are there', 60)
     t.wait_task('the task runs in the end', task, 'Running')
     t.check_logs()

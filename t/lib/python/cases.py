@@ -10,6 +10,14 @@ from e2e import E2E                # goes on in the Python that has pymilvus
 from pymilvus import Collection, connections, db, utility    # noqa: E402
 
 
+def flushed(collection, using):
+    """Rows in sealed and flushed segments."""
+    handler = connections._fetch_handler(using)
+    return sum(s.num_rows
+               for s in handler.get_persistent_segment_infos(collection)
+               if s.state == 4)
+
+
 class Case:
     """What one case may touch."""
 
