@@ -66,6 +66,7 @@
 #define CDC_BACKOFF_MIN     100
 #define CDC_BACKOFF_MAX     10000
 #define CDC_RESET_WAIT_MS   1000      /* for a request left behind */
+#define CDC_IMPORT_PARTITIONS  1024
 
 
 typedef struct cdc_repl_s       cdc_repl_t;
@@ -304,6 +305,7 @@ struct cdc_lane_s {
     unsigned            single:1;        /* one was refused: each alone */
     unsigned            early:1;         /* rows went before their tick */
     unsigned            draining:1;      /* they are closed; last_early */
+    uint64_t            seen;            /* of the last tick handed over */
 };
 
 cdc_lane_t *cdc_lane_get(cdc_repl_t *r, const char *name);
@@ -387,6 +389,7 @@ struct cdc_coll_s {
     cdc_blob_t       schema, properties; /* as the target has them */
     cdc_blob_t       load;               /* the request for its load state */
     unsigned         initial_left;    /* operations of the listing */
+    uint64_t         scan;               /* of the pass that met one on it */
     unsigned         initial:1;          /* there before the task */
     unsigned         adopted:1;          /* the target held it already */
     unsigned         known:1;            /* schema and properties are */
@@ -497,6 +500,7 @@ void cdc_rbac_save(cdc_repl_t *r, int all,
 /* compares with the metadata; force: the target may have changed */
 void cdc_load_look(cdc_coll_t *c, int force);
 int  cdc_load_ready(const cdc_op_t *op);
+int  cdc_load_by_channel(const cdc_op_t *op);    /* it is about load state */
 int  cdc_load_start(cdc_op_t *op);       /* copies what is wanted now */
 void cdc_load_done(cdc_op_t *op);        /* any operation with a collection */
 int  cdc_load_run(cdc_op_t *op, uint64_t ts);    /* [ops thread] */
@@ -560,6 +564,7 @@ struct cdc_op_s {
     int64_t             target_id, target_part_id;
     unsigned            release_first:1;
     unsigned            lost:1;          /* gone before it was bound */
+    unsigned            whole:1;         /* LOAD: all or nothing */
     unsigned            aside:1;         /* RENAME: to a name of our own, two
                                           * have each other's */
     char               *to_db, *to_name; /* RENAME: on the target */
@@ -595,7 +600,9 @@ int  cdc_op_circle(const cdc_op_t *op);
 /* CDC_OK: what the target said ends it all the same */
 int  cdc_op_failed(cdc_op_t *op);
 void cdc_op_run(cdc_job_t *job);         /* [ops thread] */
-/* [ops thread] releases a partition, or (NULL) the collection */
+/* [ops thread] a load or release of a partition, or (NULL) the collection */
+int  cdc_op_request(cdc_op_t *op, int32_t type, const char *partition,
+    uint64_t ts);
 int  cdc_op_release(cdc_op_t *op, const char *partition, uint64_t ts);
 const char *cdc_op_name(const cdc_op_t *op);
 
@@ -669,7 +676,8 @@ enum {
     CDC_CAUSE_TARGET,
     CDC_CAUSE_OP,
     CDC_CAUSE_DISK,
-    CDC_CAUSE_SKIPPED,                   /* something is not carried */
+    CDC_CAUSE_SKIPPED,                   /* something is not carried; those
+                                          * up to here stop the flow */
     CDC_CAUSE_USERS,                     /* users that the target lacks */
     CDC_CAUSE_CLOCK,                     /* the target's is behind */
     CDC_CAUSES
@@ -700,6 +708,8 @@ struct cdc_repl_s {
     cdc_rbac_t                  *rbac;
     cdc_op_t                    *ops;
     uint64_t                     op_number;
+    uint64_t                     scan;        /* passes over ops */
+    uint64_t                     ticks;       /* handed over */
     cdc_post_t                   op_post, pump_post;
 
     /* replicate channel */
@@ -739,6 +749,8 @@ struct cdc_repl_s {
     unsigned                     reset_wait:1;
     unsigned                     reset_stepped:1;  /* all is back, greeting */
     unsigned                     went:1;      /* all channels are placed */
+    unsigned                     scan_unknown:1;  /* met one that is not
+                                              * known to be on what */
     unsigned                     rdirty:1;
     unsigned                     op_posted:1, pump_posted:1;
     unsigned                     reset_posted:1, hello_busy:1;

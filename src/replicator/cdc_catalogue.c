@@ -216,6 +216,56 @@ cdc_catalogue_queue(cdc_repl_t *r)
 }
 
 
+static int
+cdc_catalogue_passed(cdc_repl_t *r, const char *channel, uint64_t ts)
+{
+    cdc_channel_t  *ch;
+
+    for (ch = r->channels; ch; ch = ch->next) {
+        if (strcmp(ch->name, channel) == 0) {
+            return ch->placed && ts <= ch->tick_acked;
+        }
+    }
+
+    return 0;
+}
+
+
+/* renamed into what the task follows, from what it does not: its former rows
+ * have been passed */
+
+static int
+cdc_catalogue_strayed(cdc_repl_t *r, const cdc_meta_collection_t *m)
+{
+    char      text[CDC_REASON_MAX];
+    unsigned  i, passed;
+
+    if (m->gone || m->dropping || m->name_ts <= m->create_ts
+        || cdc_selected_all(r->selection)
+        || !cdc_selected(r->selection, m->db, m->name))
+    {
+        return 0;
+    }
+
+    for (i = 0, passed = 0; i < m->nshards; i++) {
+        passed |= cdc_catalogue_passed(r, m->shards[i].pchannel,
+                                       m->create_ts);
+    }
+
+    if (!passed) {
+        return 0;
+    }
+
+    snprintf(text, sizeof(text), "the collection \"%.200s.%.200s\" was renamed "
+             "into what this task follows; its rows are not carried: delete the "
+             "task and create it again", m->db, m->name);
+
+    cdc_repl_degraded(r, CDC_CAUSE_SKIPPED, text);
+
+    return 1;
+}
+
+
 /* a collection that came while we were away: cdc_catalogue_queue() next */
 
 int
@@ -224,7 +274,8 @@ cdc_catalogue_each(void *arg, const cdc_meta_collection_t *m)
     cdc_repl_t  *r = arg;
 
     if (m->gone || m->dropping || cdc_coll_by_id(r, m->id)
-        || !cdc_selected(r->selection, m->db, m->name))
+        || !cdc_selected(r->selection, m->db, m->name)
+        || cdc_catalogue_strayed(r, m))
     {
         return CDC_OK;
     }
@@ -236,31 +287,6 @@ cdc_catalogue_each(void *arg, const cdc_meta_collection_t *m)
     }
 
     return CDC_OK;
-}
-
-
-/* renamed into what the task follows, from what it does not: its former rows
- * have been passed */
-
-static int
-cdc_catalogue_strayed(cdc_repl_t *r, const cdc_meta_collection_t *m)
-{
-    char  text[CDC_REASON_MAX];
-
-    if (m->gone || m->dropping || m->name_ts <= m->create_ts
-        || cdc_selected_all(r->selection)
-        || !cdc_selected(r->selection, m->db, m->name))
-    {
-        return 0;
-    }
-
-    snprintf(text, sizeof(text), "the collection \"%.200s.%.200s\" was renamed "
-             "into what this task follows; its rows are not carried: create "
-             "another task for it, or this one again", m->db, m->name);
-
-    cdc_repl_degraded(r, CDC_CAUSE_SKIPPED, text);
-
-    return 1;
 }
 
 
@@ -282,9 +308,7 @@ cdc_catalogue_collection(void *arg, const cdc_meta_collection_t *m)
         return;
     }
 
-    if (!r->running || cdc_catalogue_strayed(r, m)
-        || cdc_catalogue_each(r, m) != CDC_OK)
-    {
+    if (!r->running || cdc_catalogue_each(r, m) != CDC_OK) {
         return;
     }
 

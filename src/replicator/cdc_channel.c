@@ -660,18 +660,31 @@ cdc_channel_hand_tick(cdc_channel_t *ch, cdc_item_t *item)
 {
     unsigned      i;
     cdc_coll_t   *c;
+    cdc_repl_t   *r;
     cdc_epoch_t  *epoch;
+    cdc_shard_t  *shard;
 
+    r = ch->repl;
     epoch = item->epoch;
     ch->tick_closed = epoch->tick;
 
     item->next = epoch->items;
     epoch->items = item;
+    r->ticks++;
 
-    for (c = ch->repl->colls; c; c = c->next) {
+    for (c = r->colls; c; c = c->next) {
         for (i = 0; i < c->nshards; i++) {
-            if (c->shards[i].ch == ch && c->shards[i].lane) {
-                cdc_lane_tick(c->shards[i].lane);
+            shard = &c->shards[i];
+
+            /* each lane once, it looks at all its feeders; one that is gone
+             * and has said farewell feeds none */
+
+            if (shard->ch == ch && shard->lane
+                && shard->lane->seen != r->ticks
+                && (c->state != CDC_COLL_GONE || shard->farewell))
+            {
+                shard->lane->seen = r->ticks;
+                cdc_lane_tick(shard->lane);
             }
         }
     }
@@ -875,10 +888,10 @@ cdc_channel_reset(cdc_channel_t *ch)
         ch->settle_upto = ch->emitted;
     }
 
-    /* numbers begin again: an answer to come is not about them */
+    /* numbers begin again: an answer to come is not about them, and the next
+     * question waits for it */
 
     ch->sync_number = 0;
-    ch->syncing = 0;
 
     cdc_track_rewind(&ch->track);
     ch->tick_read = ch->tick_closed = ch->tick_acked;

@@ -99,8 +99,7 @@ cdc_database_drop(cdc_repl_t *r, cdc_dbase_t *d, uint64_t ts)
 {
     cdc_meta_db_t  gone;
 
-    d->gone = 1;
-    d->dirty = 1;
+    d->gone = 1;                         /* durable when it is so */
 
     memset(&gone, 0, sizeof(cdc_meta_db_t));
     gone.id = d->id;
@@ -217,12 +216,13 @@ cdc_database_done(const cdc_op_t *op)
 {
     cdc_dbase_t  *d;
 
-    if (op->kind == CDC_OP_DROP_DATABASE) {
+    d = cdc_database_by_id(op->repl, op->db_id);
+    if (d == NULL) {
         return;
     }
 
-    d = cdc_database_by_id(op->repl, op->db_id);
-    if (d == NULL) {
+    if (op->kind == CDC_OP_DROP_DATABASE) {
+        d->dirty = 1;
         return;
     }
 

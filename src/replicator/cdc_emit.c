@@ -61,6 +61,42 @@ cdc_channel_unknown(cdc_channel_t *ch, cdc_item_t *item)
 }
 
 
+/* all partitions that it names are on the target */
+
+static int
+cdc_channel_resolve_import(cdc_channel_t *ch, cdc_coll_t *c,
+    cdc_item_t *item)
+{
+    int64_t      ids[CDC_IMPORT_PARTITIONS];
+    unsigned     i, n;
+    cdc_part_t  *part;
+
+    if (cdc_wire_import_partitions(&item->env, ids, CDC_IMPORT_PARTITIONS, &n)
+        != CDC_OK)
+    {
+        return CDC_OK;                   /* the lane says what is wrong */
+    }
+
+    for (i = 0; i < n; i++) {
+        part = cdc_coll_part(c, ids[i]);
+
+        if (part == NULL) {
+            return cdc_channel_unknown(ch, item);
+        }
+
+        if (part->gone || part->dropping) {
+            return CDC_DECLINED;
+        }
+
+        if (part->target_id == 0) {
+            return CDC_AGAIN;
+        }
+    }
+
+    return CDC_OK;
+}
+
+
 /* CDC_OK: item->coll is live and wants the message */
 
 static int
@@ -144,8 +180,11 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
         return CDC_DECLINED;
     }
 
+    if (item->env.type == CDC_MSG_IMPORT) {
+        return cdc_channel_resolve_import(ch, c, item);
+    }
+
     if (item->env.type == CDC_MSG_DROP_COLLECTION
-        || item->env.type == CDC_MSG_IMPORT
         || item->env.partition_id <= 0)
     {
         return CDC_OK;

@@ -10,9 +10,6 @@
 #include <unistd.h>
 
 
-#define CDC_IMPORT_PARTITIONS  1024
-
-
 static int
 cdc_lane_add_tick(cdc_chain_t *chain, cdc_send_t *send)
 {

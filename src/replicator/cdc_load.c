@@ -101,7 +101,7 @@ cdc_load_look(cdc_coll_t *c, int force)
 
 /* by the channel, in order: it goes first */
 
-static int
+int
 cdc_load_by_channel(const cdc_op_t *op)
 {
     if (op->kind != CDC_OP_APPLY) {
@@ -154,7 +154,8 @@ cdc_load_ready(const cdc_op_t *op)
 
         if (other != op && cdc_op_concerns(other, c)
             && ((other->kind == CDC_OP_APPLY && other->refused_at == 0)
-                || (other->kind == CDC_OP_LOAD && other->running)))
+                || other->kind == CDC_OP_RENAME_COLLECTION
+                || other->running))
         {
             return 0;
         }
@@ -178,6 +179,10 @@ cdc_load_start(cdc_op_t *op)
     free(op->raw);
     op->raw = load.data;
     op->raw_len = load.len;
+
+    /* partitions that are not the target's: all or nothing */
+
+    op->whole = cdc_selection_ignore_partition(op->repl->selection);
 
     if (op->raw_len == 0) {
         memset(&op->env, 0, sizeof(cdc_op_envelope_t));
@@ -225,8 +230,8 @@ cdc_load_wants(const cdc_op_t *op, const char *partition)
     cdc_span_t   in;
     cdc_field_t  f;
 
-    if (op->env.type != CDC_MSG_LOAD_PARTITIONS) {
-        return op->env.type == CDC_MSG_LOAD_COLLECTION;
+    if (op->env.type != CDC_MSG_LOAD_PARTITIONS || op->whole) {
+        return op->raw_len != 0;
     }
 
     in = cdc_span_n(op->raw, op->raw_len);
@@ -277,6 +282,10 @@ cdc_load_run(cdc_op_t *op, uint64_t ts)
 
     if (!missing) {
         return CDC_OK;
+    }
+
+    if (op->whole) {
+        return cdc_op_request(op, CDC_MSG_LOAD_COLLECTION, NULL, ts);
     }
 
     name = cdc_span_n(op->target_name, strlen(op->target_name));

@@ -32,7 +32,11 @@
 #include <string.h>
 
 
+#define CDC_OP_RUNNING  8
+
+
 static void cdc_op_scan(cdc_post_t *post);
+static void cdc_op_free_names(cdc_op_t *op);
 static void cdc_op_done(cdc_job_t *job);
 
 
@@ -155,7 +159,7 @@ cdc_op_free(cdc_op_t *op)
     free(op->target_name);
     free(op->part_name);
     free(op->create_bytes);
-    free(op->names);
+    cdc_op_free_names(op);
     free(op);
 }
 
@@ -332,9 +336,22 @@ cdc_op_intent_durable(void *arg)
 }
 
 
+static void
+cdc_op_free_names(cdc_op_t *op)
+{
+    while (op->nnames) {
+        free((uint8_t *) op->names[--op->nnames].data);
+    }
+
+    free(op->names);
+    op->names = NULL;
+}
+
+
 static int
 cdc_op_copy_names(cdc_op_t *op)
 {
+    char        *name;
     unsigned     i;
     cdc_coll_t  *c;
     cdc_part_t  *p;
@@ -371,22 +388,29 @@ cdc_op_copy_names(cdc_op_t *op)
 
     /* an alias in the request becomes the collection that it meant */
 
-    free(op->names);
+    cdc_op_free_names(op);
     op->names = calloc(op->ncolls, sizeof(cdc_span_t));
     if (op->names == NULL) {
         cdc_repl_fail(op->repl, "out of memory");
         return CDC_ERROR;
     }
 
-    for (i = 0, op->nnames = 0; i < op->ncolls; i++) {
+    for (i = 0; i < op->ncolls; i++) {
         c = op->colls[i];
 
         if (c->state == CDC_COLL_GONE) {
             continue;                    /* one of several in a Flush */
         }
 
-        op->names[op->nnames++] = cdc_span_n(c->target_name,
-                                             strlen(c->target_name));
+        /* copies: a rename may come to its end meanwhile */
+
+        name = strdup(c->target_name);
+        if (name == NULL) {
+            cdc_repl_fail(op->repl, "out of memory");
+            return CDC_ERROR;
+        }
+
+        op->names[op->nnames++] = cdc_span_n(name, strlen(name));
     }
 
     return CDC_OK;
@@ -588,10 +612,39 @@ cdc_op_start(cdc_op_t *op)
 }
 
 
+/* those behind it, on the same collections, have to wait */
+
+static void
+cdc_op_mark(const cdc_op_t *op)
+{
+    unsigned     i;
+    cdc_repl_t  *r;
+
+    r = op->repl;
+
+    if (op->from_rchannel && !op->synced) {
+        r->scan_unknown = 1;
+    }
+
+    /* the load state stands outside the order */
+
+    for (i = 0; i < op->ncolls && op->kind != CDC_OP_LOAD; i++) {
+        op->colls[i]->scan = r->scan;
+    }
+}
+
+
+/*
+ * One pass over the queue.  The ops thread takes one after the other, so a
+ * few that wait for it are enough; with thousands in the queue the others
+ * need not be looked at before.
+ */
+
 static void
 cdc_op_scan(cdc_post_t *post)
 {
-    cdc_op_t    *op;
+    unsigned     running;
+    cdc_op_t    *op, *next;
     cdc_repl_t  *r = post->data;
 
     r->op_posted = 0;
@@ -600,22 +653,49 @@ cdc_op_scan(cdc_post_t *post)
         return;
     }
 
+    r->scan++;
+    r->scan_unknown = 0;
+    running = 0;
+
+    /* one that runs holds up what came after it and stands before it */
+
     for (op = r->ops; op; op = op->next) {
-        if (op->running || op->sleeping
-            || (op->from_rchannel && !op->synced)
+        if (op->running) {
+            running++;
+            cdc_op_mark(op);
+        }
+    }
+
+    for (op = r->ops; op && !r->failed; op = next) {
+        next = op->next;
+
+        if (op->running) {
+            continue;
+        }
+
+        if ((op->from_rchannel && !op->synced)
             || (r->resetting && op->held.n))
         {
+            cdc_op_mark(op);
             continue;
         }
 
         if (op->done || cdc_op_moot(op)) {
-            cdc_op_finish(op);           /* which looks again */
-            return;
+            cdc_op_finish(op);
+            continue;
         }
 
-        if (cdc_op_ready(op)) {
-            cdc_op_start(op);
+        if (op->sleeping) {
+            cdc_op_mark(op);
+            continue;
         }
+
+        if (running < CDC_OP_RUNNING && cdc_op_ready(op)) {
+            cdc_op_start(op);
+            running++;
+        }
+
+        cdc_op_mark(op);
     }
 }
 
@@ -715,6 +795,11 @@ cdc_op_result(cdc_op_t *op)
         }
 
         c->dirty = 1;
+
+        if (op->release_first) {
+            cdc_load_look(c, 1);
+        }
+
         break;
 
     case CDC_OP_CREATE_DATABASE:

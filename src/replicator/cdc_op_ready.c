@@ -10,27 +10,21 @@
 #include <string.h>
 
 
-/* an operation before it, on the same collection, or not yet known on what */
+/* an operation before it, on the same collection, or not yet known on what:
+ * what this pass over the queue has met so far (cdc_op.c) */
 
 static int
 cdc_op_overtakes(const cdc_op_t *op)
 {
-    unsigned         i;
-    const cdc_op_t  *prev;
+    unsigned  i;
 
-    for (prev = op->repl->ops; prev && prev != op; prev = prev->next) {
-        if (prev->from_rchannel && !prev->synced) {
+    if (op->repl->scan_unknown) {
+        return 1;
+    }
+
+    for (i = 0; i < op->ncolls; i++) {
+        if (op->colls[i]->scan == op->repl->scan) {
             return 1;
-        }
-
-        if (prev->kind == CDC_OP_LOAD) {
-            continue;                    /* it stands outside the order */
-        }
-
-        for (i = 0; i < op->ncolls; i++) {
-            if (cdc_op_concerns(prev, op->colls[i])) {
-                return 1;
-            }
         }
     }
 
@@ -255,12 +249,15 @@ cdc_op_circle(const cdc_op_t *op)
 static int
 cdc_op_rename_ready(const cdc_op_t *op)
 {
+    const char        *db, *name;
     const cdc_coll_t  *c;
 
     c = op->colls[0];
+    (void) cdc_op_claims(op, &db, &name);
 
     return c->state == CDC_COLL_LIVE && !cdc_op_overtakes(op)
            && !cdc_op_claimed_before(op)
+           && !cdc_alias_bears(op->repl, db, name)
            && (cdc_op_in_the_way(op) == NULL || cdc_op_circle(op));
 }
 
@@ -312,7 +309,8 @@ cdc_op_ready(const cdc_op_t *op)
         return !cdc_op_db_pending(op, CDC_OP_CREATE_DATABASE);
 
     case CDC_OP_DROP_DATABASE:
-        return !cdc_op_db_in_use(op) && !cdc_op_overtakes(op);
+        return !cdc_op_db_in_use(op) && !cdc_op_overtakes(op)
+               && !cdc_op_db_pending(op, CDC_OP_CREATE_DATABASE);
 
     case CDC_OP_RENAME_COLLECTION:
         return cdc_op_rename_ready(op);

@@ -83,10 +83,15 @@ cdc_op_needs_release(const cdc_op_t *op)
                                 op->part_id);
     }
 
-    return op->kind == CDC_OP_APPLY
-           && (op->env.type == CDC_MSG_DROP_INDEX
-               || op->env.type == CDC_MSG_ALTER_INDEX)
-           && strstr(op->error.text, "loaded") != NULL;
+    if (strstr(op->error.text, "loaded") == NULL) {
+        return 0;
+    }
+
+    return op->kind == CDC_OP_ALTER_COLLECTION
+           || op->kind == CDC_OP_ALTER_SCHEMA
+           || (op->kind == CDC_OP_APPLY
+               && (op->env.type == CDC_MSG_DROP_INDEX
+                   || op->env.type == CDC_MSG_ALTER_INDEX));
 }
 
 
@@ -150,11 +155,27 @@ cdc_op_refused(cdc_op_t *op)
      * task's, and nothing waits for its end */
 
     if (op->kind == CDC_OP_LOAD || op->kind == CDC_OP_DROP_DATABASE) {
+        if (now - op->refused_at > CDC_REFUSED_MS && op->from_rchannel) {
+            return CDC_OK;               /* the metadata's own goes on, and
+                                          * the channel with it */
+        }
+
         if (now - op->refused_at > CDC_REFUSED_MS) {
             cdc_repl_degraded(r, CDC_CAUSE_OP, op->error.text);
         }
 
         return CDC_AGAIN;
+    }
+
+    /* too few nodes, no such resource group, a partition that came and went:
+     * what the metadata say of the load state takes over */
+
+    if (now - op->refused_at > CDC_REFUSED_MS && cdc_load_by_channel(op)) {
+        cdc_log(CDC_LOG_WARN, 0, "%s on \"%s.%s\" was refused and is left to "
+                "the load state of now: %s", cdc_op_name(op), op->target_db,
+                op->target_name, op->error.text);
+        cdc_load_done(op);
+        return CDC_OK;
     }
 
     if (now - op->refused_at > CDC_REFUSED_MAX_MS) {
@@ -186,6 +207,12 @@ cdc_op_failed(cdc_op_t *op)
                 cdc_op_name(op), op->target_db,
                 op->target_name ? op->target_name : "", op->error.text);
         cdc_repl_degraded(op->repl, CDC_CAUSE_SKIPPED, op->error.text);
+
+        if (op->kind == CDC_OP_ALTER_DATABASE) {
+            cdc_database_done(op);       /* what comes next is measured
+                                          * against it */
+        }
+
         return CDC_OK;
     }
 

@@ -73,8 +73,8 @@ static int
 cdc_op_not_found(cdc_op_t *op)
 {
     op->error.class = CDC_TARGET_RETRY;
-    snprintf(op->error.text, CDC_REASON_MAX, "the collection \"%s.%s\", just "
-             "created, is not there yet", op->target_db, op->target_name);
+    snprintf(op->error.text, CDC_REASON_MAX, "the collection \"%s.%s\" is not "
+             "there on the target", op->target_db, op->target_name);
 
     return CDC_ERROR;
 }
@@ -235,16 +235,13 @@ cdc_op_run_drop_collection(cdc_op_t *op)
 /* base{msg_type}, db_name 2, collection_name 3, partition_names 4 */
 
 static int
-cdc_op_release_request(cdc_chain_t *chain, const cdc_op_t *op,
+cdc_op_request_chain(cdc_chain_t *chain, const cdc_op_t *op, int32_t type,
     const char *partition)
 {
     size_t  mark;
 
     if (cdc_chain_open(chain, 1, &mark) != CDC_OK
-        || cdc_chain_varint_field(chain, 1,
-                                  partition ? CDC_MSG_RELEASE_PARTITIONS
-                                            : CDC_MSG_RELEASE_COLLECTION)
-           != CDC_OK)
+        || cdc_chain_varint_field(chain, 1, (uint64_t) type) != CDC_OK)
     {
         return CDC_ERROR;
     }
@@ -270,7 +267,7 @@ cdc_op_release_request(cdc_chain_t *chain, const cdc_op_t *op,
 
 
 int
-cdc_op_release(cdc_op_t *op, const char *partition, uint64_t ts)
+cdc_op_request(cdc_op_t *op, int32_t type, const char *partition, uint64_t ts)
 {
     int                 rc;
     size_t              len;
@@ -286,7 +283,7 @@ cdc_op_release(cdc_op_t *op, const char *partition, uint64_t ts)
     rc = CDC_ERROR;
     raw = NULL;
 
-    if (cdc_op_release_request(chain, op, partition) == CDC_OK) {
+    if (cdc_op_request_chain(chain, op, type, partition) == CDC_OK) {
         raw = cdc_chain_flatten(chain, &len);
     }
 
@@ -297,6 +294,19 @@ cdc_op_release(cdc_op_t *op, const char *partition, uint64_t ts)
 
     free(raw);
     cdc_chain_unref(chain);
+
+    return rc;
+}
+
+
+int
+cdc_op_release(cdc_op_t *op, const char *partition, uint64_t ts)
+{
+    int  rc;
+
+    rc = cdc_op_request(op, partition ? CDC_MSG_RELEASE_PARTITIONS
+                                      : CDC_MSG_RELEASE_COLLECTION,
+                        partition, ts);
 
     return rc == CDC_ERROR && op->error.class == CDC_TARGET_NOT_FOUND
            ? CDC_OK : rc;
@@ -443,6 +453,10 @@ cdc_op_run_alter(cdc_op_t *op)
         return CDC_ERROR;
     }
 
+    if (op->release_first && cdc_op_release(op, NULL, ts) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
     before = cdc_span_n(op->before.data, op->before.len);
     after = cdc_span_n(op->raw, op->raw_len);
 
@@ -481,7 +495,7 @@ cdc_op_run_load(cdc_op_t *op)
 
     if (rc == CDC_DECLINED || (rc == CDC_OK && op->found->id != op->target_id))
     {
-        return CDC_OK;                   /* dropped: its drop is ahead */
+        return cdc_op_not_found(op);     /* renamed, or dropped by now */
     }
 
     if (rc != CDC_OK || cdc_op_stamp(op, &ts) != CDC_OK) {

@@ -244,6 +244,7 @@ cdc_rchannel_queue(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_op_kind_e kind,
 static void
 cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
 {
+    int                 rc;
     uint64_t            number;
     cdc_op_kind_e       kind;
     cdc_op_envelope_t   env;
@@ -253,7 +254,15 @@ cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
         return;
     }
 
-    if (cdc_wire_op_envelope(msg->body, &env) != CDC_OK) {
+    rc = cdc_wire_op_envelope(msg->body, &env);
+
+    if (rc == CDC_DECLINED) {
+        cdc_repl_degraded(r, CDC_CAUSE_SKIPPED, "a Flush of more than 64 "
+                          "collections in one request is not carried; the "
+                          "target flushes by itself");
+        env.known = 0;
+
+    } else if (rc != CDC_OK) {
         cdc_repl_fail(r, "a message that is not Milvus's own: topic \"%s\", "
                       "position %llu:%llu, %zu bytes", r->rchannel,
                       (unsigned long long) msg->pos.hi,
@@ -266,7 +275,7 @@ cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
         return;
     }
 
-    if (cdc_track_known(&r->rtrack, msg->pos)
+    if (cdc_track_known(&r->rtrack, msg->pos) || rc == CDC_DECLINED
         || cdc_rchannel_kind(r, &env, msg->pos, &kind) != CDC_OK)
     {
         cdc_track_done(&r->rtrack, number);

@@ -59,7 +59,9 @@ cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
         return;
     }
 
-    if (text && r->cause[cause][0] == '\0') {
+    /* what is skipped is said each time, it does not end */
+
+    if (text && (r->cause[cause][0] == '\0' || cause == CDC_CAUSE_SKIPPED)) {
         cdc_log(CDC_LOG_WARN, 0, "degraded: %s", text);
     }
 
@@ -178,6 +180,7 @@ cdc_repl_pump(cdc_repl_t *r)
 static void
 cdc_repl_lag(cdc_repl_t *r)
 {
+    unsigned        i;
     uint64_t        newest, oldest, now;
     cdc_channel_t  *ch;
 
@@ -206,8 +209,10 @@ cdc_repl_lag(cdc_repl_t *r)
 
     now = cdc_ms_tso(cdc_wall_ms());
 
-    if (r->status.degraded[0]) {
-        r->status.live = 0;
+    for (i = 0; i < CDC_CAUSE_SKIPPED; i++) {
+        if (r->cause[i][0]) {
+            r->status.live = 0;
+        }
     }
 
     if (!r->status.live && now > newest) {
@@ -400,6 +405,35 @@ cdc_repl_reset_end(cdc_repl_t *r)
 
 /* ---- start ---- */
 
+/* a channel that no collection of the checkpoint needs: what lies between its
+ * track and the next collection is nobody's, and may be gone */
+
+static void
+cdc_repl_unneeded(cdc_repl_t *r)
+{
+    unsigned        i, needed;
+    cdc_coll_t     *c;
+    cdc_channel_t  *ch;
+
+    for (ch = r->channels; ch; ch = ch->next) {
+        needed = 0;
+
+        for (c = r->colls; c && !needed; c = c->next) {
+            for (i = 0; i < c->nshards; i++) {
+                needed |= c->shards[i].ch == ch
+                          && (c->state != CDC_COLL_GONE
+                              || c->shards[i].owed);
+            }
+        }
+
+        if (ch->loaded && !needed) {
+            ch->loaded = 0;
+            ch->placed = 0;
+        }
+    }
+}
+
+
 void
 cdc_repl_go(cdc_repl_t *r)
 {
@@ -411,6 +445,8 @@ cdc_repl_go(cdc_repl_t *r)
     }
 
     r->running = 1;
+
+    cdc_repl_unneeded(r);
 
     if (cdc_database_start(r) != CDC_OK
         || cdc_meta_each_collection(r->meta, cdc_catalogue_each, r) != CDC_OK
