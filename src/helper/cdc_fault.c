@@ -4,19 +4,19 @@
  * The environment variable CDC_FAULT names a directory of the test:
  *
  *   plan         what the test wants, read once by each life of a process:
- *                "seed S", then "lives ROLE FROM TO POINT...": those lives of
- *                that role, TO not included, end at one of these points;
- *                a life that no line is about lives on
+ *                lines "lives ROLE FROM TO SEED POINT...": those lives of
+ *                that role, TO not included, end at one of these points; a
+ *                life that no line is about lives on
  *   life.ROLE    the number of the next life, kept by the processes
  *   deaths       a line for each fault, appended before it takes effect
  *
- * A life's fate comes from hash(seed, role, life) alone: at which hit of which
- * point it ends, and how: at once; after up to 5 ms in which this thread
- * stands still while others (gRPC's, the disk's) go on; or up to 20 ms later,
- * wherever each thread is by then.  So a seed names the same point for the
- * same life in each run, as far as real servers allow: a point that does not
- * come within CDC_FAULT_PATIENCE gives way to the next that does, unless the
- * test itself brings it about ("most" is 0 in the table).
+ * A life's fate comes from hash(SEED, life - FROM) alone: at which hit of
+ * which point it ends, and how: at once; after up to 5 ms in which this
+ * thread stands still while others (gRPC's, the disk's) go on; or up to 20 ms
+ * later, wherever each thread is by then.  So a seed names the same point for
+ * the same life in each run, as far as real servers allow: a point that does
+ * not come within CDC_FAULT_PATIENCE gives way to the next that does, unless
+ * the test itself brings it about ("most" is 0 in the table).
  */
 
 #ifdef CDC_FAULTS
@@ -205,19 +205,23 @@ cdc_fault_born(void)
 /* the points of one "lives" line, if it is about this life; how many */
 
 static size_t
-cdc_fault_line(const char *line, const cdc_fault_point_t **points)
+cdc_fault_line(const char *line, uint64_t *seed,
+    const cdc_fault_point_t **points)
 {
     int       at;
     char      role[16], word[64];
     size_t    n;
     unsigned  from, to;
 
-    if (sscanf(line, "lives %15s %u %u%n", role, &from, &to, &at) != 3
+    if (sscanf(line, "lives %15s %u %u %" SCNu64 "%n", role, &from, &to, seed,
+               &at) != 4
         || strcmp(role, cdc_fault_life.role) != 0
         || cdc_fault_life.life < from || cdc_fault_life.life >= to)
     {
         return 0;
     }
+
+    *seed += (uint64_t) (cdc_fault_life.life - from) << 32;
 
     for (n = 0; n < CDC_FAULT_POINTS; n++) {
         line += at;
@@ -250,9 +254,7 @@ cdc_fault_plan(uint64_t *seed, const cdc_fault_point_t **points)
     n = 0;
 
     while (n == 0 && fgets(line, sizeof(line), plan) != NULL) {
-        if (sscanf(line, "seed %" SCNu64, seed) != 1) {
-            n = cdc_fault_line(line, points);
-        }
+        n = cdc_fault_line(line, seed, points);
     }
 
     (void) fclose(plan);
@@ -289,7 +291,6 @@ cdc_fault_open(const char *role)
         return;
     }
 
-    state += (uint64_t) cdc_fault_life.life << 8 | (uint8_t) role[0];
     state = cdc_fault_random(&state);
 
     point = points[cdc_fault_random(&state) % n];

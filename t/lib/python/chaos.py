@@ -10,6 +10,7 @@ round does depends on its seed alone, as far as servers allow.
 import collections
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -84,16 +85,21 @@ class FaultyNginx(Nginx):
         return words
 
     def environment(self):
-        return dict(super().environment(), CDC_FAULT=self.faults)
+        more = {'CDC_FAULT': self.faults}
+        if SANITIZE:                       # nginx itself is built without
+            more['LD_PRELOAD'] = subprocess.run(
+                ['cc', '-print-file-name=libasan.so'], check=True,
+                stdout=subprocess.PIPE).stdout.decode().strip()
+        return dict(super().environment(), **more)
 
-    def plan(self, seed, lives):
+    def plan(self, rng, lives):
         """lives: (role, from, to, points)"""
         path = os.path.join(self.faults, 'plan')
         with open(path + '.new', 'w') as f:
-            f.write('seed %d\n' % seed)
             for role, first, last, points in lives:
-                f.write('lives %s %d %d %s\n' % (role, first, last,
-                                                 ' '.join(points)))
+                f.write('lives %s %d %d %d %s\n' % (
+                    role, first, last, rng.randrange(2 ** 32),
+                    ' '.join(points)))
         os.rename(path + '.new', path)
 
     def deaths(self):
@@ -119,7 +125,8 @@ class Chaos(E2E):
         self.task = 'chaos'
         self.bad = collections.Counter()
         self.outside = 0
-        self.seed = self.storm = None
+        self.end = None
+        self.seed = self.rng = self.storm = None
 
     # ---- the API, which may lose a store in the middle of anything
 
@@ -223,7 +230,7 @@ class Chaos(E2E):
     def first(self):
         """The task is created while its store dies, and the first look is
         taken while its replicator dies."""
-        self.nginx.plan(self.seed, (
+        self.nginx.plan(self.rng, (
             ('store', 0, 3, CREATE), ('replicate', 0, 4, SURVEY[:2]),
             ('replicate', 4, 6, SURVEY),
             ('replicate', 6, 12, OPERATIONS + CHECKPOINT)))
@@ -238,9 +245,9 @@ class Chaos(E2E):
         """So many more deaths, the last two while it stops."""
         life = self.nginx.life('replicate')
         store = self.nginx.life('store')
-        self.nginx.plan(self.seed, (
+        self.nginx.plan(self.rng, (
             ('replicate', life, life + kills - 2, LIVE),
-            ('replicate', life + kills - 2, life + kills, STOP),
+            ('replicate', life + kills - 2, life + 10 ** 6, STOP),
             ('store', store, store + 2, STORE)))
         self.reborn()
         self.expect('replicate', done + kills - 2)
@@ -256,6 +263,7 @@ class Chaos(E2E):
 
     def round(self, seed, kills):
         self.seed = seed
+        self.rng = random.Random(seed)     # of the plans, not of the storm
         done = 0
         begin = time.monotonic()
         self.storm = Storm(self.bed, seed, without=os.environ.get(
@@ -303,7 +311,8 @@ class Chaos(E2E):
             with open(os.path.join(folder, 'journal'), 'w') as f:
                 f.writelines('%s\n' % (line,) for line in
                              self.storm.journal)
-        for line in report(self.tally()):
+        self.end = self.tally()            # the files go with the testbed
+        for line in report(self.end):
             self.note(line)
         return super().__exit__(kind, error, trace)
 
@@ -328,7 +337,7 @@ def one_round(seed, kills, tally=None):
     finally:
         if tally:
             with open(tally, 'w') as f:
-                json.dump(t.tally(), f)
+                json.dump(t.end, f)
 
 
 def rounds(kills, seed):
@@ -365,6 +374,7 @@ def main(args):
         one_round(int(args[1]), int(args[2]), args[3])
         return 0
     seed = int(args[1]) if len(args) > 1 else int(time.time())
+    build()
     return 1 if rounds(int(args[0]), seed) else 0
 
 
