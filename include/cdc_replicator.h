@@ -7,6 +7,7 @@
  *   cdc_track.c        positions that are done, in order or not
  *   cdc_item.c         a message on its way
  *   cdc_channel.c      source channel: read, order by tick
+ *   cdc_take.c         source channel: what a message is to us
  *   cdc_emit.c         source channel: hand over to lanes
  *   cdc_lane.c         target channel: queue, send, try again
  *   cdc_lane_stamp.c   target channel: what goes out next, at which stamp
@@ -240,6 +241,10 @@ void cdc_channel_open(cdc_channel_t *ch);
 void cdc_channel_read(cdc_channel_t *ch);
 void cdc_channel_readable(void *arg, cdc_log_stream_t *s);
 void cdc_channel_pump(cdc_channel_t *ch);        /* hands over what may go */
+/* cdc_take.c; owns the message from now */
+void cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg);
+void cdc_channel_close(cdc_channel_t *ch, uint64_t tick, uint64_t number,
+    cdc_pos_t pos);
 void cdc_channel_acked(cdc_item_t *item);
 /* cdc_emit.c.  CDC_OK: handed over.  CDC_AGAIN: has to wait.  CDC_DECLINED:
  * nothing for the target.  CDC_DONE: an open drop, which others may pass. */

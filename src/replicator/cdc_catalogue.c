@@ -257,8 +257,8 @@ cdc_catalogue_strayed(cdc_repl_t *r, const cdc_meta_collection_t *m)
     }
 
     snprintf(text, sizeof(text), "the collection \"%.200s.%.200s\" was renamed "
-             "into what this task follows; its rows are not carried: delete the "
-             "task and create it again", m->db, m->name);
+             "into what this task follows; its rows are not carried: delete "
+             "the task and create it again", m->db, m->name);
 
     cdc_repl_degraded(r, CDC_CAUSE_SKIPPED, text);
 
