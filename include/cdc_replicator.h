@@ -495,6 +495,9 @@ void cdc_rbac_changed(cdc_repl_t *r, const cdc_meta_rbac_t *e);
 int  cdc_rbac_start(cdc_repl_t *r);      /* compares with the catalogue */
 int  cdc_rbac_load(cdc_repl_t *r, const char *key, const json_t *json);
 void cdc_rbac_dirty(cdc_repl_t *r);      /* nothing of it is durable */
+/* at exit: one of them is with the ops thread; wipes what is secret */
+int  cdc_rbac_busy(cdc_repl_t *r);
+void cdc_rbac_free(cdc_repl_t *r);
 /* what has changed since the last batch; all: everything that is there */
 void cdc_rbac_save(cdc_repl_t *r, int all,
     void (*put)(void *arg, const char *key, json_t *value), void *arg);

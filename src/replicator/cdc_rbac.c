@@ -771,3 +771,32 @@ cdc_rbac_load(cdc_repl_t *r, const char *key, const json_t *json)
 
     return CDC_OK;
 }
+
+
+int
+cdc_rbac_busy(cdc_repl_t *r)
+{
+    return r->rbac->current != NULL;
+}
+
+
+void
+cdc_rbac_free(cdc_repl_t *r)
+{
+    cdc_rbac_entry_t  *e;
+
+    if (r->rbac == NULL) {
+        return;
+    }
+
+    cdc_timer_del(r->loop, &r->rbac->timer);
+
+    while (r->rbac->entries) {
+        e = r->rbac->entries;
+        r->rbac->entries = e->next;
+        cdc_rbac_entry_free(e);
+    }
+
+    free(r->rbac);
+    r->rbac = NULL;
+}

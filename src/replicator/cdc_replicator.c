@@ -840,6 +840,12 @@ cdc_repl_end(cdc_repl_t *r)
     cdc_checkpoint_close(r);
     cdc_target_conf_free(&r->target_conf);
 
+    /* unless the ops thread is at work with one of them */
+
+    if (r->rbac && !cdc_rbac_busy(r)) {
+        cdc_rbac_free(r);
+    }
+
     cdc_log(CDC_LOG_INFO, 0, "stopped");
 
     return 0;

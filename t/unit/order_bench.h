@@ -551,7 +551,7 @@ put_tick(uint64_t ts)
 }
 
 
-static void
+static void __attribute__((unused))
 put_insert(int64_t id, uint64_t ts, uint8_t key)
 {
     size_t        a, b, d;
@@ -577,7 +577,7 @@ put_insert(int64_t id, uint64_t ts, uint8_t key)
 }
 
 
-static void
+static void __attribute__((unused))
 put_delete(int64_t id, uint64_t ts, uint8_t key)
 {
     size_t        a, b;
