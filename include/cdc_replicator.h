@@ -2,7 +2,8 @@
  * The replicator's own types: shared by the files of src/replicator/ only.
  * Everything runs on the main thread unless a function says otherwise.
  *
- *   cdc_replicator.c   life of the process: start, stop, status, failure
+ *   cdc_replicator.c   life of the process: start, stop, failure
+ *   cdc_status.c       what the supervisor is told
  *   cdc_selection.c    which collections a task follows
  *   cdc_track.c        positions that are done, in order or not
  *   cdc_item.c         a message on its way
@@ -63,6 +64,7 @@
 #define CDC_RESERVE_SHARED_MS  1000             /* above ticks of others */
 #define CDC_YIELD_MS        2000      /* then a reset ends what is early */
 #define CDC_REFUSED_MS      5000      /* then the source's metadata decides */
+#define CDC_REFUSED_READ_MS 300       /* the same, with nothing to be read */
 #define CDC_REFUSED_MAX_MS  60000     /* then the task pauses */
 #define CDC_BACKOFF_MIN     100
 #define CDC_BACKOFF_MAX     10000
@@ -764,6 +766,7 @@ struct cdc_repl_s {
     unsigned                     reset_posted:1, hello_busy:1;
 };
 
+void cdc_repl_status_start(cdc_repl_t *r);
 /* a cause of degradation appears (text) or ends (NULL); logged once */
 void cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text);
 /* fatal: the task pauses with this reason */

@@ -115,7 +115,7 @@ cdc_op_skipped(cdc_op_t *op)
 static int
 cdc_op_refused(cdc_op_t *op)
 {
-    uint64_t     now;
+    uint64_t     now, wait;
     cdc_repl_t  *r;
 
     r = op->repl;
@@ -189,7 +189,12 @@ cdc_op_refused(cdc_op_t *op)
         return CDC_ERROR;
     }
 
-    if (now - op->refused_at > CDC_REFUSED_MS && cdc_op_needs_release(op)) {
+    /* at once when no release is on its way by the channel */
+
+    wait = r->rstream && r->reader_ops->at_end(r->rstream)
+           ? CDC_REFUSED_READ_MS : CDC_REFUSED_MS;
+
+    if (now - op->refused_at > wait && cdc_op_needs_release(op)) {
         op->release_first = 1;
     }
 

@@ -34,62 +34,11 @@
 #include <unistd.h>
 
 
-#define CDC_STATUS_MS       1000
-#define CDC_CLOCK_MS        2000         /* behind, before it is said */
-#define CDC_CLOCK_AGAIN_MS  10000
 #define CDC_ENDS_MS         5000
 #define CDC_STOP_MARGIN_MS  500
 
 
-static void cdc_repl_status(cdc_repl_t *r);
 static void cdc_repl_hello_timer(cdc_timer_t *tm);
-
-
-void
-cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
-{
-    unsigned            i;
-    cdc_task_status_t  *s;
-
-    if (text == NULL && r->cause[cause][0] == '\0') {
-        return;
-    }
-
-    if (text && strcmp(text, r->cause[cause]) == 0) {
-        return;
-    }
-
-    /* what is skipped is said each time, it does not end */
-
-    if (text && (r->cause[cause][0] == '\0' || cause == CDC_CAUSE_SKIPPED)) {
-        cdc_log(CDC_LOG_WARN, 0, "degraded: %s", text);
-    }
-
-    if (text == NULL) {
-        cdc_log(CDC_LOG_NOTICE, 0, "recovered from: %s", r->cause[cause]);
-    }
-
-    snprintf(r->cause[cause], CDC_REASON_MAX, "%s", text ? text : "");
-
-    s = &r->status;
-    s->degraded[0] = '\0';
-
-    for (i = 0; i < CDC_CAUSES; i++) {
-        if (r->cause[i][0]) {
-            memcpy(s->degraded, r->cause[i], CDC_REASON_MAX);
-            break;
-        }
-    }
-
-    if (s->degraded[0] == '\0') {
-        s->degraded_since_ms = 0;
-
-    } else if (s->degraded_since_ms == 0) {
-        s->degraded_since_ms = cdc_wall_ms();
-    }
-
-    cdc_repl_status(r);
-}
 
 
 void
@@ -172,138 +121,6 @@ cdc_repl_pump(cdc_repl_t *r)
     r->pump_post.data = r;
 
     cdc_loop_defer(r->loop, &r->pump_post);
-}
-
-
-/* ---- status ---- */
-
-static void
-cdc_repl_lag(cdc_repl_t *r)
-{
-    unsigned        i;
-    uint64_t        newest, oldest, now;
-    cdc_channel_t  *ch;
-
-    newest = 0;
-    oldest = UINT64_MAX;
-    r->status.channels = 0;
-    r->status.live = r->running;
-
-    for (ch = r->channels; ch; ch = ch->next) {
-        if (ch->users == 0 || ch->stream == NULL) {
-            continue;
-        }
-
-        r->status.channels++;
-
-        newest = ch->tick_read > newest ? ch->tick_read : newest;
-        oldest = ch->tick_acked < oldest ? ch->tick_acked : oldest;
-
-        if (!r->reader_ops->at_end(ch->stream)) {
-            r->status.live = 0;
-        }
-    }
-
-    /* behind, or cut off, the log's newest tick has not been read: our clock
-     * stands in for it */
-
-    now = cdc_ms_tso(cdc_wall_ms());
-
-    for (i = 0; i < CDC_CAUSE_SKIPPED; i++) {
-        if (r->cause[i][0]) {
-            r->status.live = 0;
-        }
-    }
-
-    if (!r->status.live && now > newest) {
-        newest = now;
-    }
-
-    r->status.lag_ms = r->status.channels && newest > oldest && oldest
-                       ? cdc_tso_ms(newest) - cdc_tso_ms(oldest) : 0;
-}
-
-
-/*
- * Milvus shows a row once its own clock has reached the row's time.  A target
- * whose clock is behind has all rows and shows the newest of them late.
- */
-
-static void
-cdc_repl_clock(cdc_repl_t *r)
-{
-    char            text[CDC_REASON_MAX];
-    uint64_t        newest, now;
-    cdc_channel_t  *ch;
-
-    if (!r->running || r->resetting || r->target_version == 0) {
-        return;
-    }
-
-    newest = 0;
-
-    for (ch = r->channels; ch; ch = ch->next) {
-        newest = ch->tick_acked > newest ? ch->tick_acked : newest;
-    }
-
-    newest = cdc_tso_ms(newest);
-    now = cdc_now_ms() + (uint64_t) r->clock_offset;
-
-    if (newest < now + CDC_CLOCK_MS) {
-        cdc_repl_degraded(r, CDC_CAUSE_CLOCK, NULL);
-        return;
-    }
-
-    /* the seconds would be another text each time */
-
-    if (r->cause[CDC_CAUSE_CLOCK][0] == '\0') {
-        snprintf(text, sizeof(text), "the target's clock is %llu s behind the "
-                 "source's: rows are there, and shown only when it has got "
-                 "to their time; set the clocks of both by NTP",
-                 (unsigned long long) ((newest - now) / 1000));
-        cdc_repl_degraded(r, CDC_CAUSE_CLOCK, text);
-    }
-
-    if (cdc_now_ms() > r->hello_at + CDC_CLOCK_AGAIN_MS) {
-        cdc_repl_hello(r);               /* has it been set? */
-    }
-}
-
-
-static void
-cdc_repl_status(cdc_repl_t *r)
-{
-    cdc_coll_t         *c;
-    cdc_task_status_t  *s;
-
-    s = &r->status;
-
-    if (r->reader) {
-        cdc_repl_lag(r);
-    }
-
-    s->collections = 0;
-
-    for (c = r->colls; c; c = c->next) {
-        s->collections += c->state != CDC_COLL_GONE;
-    }
-
-    s->buffered = r->buffered;
-    s->updated_ms = cdc_wall_ms();
-
-    (void) cdc_conn_send(r->role->control, CDC_FRAME_STATUS, 0, 0, s,
-                         sizeof(cdc_task_status_t));
-}
-
-
-static void
-cdc_repl_status_timer(cdc_timer_t *tm)
-{
-    cdc_repl_t  *r = tm->data;
-
-    cdc_repl_clock(r);
-    cdc_repl_status(r);
-    cdc_timer_add(r->loop, tm, CDC_STATUS_MS);
 }
 
 
@@ -744,9 +561,7 @@ cdc_repl_start(cdc_repl_t *r)
         return;
     }
 
-    r->status_timer.handler = cdc_repl_status_timer;
-    r->status_timer.data = r;
-    cdc_repl_status_timer(&r->status_timer);
+    cdc_repl_status_start(r);
 
     cdc_repl_hello(r);
 }
