@@ -412,6 +412,8 @@ cdc_part_t *cdc_coll_part(cdc_coll_t *c, int64_t id);
 int  cdc_coll_bind(cdc_coll_t *c, const cdc_target_collection_t *t, char *err);
 int  cdc_coll_start(cdc_coll_t *c);      /* its readers */
 void cdc_coll_gone(cdc_coll_t *c);
+/* at the start: behind the messages of drops, as far as nobody knows of one */
+void cdc_coll_last_ticks(cdc_repl_t *r);
 /* the drop's message of the channel is on the target, or is not needed */
 void cdc_coll_parted(cdc_coll_t *c, const cdc_channel_t *ch);
 /* cdc_catalogue.c: it is on the target now; its index and load operations

@@ -70,7 +70,7 @@ sub again {
     my $new = CDC::wait_for(sub {
         my ($pid) = $nginx->{server}->slurp('logs/nginx.pid') =~ /^(\d+)\n/;
         return defined $pid && $pid != $old ? $pid : undef;
-    }, 5);
+    }, 20);
     ok($new, 'an upgrade');
     kill 'WINCH', $old;
     ok(CDC::wait_for(sub {

@@ -191,41 +191,56 @@ cdc_lane_send(cdc_lane_t *lane, cdc_item_t *item, unsigned shard)
 }
 
 
-/* does the shard still feed its lane?  A dropped collection's does until a
- * tick has passed its drop's message, or the target would never read it. */
+/*
+ * The lowest of the newest ticks of the source channels that feed the lane.
+ *
+ * A dropped collection feeds it no more, but the target reads the drop's
+ * message only with a tick behind it.  Where others feed the lane, theirs
+ * come.  Where it was the last, the next one of its source channel is passed
+ * on; a source channel that no collection uses has none (a Milvus stops
+ * there), and one of our own follows the message.
+ */
 
-static int
-cdc_lane_fed_by(const cdc_coll_t *c, const cdc_shard_t *shard)
+static uint64_t
+cdc_lane_last_tick(const cdc_lane_t *lane, const cdc_shard_t *shard)
 {
-    if (cdc_coll_bound(c)) {
-        return 1;
+    if (shard->farewell == 0 || lane->covered > shard->farewell) {
+        return 0;
     }
 
-    return c->state == CDC_COLL_GONE && shard->farewell && shard->ch->stream
-           && shard->lane->covered <= shard->farewell;
+    if (shard->ch->tick_closed > shard->farewell) {
+        return shard->ch->tick_closed;
+    }
+
+    return shard->ch->users == 0 ? shard->farewell + 1 : 0;
 }
 
-
-/*
- * The lowest tick of those that feed the lane.  "most": the lowest of those
- * that have rows out which went early; the ones that raise have none.
- */
 
 static uint64_t
 cdc_lane_low(cdc_lane_t *lane, uint64_t *most)
 {
     unsigned      i;
-    uint64_t      low, tick;
+    uint64_t      low, last, tick;
     cdc_coll_t   *c;
     cdc_shard_t  *shard;
 
     low = *most = UINT64_MAX;
+    last = 0;
 
     for (c = lane->repl->colls; c; c = c->next) {
         for (i = 0; i < c->nshards; i++) {
             shard = &c->shards[i];
 
-            if (shard->lane != lane || !cdc_lane_fed_by(c, shard)) {
+            if (shard->lane != lane) {
+                continue;
+            }
+
+            if (c->state == CDC_COLL_GONE) {
+                tick = cdc_lane_last_tick(lane, shard);
+                last = tick > last ? tick : last;
+            }
+
+            if (!cdc_coll_bound(c)) {
                 continue;
             }
 
@@ -240,7 +255,7 @@ cdc_lane_low(cdc_lane_t *lane, uint64_t *most)
         }
     }
 
-    return low;
+    return low == UINT64_MAX && last ? last : low;
 }
 
 

@@ -338,6 +338,24 @@ cdc_coll_gone(cdc_coll_t *c)
 
 
 void
+cdc_coll_last_ticks(cdc_repl_t *r)
+{
+    unsigned     i;
+    cdc_coll_t  *c;
+
+    for (c = r->colls; c; c = c->next) {
+        for (i = 0; i < c->nshards; i++) {
+            if (c->state == CDC_COLL_GONE && c->shards[i].farewell
+                && c->shards[i].lane)
+            {
+                cdc_lane_tick(c->shards[i].lane);
+            }
+        }
+    }
+}
+
+
+void
 cdc_coll_parted(cdc_coll_t *c, const cdc_channel_t *ch)
 {
     unsigned  i;

@@ -133,7 +133,7 @@ cdc_coll_save(const cdc_coll_t *c)
         s = &c->shards[i];
 
         (void) json_array_append_new(shards,
-            json_pack("{s:s,s:s,s:s*,s:s*,s:o,s:o,s:o,s:I,s:b}",
+            json_pack("{s:s,s:s,s:s*,s:s*,s:o,s:o,s:o,s:I,s:I,s:b}",
                       "source", s->source_vchannel,
                       "channel", s->ch->name,
                       "target", s->target_vchannel,
@@ -142,6 +142,7 @@ cdc_coll_save(const cdc_coll_t *c)
                       "listed", cdc_pos_json(s->listed),
                       "settle", cdc_pos_json(s->settle_upto),
                       "after", (json_int_t) s->after_ts,
+                      "farewell", (json_int_t) s->farewell,
                       "owed", s->owed));
     }
 
@@ -193,17 +194,17 @@ static int
 cdc_coll_load_shard(cdc_coll_t *c, cdc_shard_t *s, json_t *json)
 {
     int          owed;
-    json_int_t   after;
+    json_int_t   after, farewell;
     const char  *source, *channel, *target, *lane;
 
     target = NULL;
     lane = NULL;
-    after = 0;
+    after = farewell = 0;
     owed = 0;
 
-    if (json_unpack(json, "{s:s,s:s,s?s,s?s,s?I,s?b}", "source", &source,
+    if (json_unpack(json, "{s:s,s:s,s?s,s?s,s?I,s?I,s?b}", "source", &source,
                     "channel", &channel, "target", &target, "lane", &lane,
-                    "after", &after, "owed", &owed)
+                    "after", &after, "farewell", &farewell, "owed", &owed)
         != 0
         || cdc_pos_from_json(json_object_get(json, "start"), &s->start)
            != CDC_OK
@@ -218,6 +219,7 @@ cdc_coll_load_shard(cdc_coll_t *c, cdc_shard_t *s, json_t *json)
     (void) cdc_pos_from_json(json_object_get(json, "settle"),
                              &s->settle_upto);
     s->after_ts = after;
+    s->farewell = farewell;
     s->owed = owed;
     s->source_vchannel = strdup(source);
     s->ch = cdc_channel_get(c->repl, channel);

@@ -287,6 +287,7 @@ cdc_repl_go(cdc_repl_t *r)
         cdc_channel_open(ch);
     }
 
+    cdc_coll_last_ticks(r);
     r->went = 1;
     CDC_FAULT("go");
 
