@@ -58,6 +58,8 @@
 #define CDC_NUDGE_MS        5         /* see cdc_lane.c */
 #define CDC_NUDGE_MSGS      12
 #define CDC_NUDGE_MAX       20000
+#define CDC_HURRY_MS        30000     /* after a failure, see cdc_lane.c */
+#define CDC_HURRY_TICK_MS   50
 #define CDC_RESERVE_MSGS    256                 /* positions, at least */
 #define CDC_RESERVE_MS      2000                /* stamps */
 #define CDC_RESERVE_RAISED_MS  100              /* while they are raised */
@@ -301,6 +303,7 @@ struct cdc_lane_s {
     uint64_t            tick_at;         /* cdc_now_ms() of the last one */
     uint64_t            nudge_at;        /* not before, cdc_now_ms() */
     unsigned            owed;            /* messages to be nudged through */
+    uint64_t            hurry_until;     /* cdc_now_ms() */
     uint64_t            retry_at;        /* cdc_now_ms(); 0: at once */
     unsigned            backoff;
     cdc_timer_t         timer;           /* idle tick, or the next try */

@@ -25,6 +25,16 @@
  * become visible).  So after a burst the last tick is repeated, which means
  * nothing to the target, every few milliseconds: once for each
  * CDC_NUDGE_MSGS messages.
+ *
+ * Hurry.  Milvus 2.3 reads all its collections on a channel with one
+ * consumer; one that is watched starts with a consumer of its own, and the
+ * two become one when they stand at the same tick.  For a second after both
+ * have started, that may be the tick 0 (seen, with rows lost for good: the
+ * target was killed, and each collection of a channel went on where the
+ * other one did).  A source has a tick each 200 ms, so this does not happen
+ * there; on a target all ticks are ours.  So for CDC_HURRY_MS after a
+ * request failed, when the target may have been started, its channels get
+ * the last tick again every CDC_HURRY_TICK_MS.
  */
 
 #include "cdc_replicator.h"
@@ -627,6 +637,10 @@ cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
         cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
         cdc_lane_defer(lane);
         return;
+    }
+
+    if (err->transport) {
+        lane->hurry_until = cdc_now_ms() + CDC_HURRY_MS;
     }
 
     if (r->resetting || r->stopping || r->failed) {

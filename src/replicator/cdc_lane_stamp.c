@@ -143,7 +143,7 @@ cdc_lane_stamp(cdc_lane_t *lane, cdc_send_t *send, uint64_t *stamp)
         /* idle: the tick would cover nothing that has been sent */
 
         if (lane->flight == NULL && send->next == NULL && lane->owed == 0
-            && lane->newest <= lane->covered
+            && lane->newest <= lane->covered && now >= lane->hurry_until
             && now < lane->tick_at + CDC_IDLE_TICK_MS)
         {
             cdc_timer_add(lane->repl->loop, &lane->timer,
@@ -308,13 +308,20 @@ cdc_lane_gather(cdc_lane_t *lane)
 int
 cdc_lane_nudge(cdc_lane_t *lane, uint64_t now)
 {
+    int  hurry;
+
     if (lane->queue || lane->covered < lane->newest) {
         return CDC_DECLINED;
     }
 
+    hurry = now < lane->hurry_until && lane->tick_sent;
+
     if (lane->owed <= CDC_NUDGE_MSGS) {
         lane->owed = 0;                  /* the tick has taken them along */
-        return CDC_DECLINED;
+
+        if (!hurry) {
+            return CDC_DECLINED;
+        }
     }
 
     if (now < lane->nudge_at) {
@@ -331,8 +338,8 @@ cdc_lane_nudge(cdc_lane_t *lane, uint64_t now)
 
     lane->flight->tick = lane->tick_sent;
     lane->flight->stamp = cdc_share_tick(lane->share);
-    lane->nudge_at = now + CDC_NUDGE_MS;
-    lane->owed -= CDC_NUDGE_MSGS;
+    lane->nudge_at = now + (lane->owed ? CDC_NUDGE_MS : CDC_HURRY_TICK_MS);
+    lane->owed -= lane->owed > CDC_NUDGE_MSGS ? CDC_NUDGE_MSGS : lane->owed;
 
     return CDC_OK;
 }

@@ -501,6 +501,65 @@ test_fails(void)
 }
 
 
+/* the target may have been started: it needs ticks, and soon */
+
+static void
+test_hurries(void)
+{
+    size_t              n;
+    uint64_t            end;
+    cdc_target_error_t  err;
+
+    set_up();
+
+    put_insert(1, MS(1000), 1);
+    put_tick(MS(1100));
+    turn();
+    answer_all();
+    n = nsent;
+    (void) usleep(150 * 1000);
+    turn();
+    is_int(nsent, n, "idle: no tick is repeated");
+
+    put_insert(1, MS(1200), 2);
+    turn();
+    memset(&err, 0, sizeof(err));
+    err.class = CDC_TARGET_RETRY;
+    err.transport = 1;
+    pending_done(pending_arg, CDC_ERROR, &err);
+    pending_done = NULL;
+    n = nsent;
+
+    for (end = cdc_now_ms() + 500; cdc_now_ms() < end; ) {
+        answer_all();
+        turn();
+    }
+
+    is_int(sent[n].key, 2, "the row goes again");
+    is_int(nsent, n + 1, "and no tick passes it");
+
+    put_tick(MS(1300));
+    turn();
+    answer_all();
+    n = nsent;
+
+    for (end = cdc_now_ms() + 500; cdc_now_ms() < end; ) {
+        answer_all();
+        turn();
+    }
+
+    ok(nsent >= n + 4 && nsent <= n + 11, "the last tick again and again");
+    is_int(sent[nsent - 1].ts, MS(1300), "the same one");
+
+    put_tick(MS(1400));
+    turn();
+    is_int(sent[nsent - 1].ts, MS(1400), "a new one is not held back");
+    answer_all();
+
+    tear_down();
+}
+
+
 int
 main(void)
 {
@@ -517,6 +576,7 @@ main(void)
     test_turns();
     test_stands_still();
     test_fails();
+    test_hurries();
 
     unlinks();
     (void) rmdir(dir);
