@@ -44,7 +44,8 @@ def deep_update(into, more):
 
 class Milvus(Process):
     """role source: its log is in Kafka or in RocksMQ, root path by-dev.
-    role target: on a RocksMQ of its own, with common.ttMsgEnabled off.
+    role target: on a RocksMQ of its own (or, beside a source that is on
+    one, on Kafka), with common.ttMsgEnabled off.
 
     channels is dmlChannelNum.  embedded: with the etcd that Milvus brings,
     on ports of its own.  clock: by how many seconds its clock is wrong.
@@ -65,7 +66,7 @@ class Milvus(Process):
         self.channels = channels
         self.auth = auth
         self.tls = tls
-        self.mq = 'rocksmq' if role == 'target' else mq or default_mq()
+        self.mq = mq or ('rocksmq' if role == 'target' else default_mq())
         self.embedded = embedded
         self.clock = clock
         self.root_path = root_path or (

@@ -110,7 +110,8 @@ class Testbed:
         source = dict(source or {})
         source.setdefault('mq', 'kafka' if kafka else default_mq())
         parts = ['Milvus']
-        if source['mq'] == 'kafka':
+        if 'kafka' in [source['mq']] + [options.get('mq')
+                                        for options in targets.values()]:
             parts.insert(0, 'Kafka')
         if not all(options.get('embedded')
                    for options in [source, *targets.values()]):

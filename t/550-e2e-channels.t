@@ -1,0 +1,12 @@
+#!/usr/bin/env python3
+"""16 source channels to 4 target channels."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                'lib', 'python'))
+
+from channels import numbers                                # noqa: E402
+
+numbers(16, 4, 5)
