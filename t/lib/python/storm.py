@@ -3,6 +3,8 @@
 A step is chosen by the seed and by what the steps before it left, never by
 time, so the same seed makes the same calls in the same order.  Each key has
 at most one row at a time, and so count(*) shows a row that is there twice.
+No name begins with another one: Milvus 2.3.5 takes an alias out of its
+metadata by prefix, "a84" with "a8".
 """
 
 import copy
@@ -209,7 +211,7 @@ class Storm:
         self.places.append(again)
 
     def step_come_and_go(self, place):
-        name = 'n%d' % self.number
+        name = 'n%04d' % self.number
         self.number += 1
         new = Place(self, name, self.rng.choice(SHAPES), place.database)
         new.new('_default', 20)
@@ -222,13 +224,15 @@ class Storm:
         if place in self.places:
             self.places.remove(place)
         for alias in sorted(place.aliases):    # in 2.3.5 they would outlive
-            utility.drop_alias(alias, using=place.using)    # the collection
+            self.note('drop alias', alias)     # the collection
+            utility.drop_alias(alias, using=place.using)
         utility.drop_collection(place.name, using=place.using)
 
     def step_alias(self, place):
         if not place.aliases:
-            alias = 'a%d' % self.number
+            alias = 'a%04d' % self.number
             self.number += 1
+            self.note('create alias', alias)
             utility.create_alias(place.name, alias, using=place.using)
             place.aliases.add(alias)
             return
@@ -238,14 +242,17 @@ class Storm:
                   and p.database == place.database]
         if others and self.rng.random() < 0.7:
             other = self.rng.choice(others)
+            self.note('alter alias', alias, other.name)
             utility.alter_alias(other.name, alias, using=place.using)
             other.aliases.add(alias)
         else:
+            self.note('drop alias', alias)
             utility.drop_alias(alias, using=place.using)
 
     def step_rename(self, place):
-        name = 'r%d' % self.number
+        name = 'r%04d' % self.number
         self.number += 1
+        self.note('new name', name)
         utility.rename_collection(place.name, name, using=place.using,
                                   new_db_name=place.database)
         place.name = name
@@ -267,7 +274,7 @@ class Storm:
         place.it.load(_async=True)
 
     def step_database(self, place):
-        name = 'd%d' % self.number
+        name = 'd%04d' % self.number
         self.number += 1
         db.create_database(name, using='source')
         inside = Place(self, 'inside', PLAIN, name)
