@@ -70,6 +70,8 @@ struct cdc_stored_s {
     char              *target;           /* the uri, or one that is built
                                           * from host and port; no login */
     char              *address;          /* host:port */
+    char              *group;            /* address under which this server
+                                          * was known before; NULL: none */
     json_t            *request;          /* NULL: the record is damaged */
     json_t            *given;            /* a create's exclude_collections */
     cdc_selection_t   *selection;        /* of request; NULL: not yet made */
@@ -123,6 +125,11 @@ cdc_error_e cdc_stored_check(cdc_stored_t *t, const json_t *source,
  */
 cdc_error_e cdc_stored_conflict(cdc_stored_t *t, cdc_stored_t *other,
     int same_address, char text[CDC_REASON_MAX]);
+
+/* tasks of one server have one group, by whatever names they call it: their
+ * replicators share the target's channels.  CDC_ERROR: no memory */
+int  cdc_stored_join(cdc_stored_t *t, const cdc_stored_t *other,
+    int same_address);
 void cdc_stored_unclaim(cdc_stored_t *t);
 
 

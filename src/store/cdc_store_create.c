@@ -109,6 +109,8 @@ cdc_create_check(cdc_store_t *s, cdc_stored_t *t, const cdc_probe_t *p,
     /* the other tasks may not be those of the last check */
 
     cdc_stored_unclaim(t);
+    free(t->group);
+    t->group = NULL;
 
     for (other = s->tasks; other != NULL; other = other->next) {
 
@@ -123,6 +125,11 @@ cdc_create_check(cdc_store_t *s, cdc_stored_t *t, const cdc_probe_t *p,
 
         if (err != CDC_E_OK) {
             return err;
+        }
+
+        if (cdc_stored_join(t, other, same) != CDC_OK) {
+            cdc_store_format(text, CDC_E_INTERNAL);
+            return CDC_E_INTERNAL;
         }
     }
 

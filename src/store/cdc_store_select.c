@@ -243,3 +243,26 @@ cdc_stored_conflict(cdc_stored_t *t, cdc_stored_t *other, int same_address,
 
     return rc;
 }
+
+
+int
+cdc_stored_join(cdc_stored_t *t, const cdc_stored_t *other, int same_address)
+{
+    const char  *group;
+
+    if (other->address == NULL || t->address == NULL || t->group != NULL
+        || (!same_address && strcmp(t->address, other->address) != 0))
+    {
+        return CDC_OK;
+    }
+
+    group = other->group != NULL ? other->group : other->address;
+
+    if (strcmp(group, t->address) == 0) {
+        return CDC_OK;
+    }
+
+    t->group = strdup(group);
+
+    return t->group != NULL ? CDC_OK : CDC_ERROR;
+}

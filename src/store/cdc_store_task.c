@@ -3,7 +3,7 @@
  *
  * The record is JSON: {"state", "reason", "revision", "created_ms",
  * "source", "request_data"}, the last one as the client sent it, secrets
- * inside.  A record that cannot be read must neither stop the store nor
+ * inside, and "target_group" where the server has another name as well.  A record that cannot be read must neither stop the store nor
  * vanish: its task shows as Paused with the cause, its bytes stay as they
  * are in LevelDB, and all that can be done with it is to delete it.
  */
@@ -194,13 +194,16 @@ cdc_stored_parse(cdc_stored_t *t, json_t *root, char *err)
     int           i;
     json_t       *request;
     json_int_t    revision, created;
-    const char   *state, *reason, *source;
+    const char   *state, *reason, *source, *group;
     json_error_t  je;
 
-    if (json_unpack_ex(root, &je, 0, "{s:s, s:s, s:s, s:I, s:I, s:o}",
+    group = NULL;
+
+    if (json_unpack_ex(root, &je, 0, "{s:s, s:s, s:s, s:I, s:I, s:o, s?s}",
                        "state", &state, "reason", &reason,
                        "source", &source, "revision", &revision,
-                       "created_ms", &created, "request_data", &request)
+                       "created_ms", &created, "request_data", &request,
+                       "target_group", &group)
         != 0)
     {
         (void) snprintf(err, CDC_REASON_MAX, "%s", je.text);
@@ -223,9 +226,10 @@ cdc_stored_parse(cdc_stored_t *t, json_t *root, char *err)
 
     t->state = (cdc_task_state_e) i;
     t->source = strdup(source);
+    t->group = group != NULL ? strdup(group) : NULL;
     t->request = json_incref(request);
 
-    if (t->source == NULL) {
+    if (t->source == NULL || (group != NULL && t->group == NULL)) {
         (void) snprintf(err, CDC_REASON_MAX, "no memory");
         return CDC_ERROR;
     }
@@ -318,6 +322,11 @@ cdc_stored_dump(const cdc_stored_t *t)
                      "created_ms", (json_int_t) t->created_ms,
                      "source", t->source, "request_data", t->request);
 
+    if (t->group != NULL) {
+        (void) json_object_set_new(root, "target_group",
+                                   json_string(t->group));
+    }
+
     text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
 
@@ -336,6 +345,11 @@ cdc_stored_config(const cdc_stored_t *t)
                      "revision", (json_int_t) t->revision,
                      "created_ms", (json_int_t) t->created_ms,
                      "request_data", t->request);
+
+    if (t->group != NULL) {
+        (void) json_object_set_new(root, "target_group",
+                                   json_string(t->group));
+    }
 
     text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
@@ -357,5 +371,6 @@ cdc_stored_free(cdc_stored_t *t)
     free(t->source);
     free(t->target);
     free(t->address);
+    free(t->group);
     free(t);
 }

@@ -580,6 +580,53 @@ test_addrs(void)
 }
 
 
+/* one server by three names, one of them twice */
+
+static void
+test_groups(void)
+{
+    char          *text;
+    json_t        *json;
+    cdc_stored_t  *a, *b, *c, *d, *e, *f;
+
+    a = task("a", "main", URI("http://a:1") STAR "}");
+    b = task("b", "main", URI("http://b:1") STAR "}");
+    c = task("c", "main", URI("http://c:1") STAR "}");
+    d = task("d", "main", URI("http://b:1") STAR "}");
+    e = task("e", "main", URI("http://a:1") STAR "}");
+
+    (void) cdc_stored_join(b, a, 0);
+    ok(b->group == NULL, "two servers: no group");
+    (void) cdc_stored_join(b, a, 1);
+    is_str(b->group ? b->group : "", "a:1", "one server: the first name");
+    (void) cdc_stored_join(c, b, 1);
+    is_str(c->group ? c->group : "", "a:1", "a third name joins the first");
+    (void) cdc_stored_join(d, b, 0);
+    is_str(d->group ? d->group : "", "a:1", "the same name needs no address");
+    (void) cdc_stored_join(e, b, 1);
+    ok(e->group == NULL, "the first name is its own group");
+
+    text = cdc_stored_dump(b);
+    f = cdc_stored_load(cdc_span("b"), cdc_span_n(text, strlen(text)));
+    is_str(f->group ? f->group : "", "a:1", "a record keeps it");
+    free(text);
+
+    text = cdc_stored_config(f);
+    json = json_loads(text, 0, NULL);
+    is_str(json_string_value(json_object_get(json, "target_group")), "a:1",
+           "and the replicator is told");
+    json_decref(json);
+    free(text);
+
+    cdc_stored_free(a);
+    cdc_stored_free(b);
+    cdc_stored_free(c);
+    cdc_stored_free(d);
+    cdc_stored_free(e);
+    cdc_stored_free(f);
+}
+
+
 int
 main(void)
 {
@@ -593,6 +640,7 @@ main(void)
     test_claims();
     test_checks();
     test_stored();
+    test_groups();
     test_reason();
     test_allow();
     test_addrs();

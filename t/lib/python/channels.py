@@ -189,8 +189,10 @@ def shared():
         behind = Behind('second', WIDE, 0).fill(BACKLOG)
         t.stays_different('nobody follows the backlog yet')
         begin = time.monotonic()
-        second = nginx.create(t.bed['target'],
-                              collection_infos=[{'name': 'second'}])
+        second = nginx.create(
+            collection_infos=[{'name': 'second'}], milvus_connect_param={
+                'uri': 'http://localhost:%d' % t.bed['target'].port,
+                'connect_timeout': 10})
         more = threading.Thread(target=lambda: behind.fill(BACKLOG // 5))
         more.start()
         both = times('live', 2000, 14, 'beside a backlog', t)
@@ -201,6 +203,8 @@ def shared():
         t.equal('both tasks: equal', 120)
         t.note('%d rows of dim %d arrived within %.1f s' % (
             BACKLOG + BACKLOG // 5, WIDE.dim, time.monotonic() - begin))
+        t.same(len(os.listdir(os.path.join(nginx.state_dir, 'targets'))), 1,
+               'one server, whatever its name')
         t.same([t.nginx.task(x).get('state') for x in (live, second)],
                ['Running', 'Running'], 'both run')
         two = times('live', 3000, 14, 'beside an idle task', t)
