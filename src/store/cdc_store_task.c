@@ -3,9 +3,10 @@
  *
  * The record is JSON: {"state", "reason", "revision", "created_ms",
  * "source", "request_data"}, the last one as the client sent it, secrets
- * inside, and "target_group" where the server has another name as well.  A record that cannot be read must neither stop the store nor
- * vanish: its task shows as Paused with the cause, its bytes stay as they
- * are in LevelDB, and all that can be done with it is to delete it.
+ * inside, and "target_group" where the server has another name as well.  A
+ * record that cannot be read must neither stop the store nor vanish: its
+ * task shows as Paused with the cause, its bytes stay as they are in LevelDB,
+ * and all that can be done with it is to delete it.
  */
 
 #ifndef _GNU_SOURCE
