@@ -67,6 +67,10 @@ quiet(void)
         turn();
 
         for (n = 0; n < 2; n++) {
+            if (sides[n].up) {
+                sides[n].lane->hurry_until = 0;
+            }
+
             if (sides[n].done) {
                 use(n, 0);
                 answer(CDC_OK, 0);
@@ -551,8 +555,10 @@ test_hurries(void)
     ok(nsent >= n + 4 && nsent <= n + 11, "the last tick again and again");
     is_int(sent[nsent - 1].ts, MS(1300), "the same one");
 
+    answer_all();
     put_tick(MS(1400));
     turn();
+    answer(CDC_OK, 0);
     is_int(sent[nsent - 1].ts, MS(1400), "a new one is not held back");
     answer_all();
 
