@@ -10,5 +10,5 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 SUITE = os.path.join(HERE, '561-e2e-order.t')
 
-os.execv(sys.executable, [sys.executable, SUITE]
-     XX)
+os.execv(sys.executable, [sys.executable, SUITE, 'backlog', 'again']
+         + sys.argv[1:])
