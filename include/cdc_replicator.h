@@ -321,6 +321,8 @@ struct cdc_lane_s {
 cdc_lane_t *cdc_lane_get(cdc_repl_t *r, const char *name);
 int  cdc_lane_send(cdc_lane_t *lane, cdc_item_t *item, unsigned shard);
 void cdc_lane_tick(cdc_lane_t *lane);    /* a feeder has moved */
+/* the target begins to read its channels for the collection */
+void cdc_lane_hurry(cdc_coll_t *c);
 void cdc_lane_wake(cdc_lane_t *lane);    /* the reserve has grown */
 void cdc_lane_reset(cdc_lane_t *lane);   /* connection given up */
 /* while true, the channel's rows wait for their tick */

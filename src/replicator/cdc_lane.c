@@ -34,7 +34,9 @@
  * other one did).  A source has a tick each 200 ms, so this does not happen
  * there; on a target all ticks are ours.  So for CDC_HURRY_MS after a
  * request failed, when the target may have been started, its channels get
- * the last tick again every CDC_HURRY_TICK_MS.
+ * the last tick again every CDC_HURRY_TICK_MS; those of a collection after it
+ * was made and loaded as well (seen: four loaded at once, the rows of one
+ * shard gone).
  */
 
 #include "cdc_replicator.h"
@@ -266,6 +268,23 @@ cdc_lane_low(cdc_lane_t *lane, uint64_t *most)
     }
 
     return low == UINT64_MAX && last ? last : low;
+}
+
+
+void
+cdc_lane_hurry(cdc_coll_t *c)
+{
+    unsigned     i;
+    cdc_lane_t  *lane;
+
+    for (i = 0; i < c->nshards; i++) {
+        lane = c->shards[i].lane;
+
+        if (lane) {
+            lane->hurry_until = cdc_now_ms() + CDC_HURRY_MS;
+            cdc_lane_defer(lane);
+        }
+    }
 }
 
 

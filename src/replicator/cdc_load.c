@@ -200,6 +200,10 @@ cdc_load_done(cdc_op_t *op)
 
     c = op->colls[0];
 
+    if (op->kind == CDC_OP_LOAD || cdc_load_by_channel(op)) {
+        cdc_lane_hurry(c);
+    }
+
     if (op->kind == CDC_OP_LOAD) {
         if (cdc_blob_set(&c->load, cdc_span_n(op->raw, op->raw_len))
             != CDC_OK)

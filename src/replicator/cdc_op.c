@@ -715,6 +715,7 @@ cdc_op_created(cdc_op_t *op)
         return CDC_ERROR;
     }
 
+    cdc_lane_hurry(c);
     cdc_coll_live(c);
 
     return CDC_OK;
