@@ -29,6 +29,16 @@ sub reason {
 }
 
 
+# without a process to name, the signal would be the master's
+sub end_of {
+    my ($nginx, $which) = @_;
+    my @pids;
+
+    CDC::wait_for(sub { @pids = $nginx->$which }, 20) or die "no $which\n";
+    $nginx->signal('KILL', @pids);
+}
+
+
 sub tasks {
     my ($nginx) = @_;
 
@@ -56,11 +66,11 @@ sub again {
     ok($nginx->reload, 'reload');
     now($nginx, 'Running Running', 'after a reload');
 
-    $nginx->signal('KILL', $nginx->stores);
+    end_of($nginx, 'stores');
     sleep 0.5;
     now($nginx, 'Running Running', 'after the end of the store');
 
-    $nginx->signal('KILL', $nginx->supervisors);
+    end_of($nginx, 'supervisors');
     sleep 0.5;
     now($nginx, 'Running Running', 'after the end of the supervisor');
 
@@ -106,7 +116,7 @@ sub again {
     my $nginx = CDC::Nginx->new(master => 'off')->start;
     tasks($nginx);
 
-    $nginx->signal('KILL', $nginx->stores);
+    end_of($nginx, 'stores');
     sleep 0.5;
     now($nginx, 'Running Running', 'a single process: the store ends');
 
