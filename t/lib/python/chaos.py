@@ -231,9 +231,9 @@ class Chaos(E2E):
         """The task is created while its store dies, and the first look is
         taken while its replicator dies."""
         self.nginx.plan(self.rng, (
-            ('store', 0, 3, CREATE), ('replicate', 0, 4, SURVEY[:2]),
-            ('replicate', 4, 6, SURVEY),
-            ('replicate', 6, 12, OPERATIONS + CHECKPOINT)))
+            ('store', 1, 2, STORE[:1]), ('store', 2, 3, CREATE[1:]),
+            ('replicate', 0, 4, SURVEY[:2]), ('replicate', 4, 5, SURVEY[2:]),
+            ('replicate', 5, 12, OPERATIONS + CHECKPOINT)))
         # a store without a task has nothing to write: it began before this
         for pid in self.nginx.store():
             os.kill(pid, signal.SIGKILL)
