@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib', 'python'))
 
 from e2e import E2E                                          # noqa: E402
-from pymilvus import Collection, db                          # noqa: E402
+from pymilvus import Collection, Role, db, utility           # noqa: E402
 
 import compare                                               # noqa: E402
 from fixtures import EVERY, PLAIN, TEXT_KEY, Shape           # noqa: E402
@@ -16,7 +16,8 @@ from fixtures import EVERY, PLAIN, TEXT_KEY, Shape           # noqa: E402
 KEYED = Shape(partition_key=4)
 
 # an ordinary instance, filled by hand in the place of a target
-ORDINARY = {'target': {'config': {'common': {'ttMsgEnabled': True}}}}
+ORDINARY = {'target': {'auth': True, 'config': {
+    'common': {'ttMsgEnabled': True}}}}
 
 # of one row, what to put in the place of each kind of field
 OTHER = {'vec': [0.5] * 8, 'f_bool': None, 'f_i8': 77, 'f_i16': 7777,
@@ -115,8 +116,81 @@ def metadata(t):
     t.ok(any('index' in line for line in found), 'seen: an index', found)
 
 
+def names(t):
+    """Aliases, properties, who may do what."""
+    for name in ('one', 'two'):
+        utility.create_alias('text_key', name, using='source')
+    utility.create_alias('text_key', 'one', using='target')
+    sees(t, 'an alias', "aliases: source ['one', 'two'], target ['one']")
+    utility.create_alias('keyed', 'two', using='target')
+    sees(t, 'an alias of another collection',
+         "default.text_key: aliases: source ['one', 'two'], target ['one']",
+         "default.keyed: aliases: source [], target ['two']")
+    for side, name in (('source', 'one'), ('source', 'two'),
+                       ('target', 'one'), ('target', 'two')):
+        utility.drop_alias(name, using=side)
+
+    Collection('keyed', using='source').set_properties(
+        {'collection.ttl.seconds': 7200})
+    sees(t, 'a property', "properties: source [('collection.ttl.seconds', "
+         "'7200')], target []")
+    Collection('keyed', using='target').set_properties(
+        {'collection.ttl.seconds': 7200})
+    sees(t, 'nothing, once it is equal again')
+
+
+def mapping(t):
+    """One collection under another name."""
+    utility.rename_collection('keyed', 'keyed2', using='target')
+    sees(t, 'a renamed collection', '"default.keyed" is missing',
+         '"default.keyed2" is only on')
+    found = compare.differences('source', 'target', ordinary=True, mapping={
+        ('default', 'keyed'): ('default', 'keyed2')})
+    t.same(found, [], 'seen: nothing, when it is mapped')
+    Collection('keyed2', using='target').delete('id in [5]')
+    found = compare.differences('source', 'target', ordinary=True, mapping={
+        ('default', 'keyed'): ('default', 'keyed2')})
+    t.ok(len(found) == 2 and '1 rows missing' in found[1],
+         'seen: a row, where it is mapped', found)
+    Collection('keyed2', using='target').insert([KEYED.row(5)])
+    utility.rename_collection('keyed2', 'keyed', using='target')
+
+
+def rights(t):
+    def differ(name, *texts):
+        found = compare.differences('source', 'target', ordinary=True,
+                                    rbac=True, databases=())
+        t.ok(len(found) == len(texts) and all(
+            any(text in line for line in found) for text in texts),
+            'seen: ' + name, 'wanted %s, found %s' % (texts, found))
+
+    def both(function):
+        for side in ('source', 'target'):
+            function(side)
+
+    differ('the same users and roles')
+    utility.create_user('ann', 'Pass-word1', using='source')
+    differ('a user', 'user "ann" is missing on the target')
+    utility.create_user('ann', 'Pass-word1', using='target')
+    Role('r', using='target').create()
+    differ('a role', 'users of role r: source None, target []')
+    Role('r', using='source').create()
+    Role('r', using='source').add_user('ann')
+    differ('who has a role', "users of role r: source ['ann'], target []")
+    Role('r', using='target').add_user('ann')
+    both(lambda side: Role('r', using=side).grant('Global', '*', '*'))
+    Role('r', using='source').grant('Collection', 'x', 'Search')
+    differ('a grant', 'role r: grant "default.Collection.x.Search" is '
+           'missing on the target')
+    Role('r', using='source').revoke('Collection', 'x', 'Search')
+    both(lambda side: db.create_database('more', using=side))
+    Role('r', using='source').grant('Collection', 'x', 'Search',
+                                    db_name='more')
+    differ('a grant in another database', 'grant "more.Collection.x.Search"')
+
+
 with E2E() as t:
-    t.up(ORDINARY)
+    t.up(ORDINARY, {'auth': True})
     for side in ('source', 'target'):
         EVERY.ready('every', side, 200)
         text = TEXT_KEY.ready('text_key', side, 100)
@@ -126,4 +200,7 @@ with E2E() as t:
     t.equal('two clusters filled alike are equal', ordinary=True)
     fields(t)
     rows(t)
+    names(t)
+    mapping(t)
     metadata(t)
+    rights(t)

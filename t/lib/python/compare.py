@@ -177,11 +177,15 @@ class Cluster:
         """Who granted it is not compared: on the target it is the task."""
         if role == 'admin':
             return set()
-        r = self.call('SelectGrant', milvus_pb2.SelectGrantRequest(
-            entity=milvus_pb2.GrantEntity(
-                role=milvus_pb2.RoleEntity(name=role), db_name='*')))
-        return {(e.db_name, e.object.name, e.object_name,
-                 e.grantor.privilege.name) for e in r.entities}
+        found = set()
+        for db in self.databases():            # "*" is not all of them
+            entities = self.call('SelectGrant', milvus_pb2.SelectGrantRequest(
+                entity=milvus_pb2.GrantEntity(
+                    role=milvus_pb2.RoleEntity(name=role),
+                    db_name=db))).entities
+            found.update((e.db_name, e.object.name, e.object_name,
+                          e.grantor.privilege.name) for e in entities)
+        return found
 
     def query(self, db, name, expr, fields, partition, **params):
         params.setdefault('reduce_stop_for_best', 'True')
