@@ -14,12 +14,14 @@
  *   cdc_lane_stamp.c   target channel: what goes out next, at which stamp
  *   cdc_lane_build.c   target channel: the request
  *   cdc_share.c        target channel: shared with other processes
+ *   cdc_equal.c        equal keys among what is settled
  *   cdc_object.c       collections and partitions: source id -> target id
  *   cdc_object_doc.c   their stored form
  *   cdc_database.c     databases
  *   cdc_alias.c        aliases
  *   cdc_rbac.c         users, roles, privileges
  *   cdc_load.c         what is loaded
+ *   cdc_load_cold.c    the first load on a target channel goes alone
  *   cdc_op.c           operations: the queue, from start to end
  *   cdc_op_ready.c     operations: when one may run
  *   cdc_op_refused.c   operations: what follows when the target said no
@@ -83,6 +85,7 @@ typedef struct cdc_item_s       cdc_item_t;
 typedef struct cdc_epoch_s      cdc_epoch_t;
 typedef struct cdc_body_s       cdc_body_t;
 typedef struct cdc_rbac_s       cdc_rbac_t;
+typedef struct cdc_equal_s      cdc_equal_t;
 
 
 /* ---- bytes of our own (cdc_object_doc.c) --------------------------- */
@@ -304,6 +307,8 @@ struct cdc_lane_s {
     uint64_t            nudge_at;        /* not before, cdc_now_ms() */
     unsigned            owed;            /* messages to be nudged through */
     uint64_t            hurry_until;     /* cdc_now_ms() */
+    uint64_t            cold_until;      /* cdc_now_ms(): no other is loaded */
+    int64_t             cold;            /* the collection that is */
     uint64_t            retry_at;        /* cdc_now_ms(); 0: at once */
     unsigned            backoff;
     cdc_timer_t         timer;           /* idle tick, or the next try */
@@ -338,6 +343,17 @@ uint64_t cdc_lane_least(const cdc_lane_t *lane, const cdc_channel_t *ch);
 uint64_t cdc_lane_target_now(const cdc_lane_t *lane);
 cdc_chain_t *cdc_lane_build(cdc_lane_t *lane);   /* NULL: task has failed */
 void cdc_lane_poison(const cdc_send_t *send, const char *why);
+
+
+/* ---- what is settled (cdc_equal.c) -------------------------------- */
+
+/* a settled message was acknowledged, in the order of its channel; its bytes
+ * are still there */
+void cdc_equal_look(const cdc_item_t *item);
+/* all begins anew */
+void cdc_equal_forget(cdc_repl_t *r);
+/* the same when nothing has been settled for a while */
+void cdc_equal_tire(cdc_repl_t *r);
 
 
 /* ---- objects (cdc_object.c) --------------------------------------- */
@@ -521,6 +537,11 @@ int  cdc_load_by_channel(const cdc_op_t *op);    /* it is about load state */
 int  cdc_load_start(cdc_op_t *op);       /* copies what is wanted now */
 void cdc_load_done(cdc_op_t *op);        /* any operation with a collection */
 int  cdc_load_run(cdc_op_t *op, uint64_t ts);    /* [ops thread] */
+
+/* cdc_load_cold.c: any operation; must it wait for another's load? */
+int  cdc_load_waits(const cdc_op_t *op);
+void cdc_load_starts(const cdc_op_t *op);
+void cdc_load_started(const cdc_op_t *op);       /* the target has done it */
 
 
 /* ---- operations (cdc_op*.c) ----------------------------------------- */
@@ -738,13 +759,14 @@ struct cdc_repl_s {
     struct cdc_checkpoint_s     *checkpoint;
     cdc_timer_t                  checkpoint_timer;
 
-    cdc_timer_t                  status_timer, retry_timer;
+    cdc_timer_t                  status_timer, retry_timer, cold_timer;
     cdc_job_t                    hello_job;
     cdc_target_info_t            hello;
     cdc_target_error_t           hello_error;
     int                          hello_rc;
     uint64_t                     hello_at;    /* cdc_now_ms() */
     uint64_t                     msg_id;      /* of the last restamped one */
+    cdc_equal_t                 *equal;       /* NULL: nothing is settled */
     unsigned                     target_version;  /* 203 for 2.3; 0 before
                                               * the target has answered */
     cdc_post_t                   reset_post;

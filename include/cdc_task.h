@@ -48,6 +48,9 @@ typedef struct {
     uint64_t  retries;
     uint64_t  rows_skipped;              /* of objects that are gone */
     uint64_t  rows_settled;              /* sent again as delete + insert */
+    uint64_t  rows_equal;                /* of these, whose key another has:
+                                          * one of each is left */
+    uint64_t  doubts;                    /* requests without an answer */
     uint64_t  operations;                /* DDL and such, applied */
     uint64_t  buffered;                  /* bytes read and not acknowledged */
     uint64_t  degraded_since_ms;         /* 0: healthy */

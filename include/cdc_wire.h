@@ -188,6 +188,16 @@ int  cdc_wire_rewrite(cdc_chain_t *out, const cdc_envelope_t *env,
 int  cdc_wire_delete_of_insert(cdc_chain_t *out, const cdc_envelope_t *env,
     const cdc_rewrite_t *rw, int64_t pk_field_id);
 
+/*
+ * Calls fn for each primary key of an insert or a delete, in order: 8 bytes
+ * of a number, the text of a string; valid during the call.  CDC_DECLINED:
+ * the insert has no such field, or the delete no keys.
+ */
+typedef void (*cdc_wire_key_pt)(void *arg, cdc_span_t key);
+
+int  cdc_wire_each_key(const cdc_envelope_t *env, int64_t pk_field_id,
+    cdc_wire_key_pt fn, void *arg);
+
 /* the partition ids of an Import, in order; CDC_DECLINED: more than max */
 int  cdc_wire_import_partitions(const cdc_envelope_t *env, int64_t *ids,
     unsigned max, unsigned *n);

@@ -13,7 +13,7 @@
 
 
 /* grows whenever a struct below, or one inside it, changes */
-#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   1
+#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   2
 
 
 typedef struct {

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(HERE, 'lib', 'python'))
 
 import chaos                                                # noqa: E402
 
-KILLS = int(os.environ.get('CHAOS_KILLS') or 60)
+KILLS = int(os.environ.get('CHAOS_KILLS') or 200)
 SEED = int(os.environ.get('CHAOS_SEED') or 600)
 
 

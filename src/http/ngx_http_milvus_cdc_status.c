@@ -107,6 +107,14 @@ static const ngx_http_milvus_cdc_metric_t  ngx_http_milvus_cdc_metrics[] = {
       NGX_HTTP_MILVUS_CDC_U64,
       ngx_http_milvus_cdc_status_field(rows_settled) },
 
+    { "rows_equal_total", "counter", "Settled rows whose key another one has "
+      "by plain insert: one row of each key is left on the target.",
+      NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(rows_equal) },
+
+    { "requests_in_doubt_total", "counter", "Requests to the target that "
+      "ended without an answer; their rows are settled.",
+      NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(doubts) },
+
     { "buffered_bytes", "gauge", "Bytes read and not acknowledged yet.",
       NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(buffered) },
 

@@ -466,6 +466,7 @@ cdc_channel_acked(cdc_item_t *item)
 
     if (item->settle) {
         r->status.rows_settled += item->env.rows;
+        cdc_equal_look(item);
         CDC_FAULT("settled");
     }
 

@@ -237,7 +237,8 @@ cdc_checkpoint_build(cdc_repl_t *r, int last)
     s = &r->status;
 
     cdc_checkpoint_put(b, "meta", "",
-        json_pack("{s:i,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+        json_pack("{s:i,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,"
+                  "s:I}",
                   "format", CDC_CHECKPOINT_FORMAT, "started", r->started,
                   "rows_in", (json_int_t) s->rows_in,
                   "rows_out", (json_int_t) s->rows_out,
@@ -247,6 +248,8 @@ cdc_checkpoint_build(cdc_repl_t *r, int last)
                   "retries", (json_int_t) s->retries,
                   "skipped", (json_int_t) s->rows_skipped,
                   "settled", (json_int_t) s->rows_settled,
+                  "equal", (json_int_t) s->rows_equal,
+                  "doubts", (json_int_t) s->doubts,
                   "operations", (json_int_t) s->operations));
 
     return b;
@@ -562,14 +565,19 @@ static int
 cdc_checkpoint_load_meta(cdc_repl_t *r, json_t *json)
 {
     int                 format, started;
-    json_int_t          in, out, bin, bout, req, ret, skip, set, ops;
+    json_int_t          in, out, bin, bout, req, ret, skip, set, ops, equal;
+    json_int_t          doubts;
     cdc_task_status_t  *s;
 
-    if (json_unpack(json, "{s:i,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+    equal = doubts = 0;                  /* older checkpoints have none */
+
+    if (json_unpack(json, "{s:i,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s?I,"
+                    "s?I}",
                     "format", &format, "started", &started,
                     "rows_in", &in, "rows_out", &out, "bytes_in", &bin,
                     "bytes_out", &bout, "requests", &req, "retries", &ret,
-                    "skipped", &skip, "settled", &set, "operations", &ops)
+                    "skipped", &skip, "settled", &set, "operations", &ops,
+                    "equal", &equal, "doubts", &doubts)
         != 0
         || format != CDC_CHECKPOINT_FORMAT)
     {
@@ -585,6 +593,8 @@ cdc_checkpoint_load_meta(cdc_repl_t *r, json_t *json)
     s->retries = ret;
     s->rows_skipped = skip;
     s->rows_settled = set;
+    s->rows_equal = equal;
+    s->doubts = doubts;
     s->operations = ops;
     r->started = started;
 

@@ -662,6 +662,10 @@ cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
         lane->hurry_until = cdc_now_ms() + CDC_HURRY_MS;
     }
 
+    if (!cdc_lane_unapplied(err)) {
+        r->status.doubts++;
+    }
+
     if (r->resetting || r->stopping || r->failed) {
         return;                          /* stays in flight: in doubt */
     }
@@ -692,6 +696,8 @@ cdc_lane_reset(cdc_lane_t *lane)
     if (lane->share) {
         cdc_share_leave(lane->share, CDC_ERROR);
     }
+
+    lane->repl->status.doubts += lane->busy;
 
     cdc_timer_del(lane->repl->loop, &lane->timer);
     cdc_lane_free_sends(&lane->flight);

@@ -595,6 +595,7 @@ cdc_op_start(cdc_op_t *op)
     }
 
     op->running = 1;
+    cdc_load_starts(op);
     c = op->ncolls ? op->colls[0] : NULL;
 
     if (cdc_op_intent(op, c) != CDC_OK) {

@@ -296,6 +296,10 @@ cdc_op_ready(const cdc_op_t *op)
         return 1;
     }
 
+    if (cdc_load_waits(op)) {
+        return 0;
+    }
+
     switch (op->kind) {
 
     case CDC_OP_CREATE_DATABASE:

@@ -134,6 +134,7 @@ cdc_repl_reset_step(cdc_post_t *post)
     cdc_channel_t  *ch;
 
     r->reset_posted = 0;
+    cdc_equal_forget(r);
 
     for (lane = r->lanes; lane; lane = lane->next) {
         cdc_lane_reset(lane);

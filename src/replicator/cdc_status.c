@@ -188,6 +188,7 @@ cdc_repl_status_timer(cdc_timer_t *tm)
 {
     cdc_repl_t  *r = tm->data;
 
+    cdc_equal_tire(r);
     cdc_repl_clock(r);
     cdc_repl_status(r);
     cdc_timer_add(r->loop, tm, CDC_STATUS_MS);

@@ -23,7 +23,6 @@
 #define CDC_BASE_TIMESTAMP   3
 
 
-static int cdc_wire_read_varint(cdc_span_t *in, uint64_t *value);
 static int cdc_wire_take(cdc_span_t *in, uint64_t len, cdc_span_t *out);
 static int cdc_wire_base_fields(cdc_span_t base, int32_t *type, uint64_t *ts);
 
@@ -99,7 +98,7 @@ cdc_wire_next(cdc_span_t *in, cdc_field_t *f)
 }
 
 
-static int
+int
 cdc_wire_read_varint(cdc_span_t *in, uint64_t *value)
 {
     size_t     i, n;

@@ -19,11 +19,29 @@
 #define CDC_WIRE_SMALL   64
 
 
+/* schema.IDs */
+#define CDC_IDS_INT      1
+#define CDC_IDS_STR      2
+
+
+typedef struct {
+    uint32_t     kind;                   /* CDC_IDS_* */
+    uint64_t     count;
+    cdc_span_t   list;                   /* LongArray or StringArray */
+} cdc_keys_t;
+
+
 #define cdc_wire_bit(number)  ((uint64_t) 1 << (number))
 
 
+/* the varint at *in, which moves behind it */
+int  cdc_wire_read_varint(cdc_span_t *in, uint64_t *value);
+
 /* base (field 1) of any message: msg_type and timestamp */
 int  cdc_wire_base(cdc_span_t msg, int32_t *type, uint64_t *ts);
+
+/* the keys of an insert; CDC_DECLINED: it has no such field, or no keys */
+int  cdc_wire_find_keys(cdc_span_t msg, int64_t field_id, cdc_keys_t *keys);
 
 /* number of varints in a packed field */
 int  cdc_wire_count_packed(cdc_span_t body, uint64_t *n);

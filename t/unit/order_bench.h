@@ -256,14 +256,17 @@ static const cdc_target_ops_t  fake_target = {
 static int      meta_synced;
 static char     failure[CDC_REASON_MAX];
 static int      reset_asked;
+static char     skipped[CDC_REASON_MAX];
 static unsigned checkpoints;
 
 void
 cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
 {
     (void) r;
-    (void) cause;
-    (void) text;
+
+    if (text && cause == CDC_CAUSE_SKIPPED) {
+        (void) snprintf(skipped, sizeof(skipped), "%s", text);
+    }
 }
 
 

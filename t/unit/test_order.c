@@ -174,6 +174,42 @@ test_settle(void)
 }
 
 
+/* two rows of one key, which Milvus takes, become one: that is seen */
+
+static void
+test_equal_keys(void)
+{
+    set_up();
+
+    put_insert(1, MS(1000), 7);
+    put_insert(1, MS(1001), 7);
+    put_insert(1, MS(1002), 8);
+    put_delete(1, MS(1003), 8);
+    put_insert(1, MS(1004), 8);
+    put_insert(1, MS(1005), 9);
+    put_tick(MS(1100));
+    turn();
+    answer(CDC_ERROR, CDC_TARGET_DOUBT);
+    is_int(repl.status.doubts, 1, "a request without an answer is counted");
+
+    cdc_lane_reset(lane);
+    cdc_channel_reset(channel);
+    repl.resetting = 0;
+    cdc_channel_open(channel);
+    turn();
+    answer_all();
+
+    is_int(repl.status.rows_settled, 6, "all are settled");
+    is_int(repl.status.rows_equal, 1, "one had the key of another; what was "
+           "deleted in between had not");
+    ok(strstr(skipped, "several rows of one key") != NULL,
+       "it is said");
+
+    cdc_equal_forget(&repl);
+    tear_down();
+}
+
+
 /* a row older than what was sent before the crash is raised, not settled */
 
 static void
@@ -325,6 +361,7 @@ main(void)
     test_tick_order();
     test_tick_due();
     test_settle();
+    test_equal_keys();
     test_raise();
     test_drop_passes();
     test_drop_is_newer();
