@@ -144,8 +144,8 @@ $(B)/proto/%.pb-c.o: $(B)/proto/%.pb-c.c | $(PROTO_H)
 
 NGX_OBJS      := $(B)/nginx
 NGX_MAKE      := $(NGX_OBJS)/Makefile
-NGX_CC_OPT    := $(OPT) $(HARDEN) $(SAN) $(FAULT_DEFS) -fPIC
-NGX_LD_OPT    := $(SAN) -Wl,-z,relro -Wl,-z,now -fPIC
+NGX_CC_OPT    := $(OPT) $(HARDEN) $(SAN) $(FAULT_DEFS) $(CFLAGS) -fPIC
+NGX_LD_OPT    := $(SAN) $(LDFLAGS) -Wl,-z,relro -Wl,-z,now -fPIC
 
 # a new source file has to be known to nginx's configure
 MODULE_C      := $(sort $(wildcard $(TOP)/*.c $(TOP)/src/http/*.c \
