@@ -3,6 +3,7 @@
 # make module      the module alone
 # make check       C unit tests (t/unit/test_*.c), TAP under prove
 # make fuzz        fuzz targets (t/fuzz/*.c), FUZZ_SECONDS each
+# make bench       what bench/run needs: null-target, micro-benchmarks
 # make install     into nginx's modules folder and HELPER_PATH
 # make SANITIZE=1  the same with ASan and UBSan, in build-asan/
 # make FAULTS=1    with fault points for t/chaos, in build-faults/
@@ -65,7 +66,7 @@ B             := $(abspath $(BUILD))
 MODULE        := $(B)/ngx_http_milvus_cdc_module.so
 HELPER        := $(B)/milvus-cdc-helper
 
-.PHONY: all module helper objects check fuzz fuzz-bins install clean
+.PHONY: all module helper objects check bench fuzz fuzz-bins install clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
@@ -188,6 +189,25 @@ $(B)/unit/%: $(TOP)/t/unit/%.c $(LIB) $(wildcard $(TOP)/t/unit/*.h)
 	$(call say,CC t/unit/$(<F))
 	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -I$(TOP)/t/unit \
 	    -I$(TOP)/src -o $@ $< $(LIB) $(LIBS)
+
+# ---- measuring -------------------------------------------------------
+
+NULL_C        := $(wildcard $(TOP)/bench/null/*.c)
+MICRO_C       := $(wildcard $(TOP)/bench/micro/*.c)
+MICRO         := $(MICRO_C:$(TOP)/bench/micro/%.c=$(B)/bench/%)
+
+bench: helper $(B)/bench/null-target $(MICRO)
+
+$(B)/bench/null-target: $(NULL_C) $(wildcard $(TOP)/bench/null/*.h) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,CC bench/null)
+	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -o $@ $(NULL_C) $(LIB) \
+	    $(LIBS)
+
+$(B)/bench/%: $(TOP)/bench/micro/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(call say,CC bench/micro/$(<F))
+	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -o $@ $< $(LIB) $(LIBS)
 
 FUZZ_C        := $(wildcard $(TOP)/t/fuzz/*.c)
 FUZZ_BINS     := $(FUZZ_C:$(TOP)/t/fuzz/%.c=$(B)/fuzz/%)
