@@ -196,13 +196,18 @@ NULL_C        := $(wildcard $(TOP)/bench/null/*.c)
 MICRO_C       := $(wildcard $(TOP)/bench/micro/*.c)
 MICRO         := $(MICRO_C:$(TOP)/bench/micro/%.c=$(B)/bench/%)
 
-bench: helper $(B)/bench/null-target $(MICRO)
+bench: helper $(B)/bench/null-target $(B)/bench/log-times $(MICRO)
 
 $(B)/bench/null-target: $(NULL_C) $(wildcard $(TOP)/bench/null/*.h) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,CC bench/null)
 	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -o $@ $(NULL_C) $(LIB) \
 	    $(LIBS)
+
+$(B)/bench/log-times: $(TOP)/bench/log/log_times.c $(LIB)
+	@mkdir -p $(@D)
+	$(call say,CC bench/log)
+	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -o $@ $< $(LIB) $(LIBS)
 
 $(B)/bench/%: $(TOP)/bench/micro/%.c $(LIB)
 	@mkdir -p $(@D)

@@ -54,6 +54,7 @@
 #define CDC_SHARED_BYTES    (512 * 1024)        /* one ReplicateMessage while
                                                  * others wait to send */
 #define CDC_CHECKPOINT_MS   200
+#define CDC_CHECKPOINT_IDLE_MS  1000  /* half of CDC_RESERVE_MS at most */
 #define CDC_IDLE_TICK_MS    1000
 #define CDC_ADOPT_MS        5000      /* settled before an adopted one's
                                        * from_ts; clocks differ */
@@ -656,6 +657,8 @@ void cdc_rchannel_done(cdc_repl_t *r, uint64_t number);
 
 int  cdc_checkpoint_open(cdc_repl_t *r, char *err);     /* loads, too */
 void cdc_checkpoint_soon(cdc_repl_t *r);         /* within 200 ms */
+/* nothing but ticks has come: reading those again does no harm */
+void cdc_checkpoint_idle(cdc_repl_t *r);
 void cdc_checkpoint_now(cdc_repl_t *r);          /* a reserve is awaited */
 /* done() once everything that is dirty now is durable */
 int  cdc_checkpoint_barrier(cdc_repl_t *r, void (*done)(void *arg),
@@ -777,6 +780,8 @@ struct cdc_repl_s {
     int64_t                      clock_offset; /* target's - cdc_now_ms() */
     uint64_t                     reset_at;    /* cdc_now_ms() */
     uint64_t                     stop_at;     /* cdc_now_ms() */
+    uint64_t                     trim_last;   /* bytes_in a second ago */
+    uint64_t                     trimmed;     /* at the last trim */
 
     unsigned                     started:1;   /* survey is durable */
     unsigned                     running:1;   /* the data plane moves */

@@ -20,6 +20,7 @@
 #endif
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -322,6 +323,21 @@ cdc_main_run(int (*role)(cdc_role_t *role))
 }
 
 
+/*
+ * What is read and sent comes in pieces of some megabytes.  By default each
+ * is memory from the kernel and back to it, page by page: a tenth of all CPU
+ * time in a backlog.  So free memory is kept; what is too much is given back
+ * when the backlog is over (cdc_status.c).
+ */
+
+static void
+cdc_main_memory(void)
+{
+    (void) mallopt(M_MMAP_THRESHOLD, 8 * 1024 * 1024);
+    (void) mallopt(M_TRIM_THRESHOLD, 32 * 1024 * 1024);
+}
+
+
 int
 main(int argc, char *argv[])
 {
@@ -351,6 +367,7 @@ main(int argc, char *argv[])
         return EXIT_FAILURE;
     }
 
+    cdc_main_memory();
     cdc_log_init(task_id, NULL, CDC_LOG_NOTICE);
 
     (void) umask(077);

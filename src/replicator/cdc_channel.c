@@ -240,6 +240,7 @@ cdc_channel_cmp(const void *one, const void *two)
 static void
 cdc_epoch_left(cdc_channel_t *ch, cdc_epoch_t *epoch)
 {
+    unsigned      rows;
     cdc_item_t   *item;
     cdc_epoch_t  *ep;
 
@@ -253,9 +254,12 @@ cdc_epoch_left(cdc_channel_t *ch, cdc_epoch_t *epoch)
             ch->epochs_tail = &ch->epochs;
         }
 
+        rows = 0;
+
         while (ep->items) {
             item = ep->items;
             ep->items = item->next;
+            rows |= !item->tick;
 
             if (!item->held) {
                 cdc_track_done(&ch->track, item->number);
@@ -269,7 +273,12 @@ cdc_epoch_left(cdc_channel_t *ch, cdc_epoch_t *epoch)
         free(ep);
 
         cdc_op_kick(ch->repl);
-        cdc_checkpoint_soon(ch->repl);
+
+        if (rows) {
+            cdc_checkpoint_soon(ch->repl);
+        } else {
+            cdc_checkpoint_idle(ch->repl);
+        }
     }
 }
 

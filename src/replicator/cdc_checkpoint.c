@@ -47,16 +47,18 @@ typedef struct cdc_checkpoint_s {
     int                   rc;
     char                  err[CDC_REASON_MAX];
     uint64_t              started_ms;
+    uint64_t              due_ms;        /* of the timer */
     cdc_waiter_t         *waiting;       /* for the next batch */
     cdc_waiter_t         *writing;       /* for the one being written */
     unsigned              busy:1;
     unsigned              again:1;       /* start when this one has ended */
-    unsigned              later:1;       /* soon after it has ended */
+    unsigned              later;         /* ms after it has begun; 0: not */
     unsigned              failed:1;      /* the timer will try again */
 } cdc_checkpoint_t;
 
 
 static void cdc_checkpoint_start(cdc_repl_t *r);
+static void cdc_checkpoint_within(cdc_repl_t *r, unsigned ms);
 
 
 static void
@@ -370,7 +372,7 @@ cdc_checkpoint_done(cdc_job_t *job)
         cdc_checkpoint_start(r);
 
     } else if (cp->later) {
-        cdc_checkpoint_soon(r);
+        cdc_checkpoint_within(r, cp->later);
     }
 }
 
@@ -420,8 +422,8 @@ cdc_checkpoint_timer(cdc_timer_t *tm)
 }
 
 
-void
-cdc_checkpoint_soon(cdc_repl_t *r)
+static void
+cdc_checkpoint_within(cdc_repl_t *r, unsigned ms)
 {
     uint64_t           now, due;
     cdc_checkpoint_t  *cp;
@@ -429,18 +431,34 @@ cdc_checkpoint_soon(cdc_repl_t *r)
     cp = r->checkpoint;
 
     if (cp->busy) {
-        cp->later = 1;
+        cp->later = cp->later && cp->later < ms ? cp->later : ms;
         return;
     }
 
-    if (r->checkpoint_timer.slot) {
+    due = cp->started_ms + ms;
+
+    if (r->checkpoint_timer.slot && (cp->failed || cp->due_ms <= due)) {
         return;
     }
 
     now = cdc_now_ms();
-    due = cp->started_ms + CDC_CHECKPOINT_MS;
+    cp->due_ms = due;
 
     cdc_timer_add(r->loop, &r->checkpoint_timer, due > now ? due - now : 1);
+}
+
+
+void
+cdc_checkpoint_soon(cdc_repl_t *r)
+{
+    cdc_checkpoint_within(r, CDC_CHECKPOINT_MS);
+}
+
+
+void
+cdc_checkpoint_idle(cdc_repl_t *r)
+{
+    cdc_checkpoint_within(r, CDC_CHECKPOINT_IDLE_MS);
 }
 
 

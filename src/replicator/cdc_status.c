@@ -5,6 +5,7 @@
 
 #include "cdc_replicator.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@
 #define CDC_STATUS_MS       1000
 #define CDC_CLOCK_MS        2000         /* behind, before it is said */
 #define CDC_CLOCK_AGAIN_MS  10000
+#define CDC_TRIM_BYTES      (16 * 1024 * 1024)
+#define CDC_TRIM_QUIET      (1024 * 1024)    /* in CDC_STATUS_MS */
 
 
 static void cdc_repl_status(cdc_repl_t *r);
@@ -183,6 +186,26 @@ cdc_repl_status(cdc_repl_t *r)
 }
 
 
+/* what a backlog has left free goes back to the kernel (cdc_main.c) */
+
+static void
+cdc_repl_trim(cdc_repl_t *r)
+{
+    uint64_t  in;
+
+    in = r->status.bytes_in;
+
+    if (in < r->trim_last + CDC_TRIM_QUIET
+        && in > r->trimmed + CDC_TRIM_BYTES)
+    {
+        r->trimmed = in;
+        (void) malloc_trim(0);
+    }
+
+    r->trim_last = in;
+}
+
+
 static void
 cdc_repl_status_timer(cdc_timer_t *tm)
 {
@@ -190,6 +213,7 @@ cdc_repl_status_timer(cdc_timer_t *tm)
 
     cdc_equal_tire(r);
     cdc_repl_clock(r);
+    cdc_repl_trim(r);
     cdc_repl_status(r);
     cdc_timer_add(r->loop, tm, CDC_STATUS_MS);
 }
