@@ -310,6 +310,13 @@ cdc_checkpoint_soon(cdc_repl_t *r)
 
 
 void
+cdc_checkpoint_idle(cdc_repl_t *r)
+{
+    (void) r;
+}
+
+
+void
 cdc_checkpoint_now(cdc_repl_t *r)
 {
     (void) r;
