@@ -13,7 +13,7 @@
 
 
 /* grows whenever a struct below, or one inside it, changes */
-#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   2
+#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   3
 
 
 typedef struct {
@@ -57,8 +57,9 @@ ngx_int_t ngx_http_milvus_cdc_table_init(ngx_shm_zone_t *zone, void *data);
 ngx_uint_t ngx_http_milvus_cdc_table_ready(ngx_shm_zone_t *zone);
 
 /*
- * Copies slot i.  NGX_OK; NGX_DECLINED: free; NGX_AGAIN: torn, to be seen as
- * a table that is not ready; NGX_DONE: i is behind the last slot.
+ * Copies slot i; of the two documents as much as there is.  NGX_OK;
+ * NGX_DECLINED: free; NGX_AGAIN: torn, to be seen as a table that is not
+ * ready; NGX_DONE: i is behind the last slot.
  */
 ngx_int_t ngx_http_milvus_cdc_table_read(ngx_shm_zone_t *zone, ngx_uint_t i,
     ngx_http_milvus_cdc_slot_t *slot);
@@ -69,6 +70,9 @@ ngx_int_t ngx_http_milvus_cdc_table_find(ngx_shm_zone_t *zone, ngx_str_t *id,
 
 void ngx_http_milvus_cdc_table_stat(ngx_shm_zone_t *zone,
     ngx_http_milvus_cdc_table_stat_t *st);
+
+/* another number after each change of a slot; no lock */
+uint64_t ngx_http_milvus_cdc_table_changes(ngx_shm_zone_t *zone);
 
 
 /* ---- the writer -------------------------------------------------------- */

@@ -65,6 +65,26 @@ ngx_int_t ngx_http_milvus_cdc_header(ngx_http_request_t *r, const char *name,
     const char *value);
 
 
+/* ---- answers that are kept (.._kept.c) --------------------------------- */
+
+typedef struct ngx_http_milvus_cdc_kept_data_s
+    ngx_http_milvus_cdc_kept_data_t;
+
+typedef struct {
+    ngx_http_milvus_cdc_kept_data_t  *data;
+    ngx_shm_zone_t                   *zone;
+    uint64_t                          changes;
+    ngx_msec_t                        at;
+} ngx_http_milvus_cdc_kept_t;
+
+/* NGX_OK: t, which is empty, is the answer now; NGX_DECLINED: it has to be
+ * made from the table, and handed to put() before it is sent */
+ngx_int_t ngx_http_milvus_cdc_kept_get(ngx_http_milvus_cdc_kept_t *k,
+    ngx_shm_zone_t *zone, ngx_http_milvus_cdc_text_t *t);
+void ngx_http_milvus_cdc_kept_put(ngx_http_milvus_cdc_kept_t *k,
+    ngx_http_milvus_cdc_text_t *t);
+
+
 /* ---- decoding (.._decode.c) -------------------------------------------- */
 
 typedef enum {

@@ -143,6 +143,9 @@ static const ngx_http_milvus_cdc_metric_t  ngx_http_milvus_cdc_metrics[] = {
 };
 
 
+static ngx_http_milvus_cdc_kept_t  ngx_http_milvus_cdc_kept_metrics;
+
+
 ngx_int_t
 ngx_http_milvus_cdc_metrics_handler(ngx_http_request_t *r)
 {
@@ -161,6 +164,18 @@ ngx_http_milvus_cdc_metrics_handler(ngx_http_request_t *r)
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_milvus_cdc_module);
 
+    ngx_http_milvus_cdc_text_init(&t, r->pool);
+
+    rc = ngx_http_milvus_cdc_kept_get(&ngx_http_milvus_cdc_kept_metrics,
+                                      mcf->zone, &t);
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc == NGX_OK) {
+        goto send;
+    }
+
     rc = ngx_http_milvus_cdc_rows(r, mcf, &rows);
     if (rc < 0) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -176,8 +191,6 @@ ngx_http_milvus_cdc_metrics_handler(ngx_http_request_t *r)
 
     ready = ngx_http_milvus_cdc_table_ready(mcf->zone);
     ngx_http_milvus_cdc_table_stat(mcf->zone, &st);
-
-    ngx_http_milvus_cdc_text_init(&t, r->pool);
 
     ngx_http_milvus_cdc_text_str(&t, "# HELP milvus_cdc_info The module.\n"
                       "# TYPE milvus_cdc_info gauge\n"
@@ -212,6 +225,10 @@ ngx_http_milvus_cdc_metrics_handler(ngx_http_request_t *r)
     for (m = ngx_http_milvus_cdc_metrics; m->name; m++) {
         ngx_http_milvus_cdc_metric(&t, m, rows, n);
     }
+
+    ngx_http_milvus_cdc_kept_put(&ngx_http_milvus_cdc_kept_metrics, &t);
+
+send:
 
     return ngx_http_milvus_cdc_text_send(&t, r, NGX_HTTP_OK,
                                          NGX_HTTP_MILVUS_CDC_PROM);

@@ -26,6 +26,8 @@ static int ngx_libc_cdecl ngx_http_milvus_cdc_cmp_items(const void *one,
 
 ngx_http_milvus_cdc_slot_t  ngx_http_milvus_cdc_scratch;
 
+static ngx_http_milvus_cdc_kept_t  ngx_http_milvus_cdc_kept_list;
+
 
 static const char *
 ngx_http_milvus_cdc_task_id(ngx_http_milvus_cdc_ctx_t *c)
@@ -138,6 +140,18 @@ ngx_http_milvus_cdc_list(ngx_http_milvus_cdc_ctx_t *c)
         return ngx_http_milvus_cdc_wait(c);
     }
 
+    ngx_http_milvus_cdc_text_init(&t, pool);
+
+    rc = ngx_http_milvus_cdc_kept_get(&ngx_http_milvus_cdc_kept_list,
+                                      c->mcf->zone, &t);
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc == NGX_OK) {
+        goto send;
+    }
+
     n = 0;
 
     for (i = 0; n < CDC_MAX_TASKS; i++) {
@@ -171,7 +185,6 @@ ngx_http_milvus_cdc_list(ngx_http_milvus_cdc_ctx_t *c)
     ngx_qsort(items, n, sizeof(ngx_http_milvus_cdc_item_t),
               ngx_http_milvus_cdc_cmp_items);
 
-    ngx_http_milvus_cdc_text_init(&t, pool);
     ngx_http_milvus_cdc_text_str(&t, "{\"code\":200,\"data\":{\"tasks\":[");
 
     for (i = 0; i < n; i++) {
@@ -184,6 +197,9 @@ ngx_http_milvus_cdc_list(ngx_http_milvus_cdc_ctx_t *c)
     }
 
     ngx_http_milvus_cdc_text_str(&t, "]}}\n");
+    ngx_http_milvus_cdc_kept_put(&ngx_http_milvus_cdc_kept_list, &t);
+
+send:
 
     return ngx_http_milvus_cdc_text_send(&t, c->request, NGX_HTTP_OK,
                                          "application/json");

@@ -31,6 +31,7 @@ typedef struct {
     uint64_t                     store_restarts;
     uint64_t                     takeovers;
     uint64_t                     beat_ms;
+    volatile uint64_t            changes;    /* of slots */
     ngx_http_milvus_cdc_slot_t   slots[1];
 } ngx_http_milvus_cdc_table_t;
 
@@ -41,8 +42,12 @@ static ngx_http_milvus_cdc_slot_t *ngx_http_milvus_cdc_table_open(
     ngx_shm_zone_t *zone, ngx_str_t *id);
 static void ngx_http_milvus_cdc_table_close(ngx_shm_zone_t *zone,
     ngx_http_milvus_cdc_slot_t *slot);
-static void ngx_http_milvus_cdc_slot_open(ngx_http_milvus_cdc_slot_t *slot);
-static void ngx_http_milvus_cdc_slot_close(ngx_http_milvus_cdc_slot_t *slot);
+static void ngx_http_milvus_cdc_slot_open(ngx_http_milvus_cdc_table_t *t,
+    ngx_http_milvus_cdc_slot_t *slot);
+static void ngx_http_milvus_cdc_slot_close(ngx_http_milvus_cdc_table_t *t,
+    ngx_http_milvus_cdc_slot_t *slot);
+static void ngx_http_milvus_cdc_slot_copy(ngx_http_milvus_cdc_slot_t *to,
+    const ngx_http_milvus_cdc_slot_t *from);
 
 
 #define ngx_http_milvus_cdc_pool(zone)   ((ngx_slab_pool_t *) (zone)->shm.addr)
@@ -131,6 +136,7 @@ ngx_http_milvus_cdc_table_init(ngx_shm_zone_t *zone, void *data)
     t->layout = NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT;
     t->slot_size = sizeof(ngx_http_milvus_cdc_slot_t);
     t->nslots = n;
+    t->changes = ngx_http_milvus_cdc_table_now() << 20;
 
     pool->data = t;
     pool->log_nomem = 0;
@@ -176,7 +182,7 @@ ngx_http_milvus_cdc_table_read(ngx_shm_zone_t *zone, ngx_uint_t i,
         rc = NGX_DECLINED;
 
     } else {
-        ngx_memcpy(slot, &t->slots[i], sizeof(ngx_http_milvus_cdc_slot_t));
+        ngx_http_milvus_cdc_slot_copy(slot, &t->slots[i]);
         rc = NGX_OK;
     }
 
@@ -205,7 +211,7 @@ ngx_http_milvus_cdc_table_find(ngx_shm_zone_t *zone, ngx_str_t *id,
     found = ngx_http_milvus_cdc_table_lookup(t, id);
 
     if (found) {
-        ngx_memcpy(slot, found, sizeof(ngx_http_milvus_cdc_slot_t));
+        ngx_http_milvus_cdc_slot_copy(slot, found);
         rc = NGX_OK;
 
     } else {
@@ -253,6 +259,13 @@ ngx_http_milvus_cdc_table_stat(ngx_shm_zone_t *zone,
 }
 
 
+uint64_t
+ngx_http_milvus_cdc_table_changes(ngx_shm_zone_t *zone)
+{
+    return ngx_http_milvus_cdc_table(zone)->changes;
+}
+
+
 void
 ngx_http_milvus_cdc_table_sync_begin(ngx_shm_zone_t *zone, ngx_uint_t restart)
 {
@@ -294,9 +307,9 @@ ngx_http_milvus_cdc_table_sync_end(ngx_shm_zone_t *zone)
         slot = &t->slots[i];
 
         if ((slot->in_use || (slot->seq & 1)) && slot->epoch != t->epoch) {
-            ngx_http_milvus_cdc_slot_open(slot);
+            ngx_http_milvus_cdc_slot_open(t, slot);
             slot->in_use = 0;
-            ngx_http_milvus_cdc_slot_close(slot);
+            ngx_http_milvus_cdc_slot_close(t, slot);
         }
     }
 
@@ -342,7 +355,7 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
     slot = ngx_http_milvus_cdc_table_lookup(t, &id);
 
     if (slot) {
-        ngx_http_milvus_cdc_slot_open(slot);
+        ngx_http_milvus_cdc_slot_open(t, slot);
 
         if (slot->record.state != rec->state) {
             slot->since_ms = now;
@@ -360,7 +373,7 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
                 continue;
             }
 
-            ngx_http_milvus_cdc_slot_open(slot);
+            ngx_http_milvus_cdc_slot_open(t, slot);
 
             ngx_memzero(&slot->status, sizeof(cdc_task_status_t));
             slot->generation++;
@@ -376,7 +389,7 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
     if (rc == NGX_OK) {
         ngx_memcpy(&slot->record, rec, sizeof(cdc_task_record_t));
         slot->epoch = t->epoch;
-        ngx_http_milvus_cdc_slot_close(slot);
+        ngx_http_milvus_cdc_slot_close(t, slot);
     }
 
     ngx_shmtx_unlock(&pool->mutex);
@@ -445,7 +458,7 @@ ngx_http_milvus_cdc_table_open(ngx_shm_zone_t *zone, ngx_str_t *id)
         return NULL;
     }
 
-    ngx_http_milvus_cdc_slot_open(slot);
+    ngx_http_milvus_cdc_slot_open(ngx_http_milvus_cdc_table(zone), slot);
 
     return slot;
 }
@@ -455,7 +468,7 @@ static void
 ngx_http_milvus_cdc_table_close(ngx_shm_zone_t *zone,
     ngx_http_milvus_cdc_slot_t *slot)
 {
-    ngx_http_milvus_cdc_slot_close(slot);
+    ngx_http_milvus_cdc_slot_close(ngx_http_milvus_cdc_table(zone), slot);
 
     ngx_shmtx_unlock(&ngx_http_milvus_cdc_pool(zone)->mutex);
 }
@@ -489,16 +502,36 @@ ngx_http_milvus_cdc_table_lookup(ngx_http_milvus_cdc_table_t *t, ngx_str_t *id)
 
 
 static void
-ngx_http_milvus_cdc_slot_open(ngx_http_milvus_cdc_slot_t *slot)
+ngx_http_milvus_cdc_slot_open(ngx_http_milvus_cdc_table_t *t,
+    ngx_http_milvus_cdc_slot_t *slot)
 {
     slot->seq |= 1;
+    t->changes++;
     ngx_memory_barrier();
 }
 
 
 static void
-ngx_http_milvus_cdc_slot_close(ngx_http_milvus_cdc_slot_t *slot)
+ngx_http_milvus_cdc_slot_close(ngx_http_milvus_cdc_table_t *t,
+    ngx_http_milvus_cdc_slot_t *slot)
 {
     ngx_memory_barrier();
     slot->seq++;
+    t->changes++;
+}
+
+
+/* a document has room for 16 kB and is some hundred bytes */
+
+static void
+ngx_http_milvus_cdc_slot_copy(ngx_http_milvus_cdc_slot_t *to,
+    const ngx_http_milvus_cdc_slot_t *from)
+{
+    ngx_memcpy(to, from, offsetof(ngx_http_milvus_cdc_slot_t, record)
+                         + offsetof(cdc_task_record_t, list_doc));
+
+    ngx_memcpy(to->record.list_doc, from->record.list_doc,
+               ngx_min(from->record.list_len, CDC_DOC_MAX));
+    ngx_memcpy(to->record.get_doc, from->record.get_doc,
+               ngx_min(from->record.get_len, CDC_DOC_MAX));
 }
