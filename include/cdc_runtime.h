@@ -163,6 +163,9 @@ typedef struct cdc_db_batch_s  cdc_db_batch_t;
 cdc_db_t *cdc_db_open(const char *path, char *err);
 void cdc_db_close(cdc_db_t *db);
 
+/* what err says ends by itself or by an administrator: a full disk, say */
+int  cdc_db_passing(const char *err);
+
 /* CDC_DECLINED: no such key.  *value is malloc()ed and NUL-terminated */
 int  cdc_db_get(cdc_db_t *db, cdc_span_t key, uint8_t **value, size_t *len);
 

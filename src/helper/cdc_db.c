@@ -11,6 +11,9 @@
  * damaged.  So a failed write makes the next one close and open the database
  * first, which starts a new log; until that works (a full disk, say) every
  * write fails, and nothing that was accepted before is at risk.
+ *
+ * A database whose CURRENT is gone is refused: LevelDB would begin a new one
+ * in its place, with what its log happens to hold, and remove the rest.
  */
 
 #ifndef _GNU_SOURCE
@@ -96,6 +99,10 @@ cdc_db_cure(const char *status)
         return "has no space left on its disk";
     }
 
+    if (strstr(status, "Read-only file system") != NULL) {
+        return "is on a disk that has become read-only";
+    }
+
     return "failed";
 }
 
@@ -154,6 +161,58 @@ cdc_db_start(cdc_db_t *db, char *err)
 }
 
 
+/* files of a database, and none that says which of them count? */
+
+static int
+cdc_db_headless(const char *path)
+{
+    int             found;
+    DIR            *dir;
+    char            current[PATH_MAX];
+    const char     *dot;
+    struct dirent  *de;
+
+    (void) snprintf(current, sizeof(current), "%.*s/CURRENT",
+                    (int) sizeof(current) - 16, path);
+
+    if (access(current, F_OK) == 0) {
+        return 0;
+    }
+
+    dir = opendir(path);
+
+    if (dir == NULL) {
+        return 0;
+    }
+
+    found = 0;
+
+    while (!found && (de = readdir(dir)) != NULL) {
+        dot = strrchr(de->d_name, '.');
+
+        found = strncmp(de->d_name, "MANIFEST-", 9) == 0
+                || (dot != NULL && (strcmp(dot, ".log") == 0
+                                    || strcmp(dot, ".ldb") == 0
+                                    || strcmp(dot, ".sst") == 0));
+    }
+
+    (void) closedir(dir);
+
+    return found;
+}
+
+
+int
+cdc_db_passing(const char *err)
+{
+    return strstr(err, "No space left") != NULL
+           || strstr(err, "Read-only file system") != NULL
+           || strstr(err, "quota exceeded") != NULL
+           || strstr(err, "File too large") != NULL
+           || strstr(err, "Too many open files") != NULL;
+}
+
+
 cdc_db_t *
 cdc_db_open(const char *path, char *err)
 {
@@ -167,9 +226,16 @@ cdc_db_open(const char *path, char *err)
     if (cdc_db_mkdir(path) != CDC_OK) {
         if (err != NULL) {
             (void) snprintf(err, CDC_REASON_MAX,
-                            "the directory \"%s\" cannot be made", path);
+                            "the directory \"%.512s\" cannot be made: %s",
+                            path, strerror(errno));
         }
 
+        return NULL;
+    }
+
+    if (cdc_db_headless(path)) {
+        cdc_db_fail(err, "LevelDB \"%s\" is corrupt; restore the directory "
+                    "from a backup: its file CURRENT is missing", path);
         return NULL;
     }
 

@@ -202,6 +202,32 @@ test_corrupt(const char *path)
 
 
 static void
+test_headless(const char *path)
+{
+    char         err[CDC_REASON_MAX], file[320];
+    cdc_db_t    *db;
+    struct stat  st;
+
+    db = cdc_db_open(path, err);
+    ok(db != NULL, "a new database");
+    cdc_db_close(db);
+
+    (void) snprintf(file, sizeof(file), "%s/CURRENT", path);
+    is_int(unlink(file), 0, "its CURRENT is lost");
+
+    db = cdc_db_open(path, err);
+    ok(db == NULL, "it is not begun again");
+    ok(strstr(err, "CURRENT is missing") != NULL, "but said: %s", err);
+    is_int(stat(file, &st), -1, "and left as it is");
+    cdc_db_close(db);
+
+    ok(!cdc_db_passing(err), "which does not pass by itself");
+    ok(cdc_db_passing("IO error: /x/1.log: No space left on device"),
+       "as a full disk does");
+}
+
+
+static void
 test_remove(const char *path)
 {
     char         sub[300], file[320], out[320];
@@ -239,6 +265,8 @@ main(void)
     test_full(path);
     test_corrupt(path);
     test_remove(path);
+    test_headless(path);
+    (void) cdc_db_remove(path);
 
     (void) snprintf(path, sizeof(path), "%s/tasks", dir);
     (void) rmdir(path);
