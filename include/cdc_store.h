@@ -327,6 +327,8 @@ int  cdc_store_write(cdc_store_t *s, const cdc_stored_t *t, char *err);
 int  cdc_store_erase(cdc_store_t *s, const cdc_stored_t *t, char *err);
 void cdc_store_dirty(cdc_store_t *s);           /* try again later */
 int  cdc_store_rmdir(cdc_store_t *s, const char *id);
+/* for a new task: its directory, with the file "new"; durable */
+int  cdc_store_mkdir(cdc_store_t *s, const char *id);
 void cdc_store_sweep(cdc_store_t *s);
 
 /* the directory of a deleted task: goes when STOPPED comes */

@@ -426,6 +426,13 @@ cdc_create_finish(cdc_store_create_t *c)
         return;
     }
 
+    if (cdc_store_mkdir(s, t->id) != CDC_OK) {
+        cdc_store_format(text, CDC_E_STORE_FAILED, "the directory of the task "
+                         "cannot be made");
+        cdc_create_fail(c, CDC_E_STORE_FAILED, text);
+        return;
+    }
+
     /* two creates of one millisecond, or a clock that was set back, must
      * not change the order of the list */
 

@@ -14,6 +14,13 @@
  * the record first, and the directory goes when the supervisor says that the
  * replicator has ended; what a crash leaves in between has no record, and is
  * swept at the next start, when no replicator runs yet.
+ *
+ * And the rule that keeps a task from beginning again when its checkpoints
+ * have been lost: its directory, with the file "new", is made before the
+ * record; the replicator removes that file with its first checkpoint, and
+ * refuses to begin without both.  By the same token a store that would be a
+ * new one beside directories of tasks has been lost: it is not begun, and
+ * they are not swept.
  */
 
 #ifndef _GNU_SOURCE
@@ -22,10 +29,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cdc_store.h"
 
@@ -165,6 +175,47 @@ cdc_store_any(void *arg, cdc_span_t key, cdc_span_t value)
 }
 
 
+/* checkpoints of tasks, of which no record is left */
+
+static int
+cdc_store_lost(cdc_store_t *s)
+{
+    int             found;
+    DIR            *dir;
+    char            path[PATH_MAX];
+    struct stat     st;
+    struct dirent  *de;
+
+    (void) snprintf(path, sizeof(path), "%s/tasks", s->dir);
+
+    dir = opendir(path);
+
+    if (dir == NULL) {
+        return 0;
+    }
+
+    found = 0;
+
+    while (!found && (de = readdir(dir)) != NULL) {
+        found = cdc_stored_id_valid(de->d_name)
+                && snprintf(path, sizeof(path), "%s/tasks/%s/CURRENT", s->dir,
+                            de->d_name) < (int) sizeof(path)
+                && stat(path, &st) == 0;
+    }
+
+    (void) closedir(dir);
+
+    if (found) {
+        cdc_log(CDC_LOG_EMERG, 0, "the task store \"%s/meta\" is missing, and "
+                "\"%s\" holds checkpoints: put meta back from a copy of the "
+                "state directory, or move tasks away to begin with no tasks",
+                s->dir, path);
+    }
+
+    return found;
+}
+
+
 static int
 cdc_store_check_format(cdc_store_t *s)
 {
@@ -206,6 +257,10 @@ cdc_store_check_format(cdc_store_t *s)
     if (any) {
         cdc_log(CDC_LOG_EMERG, 0, "\"%s/meta\" is not a task store: it has "
                 "records and no format", s->dir);
+        return CDC_ERROR;
+    }
+
+    if (cdc_store_lost(s)) {
         return CDC_ERROR;
     }
 
@@ -274,6 +329,70 @@ cdc_store_rmdir(cdc_store_t *s, const char *id)
     }
 
     return cdc_db_remove(path);
+}
+
+
+/* a name in a directory, as durable as a record that follows */
+
+static int
+cdc_store_made(const char *path, int dir)
+{
+    int   fd, rc;
+    char  parent[PATH_MAX];
+
+    fd = dir ? mkdir(path, 0700)
+             : open(path, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, 0600);
+
+    if (fd == -1 && errno != EEXIST) {
+        cdc_log(CDC_LOG_CRIT, errno, "making \"%s\" failed", path);
+        return CDC_ERROR;
+    }
+
+    if (fd != -1 && !dir) {
+        (void) close(fd);
+    }
+
+    (void) snprintf(parent, sizeof(parent), "%s", path);
+    *strrchr(parent, '/') = '\0';
+
+    fd = open(parent, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+    rc = fd != -1 && fsync(fd) == 0 ? CDC_OK : CDC_ERROR;
+
+    if (rc != CDC_OK) {
+        cdc_log(CDC_LOG_CRIT, errno, "fsync() of \"%s\" failed", parent);
+    }
+
+    if (fd != -1) {
+        (void) close(fd);
+    }
+
+    return rc;
+}
+
+
+int
+cdc_store_mkdir(cdc_store_t *s, const char *id)
+{
+    int   n;
+    char  path[PATH_MAX];
+
+    n = snprintf(path, sizeof(path), "%s/tasks", s->dir);
+
+    if (n + CDC_TASK_ID_MAX + 8 >= (int) sizeof(path)
+        || cdc_store_made(path, 1) != CDC_OK)
+    {
+        return CDC_ERROR;
+    }
+
+    n += snprintf(path + n, sizeof(path) - (size_t) n, "/%s", id);
+
+    if (cdc_store_made(path, 1) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    (void) snprintf(path + n, sizeof(path) - (size_t) n, "/new");
+
+    return cdc_store_made(path, 0);
 }
 
 

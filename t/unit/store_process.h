@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -430,6 +431,18 @@ make_dir(const char *id)
     (void) mkdir(path, 0700);
     (void) snprintf(path, sizeof(path), "%s/tasks/%s", dir, id);
     (void) mkdir(path, 0700);
+}
+
+
+static void
+touch(const char *id, const char *name)
+{
+    int   fd;
+    char  path[256];
+
+    (void) snprintf(path, sizeof(path), "%s/tasks/%s/%s", dir, id, name);
+    fd = open(path, O_WRONLY | O_CREAT, 0600);
+    (void) close(fd);
 }
 
 

@@ -113,7 +113,8 @@ test_states(int c)
 static void
 test_delete(int c)
 {
-    make_dir("c");
+    ok(exists("%s/tasks/%s/new", "c"), "a new task has a directory");
+    touch("c", "former");
 
     request(c, 1, "delete", "{\"task_id\":\"zz\"}");
     answers(c, 1, CDC_E_NOT_FOUND, "not found the task, task_id: zz",
@@ -139,12 +140,13 @@ test_delete(int c)
     shows("c", CDC_TASK_RUNNING, "", "until STOPPED");
     ack();
     answers(c, 4, CDC_E_OK, "{\"task_id\":\"c\"}", "then it is made");
-    ok(!exists("%s/tasks/%s", "c"), "without the former directory");
+    ok(!exists("%s/tasks/%s/former", "c"), "without the former directory");
+    ok(exists("%s/tasks/%s/new", "c"), "with one of its own");
 
-    make_dir("c");
     stopped("c");
     (void) usleep(50000);
-    ok(exists("%s/tasks/%s", "c"), "STOPPED of a living task removes nothing");
+    ok(exists("%s/tasks/%s/new", "c"),
+       "STOPPED of a living task removes nothing");
 }
 
 

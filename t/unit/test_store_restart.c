@@ -380,12 +380,40 @@ test_auto_start(void)
 }
 
 
+/* the tasks' own store is lost, their checkpoints are not */
+
+static void
+test_lost(void)
+{
+    char  command[64];
+
+    touch("c", "CURRENT");
+    (void) snprintf(command, sizeof(command), "mv %s/meta %s/kept", dir, dir);
+    is_int(system(command), 0, "the store is lost");
+
+    start();
+    is_int(read_frame(control, 5000), CDC_DONE, "it is not begun again");
+    is_int(ended(), 1, "but ends by an error");
+    ok(exists("%s/tasks/%s/CURRENT", "c"), "checkpoints are not swept");
+
+    (void) snprintf(command, sizeof(command), "cd %s && rm -r meta && "
+                    "mv kept meta", dir);
+    is_int(system(command), 0, "it is put back");
+    start();
+    shows("a", CDC_TASK_RUNNING, "", "and all is there");
+    close(control);
+    control = dup(stop_pipe);
+    (void) ended();
+}
+
+
 static void
 fresh_dir(void)
 {
     char  command[64];
 
-    (void) snprintf(command, sizeof(command), "rm -r %s/meta", dir);
+    (void) snprintf(command, sizeof(command), "cd %s && rm -r meta tasks",
+                    dir);
     is_int(system(command), 0, "a fresh store");
 }
 
@@ -399,6 +427,7 @@ main(void)
     test_stop_serves();
     test_disk();
     test_damage();
+    test_lost();
     fresh_dir();
     test_auto_start();
     finish();
