@@ -31,6 +31,8 @@
  *   cdc_change.c       renames, properties, schemas: what has changed
  *   cdc_survey.c       a new task: what the target holds already
  *   cdc_checkpoint.c   LevelDB: what is durable, and what was reserved
+ *   cdc_life.c         are these checkpoints the last ones, or a copy?
+ *   cdc_restored.c     a copy: what has been sent since is not known
  */
 
 #ifndef CDC_REPLICATOR_H_INCLUDED
@@ -664,7 +666,26 @@ void cdc_checkpoint_now(cdc_repl_t *r);          /* a reserve is awaited */
 int  cdc_checkpoint_barrier(cdc_repl_t *r, void (*done)(void *arg),
     void *arg);
 int  cdc_checkpoint_last(cdc_repl_t *r);         /* [blocks] at exit */
+void cdc_checkpoint_life(cdc_repl_t *r);         /* [blocks] at the start */
 void cdc_checkpoint_close(cdc_repl_t *r);
+
+
+/* ---- a copy of checkpoints (cdc_life.c, cdc_restored.c) ------------- */
+
+#define CDC_LIFE_MAX         80
+#define CDC_RESTORED_MS      5000     /* stamps, above all clocks */
+
+/* before LevelDB is opened: is there anything, or is the task new? */
+int  cdc_life_begin(cdc_repl_t *r, char *err);
+int  cdc_life_load(cdc_repl_t *r, const json_t *json);
+/* after it was read; sets "copied" */
+int  cdc_life_check(cdc_repl_t *r, char *err);
+void cdc_life_next(cdc_repl_t *r);       /* [blocks] for the next batch */
+void cdc_life_moved(cdc_repl_t *r);      /* that batch is durable */
+void cdc_life_started(cdc_repl_t *r);    /* it is no new task any more */
+
+/* in place of the survey; ends in go() */
+void cdc_restored_start(cdc_repl_t *r);
 
 
 /* ---- selection (cdc_selection.c) ---------------------------------- */
@@ -761,6 +782,9 @@ struct cdc_repl_s {
     /* checkpoint */
     struct cdc_checkpoint_s     *checkpoint;
     cdc_timer_t                  checkpoint_timer;
+    char                         life[CDC_LIFE_MAX];      /* LevelDB's */
+    char                         life_next[CDC_LIFE_MAX]; /* "": none */
+    uint64_t                     raise;       /* of lanes yet to come */
 
     cdc_timer_t                  status_timer, retry_timer, cold_timer;
     cdc_job_t                    hello_job;
@@ -778,12 +802,15 @@ struct cdc_repl_s {
     size_t                       buffered;
     unsigned                     retry_backoff, reset_backoff;
     int64_t                      clock_offset; /* target's - cdc_now_ms() */
+    uint64_t                     degraded_at; /* cdc_now_ms(); 0: healthy */
+    uint64_t                     checkpoint_at;   /* the same clock */
     uint64_t                     reset_at;    /* cdc_now_ms() */
     uint64_t                     stop_at;     /* cdc_now_ms() */
     uint64_t                     trim_last;   /* bytes_in a second ago */
     uint64_t                     trimmed;     /* at the last trim */
 
     unsigned                     started:1;   /* survey is durable */
+    unsigned                     copied:1;    /* an older copy, perhaps */
     unsigned                     running:1;   /* the data plane moves */
     unsigned                     listed:1;    /* all metadata came once */
     unsigned                     begun:1;     /* survey, or go, has begun */
@@ -812,6 +839,8 @@ void cdc_repl_pump(cdc_repl_t *r);       /* all channels, once per turn */
 void cdc_repl_reset(cdc_repl_t *r, const char *why);
 /* everything that is needed is known: channels and operations move */
 void cdc_repl_go(cdc_repl_t *r);
+/* channels of the checkpoint that none of its collections needs */
+void cdc_repl_unneeded(cdc_repl_t *r);
 
 /* greets the target: does it answer, and what is its clock? */
 void cdc_repl_hello(cdc_repl_t *r);

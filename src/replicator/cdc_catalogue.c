@@ -44,7 +44,10 @@ cdc_catalogue_begin(cdc_repl_t *r)
 
     r->begun = 1;
 
-    if (r->started) {
+    if (r->copied) {
+        cdc_restored_start(r);
+
+    } else if (r->started) {
         cdc_repl_go(r);
 
     } else {

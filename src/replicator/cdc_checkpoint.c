@@ -11,6 +11,7 @@
  *   alias/<db>/<a>  an alias
  *   rbac/<...>      a user, role, membership or grant
  *   rchan           track of the replicate channel
+ *   life            where these checkpoints are at home (cdc_life.c)
  *
  * One batch is written at a time, on the disk thread, with one fsync; it
  * holds all that changed since the last.  What is in a batch is a copy, so
@@ -45,6 +46,7 @@ typedef struct cdc_checkpoint_s {
     cdc_repl_t           *repl;
     cdc_db_batch_t       *batch;
     int                   rc;
+    int                   life;          /* the batch has a new one */
     char                  err[CDC_REASON_MAX];
     uint64_t              started_ms;
     uint64_t              due_ms;        /* of the timer */
@@ -68,7 +70,7 @@ cdc_checkpoint_put(cdc_db_batch_t *b, const char *kind, const char *name,
     char  *text, key[CDC_CHECKPOINT_KEY];
 
     snprintf(key, sizeof(key), "%s%s", kind, name);
-    text = json_dumps(value, JSON_COMPACT);
+    text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 
     cdc_db_batch_put(b, cdc_span_n(key, strlen(key)),
                      cdc_span_n(text, strlen(text)));
@@ -236,12 +238,17 @@ cdc_checkpoint_build(cdc_repl_t *r, int last)
         r->rdirty = 0;
     }
 
+    if (r->life_next[0]) {
+        cdc_checkpoint_put(b, "life", "", json_string(r->life_next));
+    }
+
     s = &r->status;
 
     cdc_checkpoint_put(b, "meta", "",
-        json_pack("{s:i,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,"
+        json_pack("{s:i,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,"
                   "s:I}",
                   "format", CDC_CHECKPOINT_FORMAT, "started", r->started,
+                  "raise", (json_int_t) r->raise,
                   "rows_in", (json_int_t) s->rows_in,
                   "rows_out", (json_int_t) s->rows_out,
                   "bytes_in", (json_int_t) s->bytes_in,
@@ -340,8 +347,13 @@ cdc_checkpoint_done(cdc_job_t *job)
     }
 
     CDC_FAULT("checkpoint-effects");
+
+    if (cp->life) {
+        cdc_life_moved(r);
+    }
+
     cdc_repl_degraded(r, CDC_CAUSE_DISK, NULL);
-    r->status.checkpoint_ms = cdc_wall_ms();
+    r->checkpoint_at = cdc_now_ms();
 
     for (ch = r->channels; ch; ch = ch->next) {
         if (cdc_pos_cmp(ch->upto_next, ch->upto) > 0) {
@@ -404,6 +416,7 @@ cdc_checkpoint_start(cdc_repl_t *r)
     cp->busy = 1;
     cp->again = 0;
     cp->later = 0;
+    cp->life = r->life_next[0] != '\0';
     cp->started_ms = cdc_now_ms();
     cp->writing = cp->waiting;
     cp->waiting = NULL;
@@ -504,6 +517,8 @@ cdc_checkpoint_last(cdc_repl_t *r)
     int              rc;
     cdc_db_batch_t  *b;
 
+    cdc_life_next(r);
+
     b = cdc_checkpoint_build(r, 1);
     if (b == NULL) {
         return CDC_ERROR;
@@ -512,6 +527,10 @@ cdc_checkpoint_last(cdc_repl_t *r)
     CDC_FAULT("stop-before-write");
     rc = cdc_db_write(r->db, b, NULL);
     CDC_FAULT("stop-after-write");
+
+    if (rc == CDC_OK) {
+        cdc_life_moved(r);
+    }
 
     cdc_db_batch_destroy(b);
 
@@ -584,14 +603,14 @@ cdc_checkpoint_load_meta(cdc_repl_t *r, json_t *json)
 {
     int                 format, started;
     json_int_t          in, out, bin, bout, req, ret, skip, set, ops, equal;
-    json_int_t          doubts;
+    json_int_t          doubts, raise;
     cdc_task_status_t  *s;
 
-    equal = doubts = 0;                  /* older checkpoints have none */
+    equal = doubts = raise = 0;          /* older checkpoints have none */
 
-    if (json_unpack(json, "{s:i,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s?I,"
-                    "s?I}",
-                    "format", &format, "started", &started,
+    if (json_unpack(json, "{s:i,s:b,s?I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,"
+                    "s?I,s?I}",
+                    "format", &format, "started", &started, "raise", &raise,
                     "rows_in", &in, "rows_out", &out, "bytes_in", &bin,
                     "bytes_out", &bout, "requests", &req, "retries", &ret,
                     "skipped", &skip, "settled", &set, "operations", &ops,
@@ -615,6 +634,7 @@ cdc_checkpoint_load_meta(cdc_repl_t *r, json_t *json)
     s->doubts = doubts;
     s->operations = ops;
     r->started = started;
+    r->raise = raise;
 
     return CDC_OK;
 }
@@ -635,7 +655,8 @@ cdc_checkpoint_load(void *arg, cdc_span_t key, cdc_span_t value)
     memcpy(name, key.data, key.len);
     name[key.len] = '\0';
 
-    json = json_loadb((const char *) value.data, value.len, 0, NULL);
+    json = json_loadb((const char *) value.data, value.len,
+                      JSON_DECODE_ANY, NULL);
 
     if (json == NULL) {
         rc = CDC_ERROR;
@@ -664,6 +685,9 @@ cdc_checkpoint_load(void *arg, cdc_span_t key, cdc_span_t value)
     } else if (strcmp(name, "meta") == 0) {
         rc = cdc_checkpoint_load_meta(r, json);
 
+    } else if (strcmp(name, "life") == 0) {
+        rc = cdc_life_load(r, json);
+
     } else {
         rc = CDC_OK;
     }
@@ -682,6 +706,10 @@ int
 cdc_checkpoint_open(cdc_repl_t *r, char *err)
 {
     cdc_checkpoint_t  *cp;
+
+    if (cdc_life_begin(r, err) != CDC_OK) {
+        return CDC_ERROR;
+    }
 
     cp = calloc(1, sizeof(cdc_checkpoint_t));
     if (cp == NULL) {
@@ -712,7 +740,31 @@ cdc_checkpoint_open(cdc_repl_t *r, char *err)
         return CDC_ERROR;
     }
 
-    return CDC_OK;
+    return cdc_life_check(r, err);
+}
+
+
+/* [blocks] at the start, before anything else is written */
+
+void
+cdc_checkpoint_life(cdc_repl_t *r)
+{
+    cdc_db_batch_t  *b;
+
+    cdc_life_next(r);
+    b = cdc_db_batch_create();
+
+    if (b && r->life_next[0]) {
+        cdc_checkpoint_put(b, "life", "", json_string(r->life_next));
+
+        /* when not, it has been logged, and the former one holds */
+
+        if (cdc_db_write(r->db, b, NULL) == CDC_OK) {
+            cdc_life_moved(r);
+        }
+    }
+
+    cdc_db_batch_destroy(b);
 }
 
 

@@ -94,6 +94,8 @@ cdc_lane_get(cdc_repl_t *r, const char *name)
     lane->flush.data = lane;
     lane->timer.handler = cdc_lane_timer;
     lane->timer.data = lane;
+    lane->raise = r->raise;
+    lane->used = r->raise;
     lane->dirty = 1;
 
     lane->next = r->lanes;

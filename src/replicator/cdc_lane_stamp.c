@@ -165,6 +165,13 @@ cdc_lane_stamp(cdc_lane_t *lane, cdc_send_t *send, uint64_t *stamp)
 
     *stamp = own > least ? own : least + 1;
 
+    /* nor its own: a copy of these checkpoints may not know that it was sent
+     * (cdc_restored.c) */
+
+    if (send->item && send->item->settle && *stamp == own) {
+        *stamp = own + 1;
+    }
+
     if (send->item == NULL && *stamp > send->most) {
         return CDC_DECLINED;
     }
@@ -175,7 +182,7 @@ cdc_lane_stamp(cdc_lane_t *lane, cdc_send_t *send, uint64_t *stamp)
 
     send->stamp = 0;
 
-    if (*stamp == own && !(send->item && send->item->settle)) {
+    if (*stamp == own) {
         return CDC_OK;
     }
 

@@ -36,9 +36,11 @@
 
 #define CDC_ENDS_MS         5000
 #define CDC_STOP_MARGIN_MS  500
+#define CDC_OPEN_RETRY_MS   1000
 
 
 static void cdc_repl_hello_timer(cdc_timer_t *tm);
+static void cdc_repl_begin(cdc_repl_t *r);
 
 
 void
@@ -226,7 +228,7 @@ cdc_repl_reset_end(cdc_repl_t *r)
 /* a channel that no collection of the checkpoint needs: what lies between its
  * track and the next collection is nobody's, and may be gone */
 
-static void
+void
 cdc_repl_unneeded(cdc_repl_t *r)
 {
     unsigned        i, needed;
@@ -473,6 +475,10 @@ cdc_repl_open(cdc_repl_t *r, char *err)
         return CDC_ERROR;
     }
 
+    if (!r->copied) {
+        cdc_checkpoint_life(r);
+    }
+
     r->target_ops = &cdc_milvus_target;
     r->target = r->target_ops->open(&r->target_conf, err);
     if (r->target == NULL) {
@@ -551,13 +557,50 @@ cdc_repl_configure(cdc_repl_t *r, char *err)
 
 
 static void
+cdc_repl_begin_timer(cdc_timer_t *tm)
+{
+    cdc_repl_begin(tm->data);
+}
+
+
+/* a full disk ends some day, damage does not */
+
+static void
+cdc_repl_begin(cdc_repl_t *r)
+{
+    char  err[CDC_REASON_MAX];
+
+    if (r->stopping || r->failed) {
+        return;
+    }
+
+    if (cdc_repl_open(r, err) == CDC_OK) {
+        cdc_repl_degraded(r, CDC_CAUSE_DISK, NULL);
+        cdc_repl_hello(r);
+        return;
+    }
+
+    if (r->db != NULL || !cdc_db_passing(err)) {
+        cdc_repl_fail(r, "%s", err);
+        return;
+    }
+
+    cdc_checkpoint_close(r);
+    cdc_repl_degraded(r, CDC_CAUSE_DISK, err);
+
+    r->retry_timer.handler = cdc_repl_begin_timer;
+    r->retry_timer.data = r;
+    cdc_timer_add(r->loop, &r->retry_timer, CDC_OPEN_RETRY_MS);
+}
+
+
+static void
 cdc_repl_start(cdc_repl_t *r)
 {
     char  err[CDC_REASON_MAX];
 
     if (cdc_repl_configure(r, err) != CDC_OK
-        || cdc_repl_reader(r, err) != CDC_OK
-        || cdc_repl_open(r, err) != CDC_OK)
+        || cdc_repl_reader(r, err) != CDC_OK)
     {
         cdc_repl_fail(r, "%s", err);
         return;
@@ -565,7 +608,7 @@ cdc_repl_start(cdc_repl_t *r)
 
     cdc_repl_status_start(r);
 
-    cdc_repl_hello(r);
+    cdc_repl_begin(r);
 }
 
 

@@ -233,6 +233,7 @@ static void
 cdc_survey_durable(void *arg)
 {
     CDC_FAULT("survey-after-write");
+    cdc_life_started(arg);
     cdc_repl_go(arg);
 }
 

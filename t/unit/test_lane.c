@@ -185,6 +185,34 @@ test_settles_both(void)
 }
 
 
+/* a copy of the checkpoints may not know that a row was sent at its own stamp:
+ * what is settled never has it, even where no clock has got there */
+
+static void
+test_settles_above(void)
+{
+    size_t  i;
+
+    set_up();
+    channel->settle_upto = (cdc_pos_t) { 0, 1000 };
+
+    put_insert(1, MS(900), 1);
+    put_tick(MS(1000));
+    turn();
+    answer_all();
+
+    for (i = 0; i < nsent && sent[i].type != CDC_MSG_INSERT; i++) {
+        /* void */
+    }
+
+    is_int(sent[i].ts, MS(900) + 1, "settled above its own stamp");
+    ok(i > 0 && sent[i - 1].type == CDC_MSG_DELETE
+       && sent[i - 1].ts == sent[i].ts, "with the delete of its keys");
+
+    tear_down();
+}
+
+
 /* a tick that had to be raised must not pass a channel whose rows went early:
  * its delete, still to come, would be raised above a newer row */
 
@@ -577,6 +605,7 @@ main(void)
 
     test_joins();
     test_settles_both();
+    test_settles_above();
     test_tick_held();
     test_shares();
     test_turns();

@@ -1,0 +1,225 @@
+/* are these checkpoints the last ones, or a copy? */
+
+#include "cdc_replicator.h"
+#include "tap.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+
+static char        dir[] = "/tmp/cdc-unit-XXXXXX";
+static char        task[64], err[CDC_REASON_MAX];
+static cdc_repl_t  r;
+
+
+static void __attribute__((format(printf, 1, 2)))
+sh(const char *fmt, ...)
+{
+    char     command[512];
+    va_list  args;
+
+    va_start(args, fmt);
+    (void) vsnprintf(command, sizeof(command), fmt, args);
+    va_end(args);
+
+    if (system(command) != 0) {
+        abort();
+    }
+}
+
+
+/* a life of the task begins */
+
+static int
+life(void)
+{
+    memset(&r, 0, sizeof(cdc_repl_t));
+    err[0] = '\0';
+    r.dir = task;
+
+    if (cdc_checkpoint_open(&r, err) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    if (!r.copied) {
+        cdc_checkpoint_life(&r);
+    }
+
+    return CDC_OK;
+}
+
+
+/* and ends: killed, or by an orderly stop */
+
+static void
+ends(int stop)
+{
+    r.started = 1;
+
+    if (stop) {
+        (void) cdc_checkpoint_last(&r);
+    }
+
+    cdc_checkpoint_close(&r);
+}
+
+
+static int
+refused(const char *text)
+{
+    int  rc;
+
+    rc = life();
+    ends(0);
+
+    return rc == CDC_ERROR && strstr(err, text) != NULL;
+}
+
+
+static int
+copied(void)
+{
+    int  is;
+
+    is = life() == CDC_OK && r.copied;
+    ends(0);
+
+    return is;
+}
+
+
+static void
+test_new(void)
+{
+    sh("mkdir %s", task);
+    ok(refused("missing from"), "an empty directory is not a new task");
+
+    sh("touch %s/new", task);
+    is_int(life(), CDC_OK, "with the store's file it is");
+    is_int(r.copied, 0, "and no copy");
+    ends(0);
+    sh("cp -a %s %s/early", task, dir);
+
+    is_int(life(), CDC_OK, "a kill before it has begun");
+    is_int(r.copied, 0, "changes nothing");
+    ends(1);
+    cdc_life_started(&r);
+    ok(access(task, F_OK) == 0, "it has begun");
+
+    is_int(life(), CDC_OK, "and goes on");
+    is_int(r.started, 1, "as what it is");
+    is_int(r.copied, 0, "no copy");
+    ends(0);
+    is_int(copied(), 0, "killed: no copy");
+    (void) life();
+    ends(1);
+    is_int(copied(), 0, "stopped: no copy");
+}
+
+
+static void
+test_copies(void)
+{
+    (void) life();
+    ends(1);
+    sh("cp -a %s %s/copy", task, dir);
+    is_int(copied(), 0, "what was copied is none");
+
+    sh("rm -r %s && cp -a %s/copy %s", task, dir, task);
+    is_int(copied(), 1, "a copy in its place is one");
+    is_int(copied(), 1, "and stays one until that is settled");
+
+    (void) life();
+    cdc_life_next(&r);
+    ends(1);
+    is_int(copied(), 0, "which makes this its place");
+
+    /* cp writes into the files that are there: they keep their inodes */
+
+    (void) life();
+    ends(1);
+    sh("rm -r %s/copy && cp -a %s %s/copy", dir, task, dir);
+    (void) life();
+    ends(0);
+    sh("cp -a %s/copy/. %s", dir, task);
+    is_int(copied(), 1, "one that is written over the former");
+
+    (void) life();
+    cdc_life_next(&r);
+    ends(1);
+    sh("mv %s %s/moved && mv %s/moved %s", task, dir, dir, task);
+    is_int(copied(), 0, "a directory that is renamed is none");
+
+    sh("rm %s/life", task);
+    is_int(copied(), 1, "the administrator says that it is one");
+
+    sh("rm -r %s && cp -a %s/early %s", task, dir, task);
+    ok(refused("before the task had begun"),
+       "one from before the task had begun is of no use");
+}
+
+
+/* a crash between the batch that names the next file and its new name */
+
+static void
+test_crash(void)
+{
+    sh("rm -r %s && mkdir %s && touch %s/new", task, task, task);
+    (void) life();
+    ends(1);
+    sh("mv %s/life %s/life.new", task, task);
+    is_int(copied(), 0, "the next file counts before it has its name");
+    ok(access(task, F_OK) == 0, "and gets it");
+
+    (void) life();
+    ends(1);
+    sh("touch %s/life.new", task);
+    is_int(copied(), 0, "one that no batch names does not count");
+}
+
+
+static void
+test_lost(void)
+{
+    (void) life();
+    ends(1);
+    sh("cp -a %s %s/whole", task, dir);
+
+    sh("rm %s/CURRENT", task);
+    ok(refused("missing from"), "without CURRENT it is not begun again");
+
+    sh("touch %s/new", task);
+    ok(refused("CURRENT is missing"), "not even as a new one");
+    sh("ls %s/*.l* >/dev/null", task);
+    ok(1,
+       "and nothing of it is removed");
+
+    sh("rm -r %s", task);
+    ok(refused("missing from"), "nor without its directory");
+    ok(access(task, F_OK) == -1, "which is not made");
+}
+
+
+int
+main(void)
+{
+    cdc_log_init("", NULL, CDC_LOG_EMERG);
+
+    if (mkdtemp(dir) == NULL) {
+        abort();
+    }
+
+    (void) snprintf(task, sizeof(task), "%s/task", dir);
+
+    test_new();
+    test_copies();
+    test_crash();
+    test_lost();
+
+    sh("rm -r %s", dir);
+
+    return done_testing();
+}
