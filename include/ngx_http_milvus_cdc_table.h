@@ -13,12 +13,15 @@
 
 
 /* grows whenever a struct below, or one inside it, changes */
-#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   3
+#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   4
 
 
 typedef struct {
     uint64_t                    since_ms;    /* Unix ms of the last change
                                                 of state, or of appearing */
+    uint64_t                    seen;        /* of the last report, or of
+                                                since_ms: ngx_current_msec, the
+                                                same clock in all processes */
     uint64_t                    restarts;    /* of its replicator, by fault */
     uint32_t                    in_use;
     uint32_t                    generation;  /* of the slot: grows with each
@@ -37,8 +40,8 @@ typedef struct {
     ngx_uint_t                  used;
     uint64_t                    store_restarts;
     uint64_t                    takeovers;
-    uint64_t                    beat_ms;     /* Unix ms: a supervisor with a
-                                                store in step said so */
+    uint64_t                    beat;        /* ngx_current_msec: a supervisor
+                                                with a store in step said so */
 } ngx_http_milvus_cdc_table_stat_t;
 
 

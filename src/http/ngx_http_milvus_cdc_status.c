@@ -334,8 +334,8 @@ ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r)
 static ngx_uint_t
 ngx_http_milvus_cdc_store_up(ngx_http_milvus_cdc_table_stat_t *st)
 {
-    return ngx_http_milvus_cdc_wall_ms()
-           < st->beat_ms + NGX_HTTP_MILVUS_CDC_STORE_DOWN;
+    return st->beat && ngx_current_msec
+                       < st->beat + NGX_HTTP_MILVUS_CDC_STORE_DOWN;
 }
 
 

@@ -290,8 +290,7 @@ ngx_http_milvus_cdc_wall_ms(void)
 void
 ngx_http_milvus_cdc_reason(ngx_http_milvus_cdc_slot_t *slot, ngx_str_t *reason)
 {
-    char      *text;
-    uint64_t   now, seen;
+    char  *text;
 
     text = "";
 
@@ -300,12 +299,9 @@ ngx_http_milvus_cdc_reason(ngx_http_milvus_cdc_slot_t *slot, ngx_str_t *reason)
 
     } else if (slot->record.state == CDC_TASK_RUNNING) {
 
-        /* since_ms: a task that was just started owes no report yet */
+        /* a task that was just started owes no report yet */
 
-        now = ngx_http_milvus_cdc_wall_ms();
-        seen = ngx_max(slot->status.updated_ms, slot->since_ms);
-
-        if (now > seen + NGX_HTTP_MILVUS_CDC_SILENT) {
+        if (ngx_current_msec > slot->seen + NGX_HTTP_MILVUS_CDC_SILENT) {
             text = "its replicator does not report";
 
         } else if (slot->status.degraded_since_ms) {

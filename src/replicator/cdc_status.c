@@ -57,10 +57,10 @@ cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
     }
 
     if (s->degraded[0] == '\0') {
-        s->degraded_since_ms = 0;
+        r->degraded_at = 0;
 
-    } else if (s->degraded_since_ms == 0) {
-        s->degraded_since_ms = cdc_wall_ms();
+    } else if (r->degraded_at == 0) {
+        r->degraded_at = cdc_now_ms();
     }
 
     cdc_repl_status(r);
@@ -94,10 +94,10 @@ cdc_repl_lag(cdc_repl_t *r)
         }
     }
 
-    /* behind, or cut off, the log's newest tick has not been read: our clock
-     * stands in for it */
+    /* behind, or cut off, the log's newest tick has not been read: the
+     * target's clock stands in for it, which this machine's cannot put wrong */
 
-    now = cdc_ms_tso(cdc_wall_ms());
+    now = cdc_ms_tso((uint64_t) ((int64_t) cdc_now_ms() + r->clock_offset));
 
     for (i = 0; i < CDC_CAUSE_SKIPPED; i++) {
         if (r->cause[i][0]) {
@@ -160,6 +160,15 @@ cdc_repl_clock(cdc_repl_t *r)
 }
 
 
+/* when that was by the clock of now: it may have been set since */
+
+static uint64_t
+cdc_repl_wall(uint64_t at)
+{
+    return at ? cdc_wall_ms() - (cdc_now_ms() - at) : 0;
+}
+
+
 static void
 cdc_repl_status(cdc_repl_t *r)
 {
@@ -167,6 +176,9 @@ cdc_repl_status(cdc_repl_t *r)
     cdc_task_status_t  *s;
 
     s = &r->status;
+
+    s->degraded_since_ms = cdc_repl_wall(r->degraded_at);
+    s->checkpoint_ms = cdc_repl_wall(r->checkpoint_at);
 
     if (r->reader) {
         cdc_repl_lag(r);

@@ -30,7 +30,7 @@ typedef struct {
     uint32_t                     ready;
     uint64_t                     store_restarts;
     uint64_t                     takeovers;
-    uint64_t                     beat_ms;
+    uint64_t                     beat;       /* ngx_current_msec; 0: none */
     volatile uint64_t            changes;    /* of slots */
     ngx_http_milvus_cdc_slot_t   slots[1];
 } ngx_http_milvus_cdc_table_t;
@@ -249,7 +249,7 @@ ngx_http_milvus_cdc_table_stat(ngx_shm_zone_t *zone,
     st->used = 0;
     st->store_restarts = t->store_restarts;
     st->takeovers = t->takeovers;
-    st->beat_ms = t->beat_ms;
+    st->beat = t->beat;
 
     for (i = 0; i < t->nslots; i++) {
         st->used += t->slots[i].in_use;
@@ -314,7 +314,7 @@ ngx_http_milvus_cdc_table_sync_end(ngx_shm_zone_t *zone)
     }
 
     t->ready = 1;
-    t->beat_ms = ngx_http_milvus_cdc_table_now();
+    t->beat = ngx_current_msec;
 
     ngx_shmtx_unlock(&pool->mutex);
 }
@@ -325,7 +325,7 @@ ngx_http_milvus_cdc_table_beat(ngx_shm_zone_t *zone)
 {
     ngx_shmtx_lock(&ngx_http_milvus_cdc_pool(zone)->mutex);
 
-    ngx_http_milvus_cdc_table(zone)->beat_ms = ngx_http_milvus_cdc_table_now();
+    ngx_http_milvus_cdc_table(zone)->beat = ngx_current_msec;
 
     ngx_shmtx_unlock(&ngx_http_milvus_cdc_pool(zone)->mutex);
 }
@@ -359,6 +359,7 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
 
         if (slot->record.state != rec->state) {
             slot->since_ms = now;
+            slot->seen = ngx_current_msec;
         }
 
         rc = NGX_OK;
@@ -379,6 +380,7 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
             slot->generation++;
             slot->restarts = 0;
             slot->since_ms = now;
+            slot->seen = ngx_current_msec;
             slot->in_use = 1;
 
             rc = NGX_OK;
@@ -422,6 +424,7 @@ ngx_http_milvus_cdc_table_status(ngx_shm_zone_t *zone, ngx_str_t *id,
 
     if (slot) {
         ngx_memcpy(&slot->status, st, sizeof(cdc_task_status_t));
+        slot->seen = ngx_current_msec;
         ngx_http_milvus_cdc_table_close(zone, slot);
     }
 }
