@@ -18,8 +18,8 @@ BUILD = os.environ.get('CDC_BUILD') or os.path.join(REPO, 'build')
 
 CONFIG = '''\
 load_module %(module)s;
-%(user)sdaemon off;
-worker_processes 2;
+%(user)sdaemon %(daemon)s;
+%(env)sworker_processes 2;
 worker_shutdown_timeout 5s;
 pid %(dir)s/nginx.pid;
 error_log %(dir)s/error.log %(level)s;
@@ -39,7 +39,7 @@ http {
     milvus_cdc_path %(state)s;
     milvus_cdc_zone milvus_cdc:8m;
     milvus_cdc_helper %(helper)s;
-
+%(more)s
 %(sources)s
     server {
         listen 127.0.0.1:%(port)d;
@@ -65,15 +65,19 @@ def source_lines(bed, etcd=None, log=None):
 class Nginx(Process):
     """sources: {name: lines of its milvus_cdc_source block}; the first one
     answers at /cdc, each other one at /cdc-<name>.  user: of workers and
-    helpers, when root starts it.
+    helpers, when root starts it.  daemon: as in production; nginx upgrades
+    itself (USR2) only then.  more: lines for the http block.  env: for nginx
+    and its helpers.
     """
 
     kind = 'nginx'
     stop_timeout = 20
 
     def __init__(self, bed, name='nginx', sources=None, port=None,
-                 level='info', user=None):
+                 level='info', user=None, daemon=False, more='',
+                 env=()):
         super().__init__(bed, name)
+        self.daemon, self.more, self.env = daemon, more, dict(env)
         self.user = user or pwd.getpwuid(os.geteuid()).pw_name
         self.port = port or bed.port()
         self.level = level
@@ -102,6 +106,8 @@ class Nginx(Process):
         values = {
             'module': module, 'helper': helper, 'dir': self.dir,
             'state': self.state_dir, 'port': self.port, 'level': self.level,
+            'daemon': 'on' if self.daemon else 'off', 'more': self.more,
+            'env': ''.join('env %s;\n' % name for name in self.env),
             'user': 'user %s;\n' % self.user if os.geteuid() == 0 else '',
             'sources': '\n'.join(
                 '    milvus_cdc_source %s {\n%s\n    }\n' % s
@@ -117,8 +123,23 @@ class Nginx(Process):
                 '-p', self.dir, '-e', self.errors, '-c', self.conf]
 
     def environment(self):
-        return {'ASAN_OPTIONS': 'detect_leaks=0:' +
-                os.environ.get('ASAN_OPTIONS', '')}
+        return dict(self.env, ASAN_OPTIONS='detect_leaks=0:' +
+                    os.environ.get('ASAN_OPTIONS', ''))
+
+    def start(self):
+        super().start()
+        if self.daemon:
+            self.child.wait()
+            self.follow(self.master())
+
+    def master(self):
+        """Who says in the pid file that it is."""
+        with open(os.path.join(self.dir, 'nginx.pid')) as f:
+            return int(f.read())
+
+    def follow(self, pid):
+        self.child = None
+        self.attach(pid, proc_stat(pid)[2])
 
     def ready(self):
         connects(self.port)
