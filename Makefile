@@ -150,7 +150,8 @@ NGX_LD_OPT    := $(SAN) $(LDFLAGS) -Wl,-z,relro -Wl,-z,now -fPIC
 
 # a new source file has to be known to nginx's configure
 MODULE_C      := $(sort $(wildcard $(TOP)/*.c $(TOP)/src/http/*.c \
-                     $(TOP)/src/table/*.c $(TOP)/src/supervisor/*.c))
+                     $(TOP)/src/table/*.c $(TOP)/src/supervisor/*.c \
+                     $(TOP)/src/http/console/*))
 ifneq ($(MODULE_C),$(shell cat $(B)/module.list 2>/dev/null))
 $(shell mkdir -p $(B) && echo $(MODULE_C) > $(B)/module.list)
 endif

@@ -36,6 +36,8 @@ static char *ngx_http_milvus_cdc_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_milvus_cdc_health(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_milvus_cdc_console(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 static char *ngx_http_milvus_cdc_check_timeout(ngx_conf_t *cf, void *post,
     void *data);
@@ -154,6 +156,13 @@ static ngx_command_t  ngx_http_milvus_cdc_commands[] = {
     { ngx_string("milvus_cdc_health"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_milvus_cdc_health,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("milvus_cdc_console"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
+      ngx_http_milvus_cdc_console,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -713,7 +722,8 @@ ngx_http_milvus_cdc_set_handler(ngx_conf_t *cf, ngx_http_handler_pt handler)
 
     if (clcf->handler == ngx_http_milvus_cdc_api_handler
         || clcf->handler == ngx_http_milvus_cdc_metrics_handler
-        || clcf->handler == ngx_http_milvus_cdc_health_handler)
+        || clcf->handler == ngx_http_milvus_cdc_health_handler
+        || clcf->handler == ngx_http_milvus_cdc_console_handler)
     {
         return "conflicts with another milvus_cdc handler of this location";
     }
@@ -767,4 +777,76 @@ ngx_http_milvus_cdc_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     return ngx_http_milvus_cdc_set_handler(cf,
                                         ngx_http_milvus_cdc_health_handler);
+}
+
+
+static char *
+ngx_http_milvus_cdc_console(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_milvus_cdc_loc_conf_t *lcf = conf;
+
+    u_char                    *p;
+    size_t                     len;
+    ngx_str_t                 *value, paths;
+    ngx_uint_t                 i;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    value = cf->args->elts;
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* its files are found by what follows the name */
+
+    if (clcf->exact_match || clcf->named || clcf->name.len == 0
+#if (NGX_PCRE)
+        || clcf->regex
+#endif
+        || clcf->name.data[clcf->name.len - 1] != '/')
+    {
+        return "needs a location that is a prefix with a slash at its end, "
+               "like \"/cdc/ui/\"";
+    }
+
+    len = 0;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (value[i].len == 0 || value[i].data[0] != '/'
+            || (value[i].len > 1 && value[i].data[1] == '/')
+            || ngx_strlchr(value[i].data, value[i].data + value[i].len, ' ')
+               != NULL)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid path \"%V\", it should be the path "
+                               "of a location with \"milvus_cdc\"",
+                               &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        len += value[i].len + 1;
+    }
+
+    paths.data = ngx_pnalloc(cf->pool, len + 1);
+    if (paths.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    p = paths.data;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        p = ngx_cpymem(p, value[i].data, value[i].len);
+        *p++ = ' ';
+    }
+
+    paths.len = p - paths.data - (p > paths.data);
+
+    if (ngx_http_milvus_cdc_console_page(cf, lcf, &paths) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    /* "/cdc/ui" is sent on to "/cdc/ui/" */
+
+    clcf->auto_redirect = 1;
+
+    return ngx_http_milvus_cdc_set_handler(cf,
+                                       ngx_http_milvus_cdc_console_handler);
 }

@@ -26,6 +26,9 @@
     /* ---- the envelope: made by the worker, the text goes out as it is */   \
                                                                               \
     X(METHOD, 405, 405, "only support the POST method")                       \
+    X(CROSS_SITE, 403, 403,                                                   \
+      "the request was sent by a page of another site, says Origin or "       \
+      "Sec-Fetch-Site; a proxy in front has to pass the Host on")             \
     X(BODY_READ, 500, 500, "fail to read the request body, error: %s")        \
     X(BODY_TOO_LARGE, 413, 413,                                               \
       "the request body is larger than client_max_body_size")                 \

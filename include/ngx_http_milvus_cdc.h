@@ -76,6 +76,8 @@ typedef struct {
     ngx_http_milvus_cdc_source_t    *source;
     ngx_uint_t                       http_status;   /* _STRICT or _COMPAT */
     ngx_uint_t                       api;           /* milvus_cdc here */
+    ngx_str_t                        console_page;  /* milvus_cdc_console */
+    uint32_t                         console_hash;  /* of its paths */
 } ngx_http_milvus_cdc_loc_conf_t;
 
 
@@ -96,12 +98,18 @@ char *ngx_http_milvus_cdc_source(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_http_milvus_cdc_source_t *ngx_http_milvus_cdc_source_default(
     ngx_conf_t *cf, ngx_str_t *name);
 
+/* the console's page for a location; "paths": where the API is, "" or paths
+ * with blanks between them */
+ngx_int_t ngx_http_milvus_cdc_console_page(ngx_conf_t *cf,
+    ngx_http_milvus_cdc_loc_conf_t *lcf, ngx_str_t *paths);
+
 
 /* ---- request handling (src/http/), in workers, never blocking -------- */
 
 ngx_int_t ngx_http_milvus_cdc_api_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_milvus_cdc_metrics_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_milvus_cdc_console_handler(ngx_http_request_t *r);
 
 
 /* ---- supervisor (src/supervisor/) ------------------------------------ */

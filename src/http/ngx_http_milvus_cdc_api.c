@@ -98,6 +98,15 @@ ngx_http_milvus_cdc_api_handler(ngx_http_request_t *r)
         return ngx_http_milvus_cdc_error(c, CDC_E_METHOD);
     }
 
+    if (ngx_http_milvus_cdc_cross_site(r)) {
+        rc = ngx_http_discard_request_body(r);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        return ngx_http_milvus_cdc_error(c, CDC_E_CROSS_SITE);
+    }
+
     cln = ngx_http_cleanup_add(r, 0);
     if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

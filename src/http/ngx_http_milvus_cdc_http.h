@@ -197,6 +197,12 @@ void ngx_http_milvus_cdc_finalize(ngx_http_milvus_cdc_ctx_t *c, ngx_int_t rc);
 /* releases what is not in the request's pool; the request's cleanup */
 void ngx_http_milvus_cdc_cleanup(void *data);
 
+/* 1: a browser sends it for a page of another site */
+ngx_uint_t ngx_http_milvus_cdc_cross_site(ngx_http_request_t *r);
+
+/* NGX_OK for GET and HEAD, whose body is dropped; else an answer's result */
+ngx_int_t ngx_http_milvus_cdc_get_only(ngx_http_request_t *r);
+
 
 /* ---- the table as text (.._task.c) ------------------------------------- */
 

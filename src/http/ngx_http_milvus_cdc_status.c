@@ -46,7 +46,6 @@ typedef struct {
 } ngx_http_milvus_cdc_metric_t;
 
 
-static ngx_int_t ngx_http_milvus_cdc_get_only(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_milvus_cdc_store_up(
     ngx_http_milvus_cdc_table_stat_t *st);
 static ngx_int_t ngx_http_milvus_cdc_rows(ngx_http_request_t *r,
@@ -339,7 +338,7 @@ ngx_http_milvus_cdc_store_up(ngx_http_milvus_cdc_table_stat_t *st)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_milvus_cdc_get_only(ngx_http_request_t *r)
 {
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {

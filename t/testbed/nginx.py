@@ -46,6 +46,7 @@ http {
 %(locations)s
         location = /cdc/metrics { milvus_cdc_metrics; }
         location = /cdc/health  { milvus_cdc_health; }
+        location /cdc/ui/       { milvus_cdc_console; }
     }
 }
 '''
