@@ -210,10 +210,11 @@ $(B)/bench/log-times: $(TOP)/bench/log/log_times.c $(LIB)
 	$(call say,CC bench/log)
 	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -o $@ $< $(LIB) $(LIBS)
 
-$(B)/bench/%: $(TOP)/bench/micro/%.c $(LIB)
+$(B)/bench/%: $(TOP)/bench/micro/%.c $(LIB) $(wildcard $(TOP)/t/unit/*.h)
 	@mkdir -p $(@D)
 	$(call say,CC bench/micro/$(<F))
-	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -o $@ $< $(LIB) $(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -I$(TOP)/t/unit -o $@ $< \
+	    $(LIB) $(LIBS)
 
 FUZZ_C        := $(wildcard $(TOP)/t/fuzz/*.c)
 FUZZ_BINS     := $(FUZZ_C:$(TOP)/t/fuzz/%.c=$(B)/fuzz/%)

@@ -77,6 +77,7 @@
 #define CDC_BACKOFF_MAX     10000
 #define CDC_RESET_WAIT_MS   1000      /* for a request left behind */
 #define CDC_IMPORT_PARTITIONS  1024
+#define CDC_COLL_ID_BITS    10        /* chains of collections by id */
 
 
 typedef struct cdc_repl_s       cdc_repl_t;
@@ -401,6 +402,7 @@ typedef struct {
 
 struct cdc_coll_s {
     cdc_coll_t      *next;
+    cdc_coll_t      *next_id;            /* of r->coll_ids */
     cdc_repl_t      *repl;
     int64_t          id, target_id;
     char            *db, *name;          /* the source's, as applied */
@@ -458,7 +460,7 @@ int  cdc_coll_name_ends(cdc_coll_t *c);
 int  cdc_part_name_taken(cdc_coll_t *c, const cdc_part_t *p);
 cdc_coll_t *cdc_coll_alloc(cdc_repl_t *r, const char *db, const char *name,
     const char *target_db, const char *target_name, unsigned nshards);
-void cdc_coll_link(cdc_coll_t *c);
+void cdc_coll_link(cdc_coll_t *c);       /* its id is known */
 cdc_part_t *cdc_coll_part_add(cdc_coll_t *c, int64_t id, const char *name,
     uint64_t ts);
 json_t *cdc_coll_save(const cdc_coll_t *c);
@@ -765,6 +767,7 @@ struct cdc_repl_s {
     cdc_channel_t               *channels;
     cdc_lane_t                  *lanes;
     cdc_coll_t                  *colls;
+    cdc_coll_t                  *coll_ids[1 << CDC_COLL_ID_BITS];
     cdc_dbase_t                 *databases;
     cdc_alias_t                 *aliases;
     cdc_rbac_t                  *rbac;

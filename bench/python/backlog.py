@@ -26,13 +26,16 @@ def drop(name, using='source'):
     Collection(name, using=using).drop()
 
 
-def run(bed, service, names, rows, figures, group, channels=16, wait=20):
-    """One run: a new service, a new target, and the rows of names."""
+def run(bed, service, names, rows, figures, group, channels=16, wait=120,
+        each=False):
+    """One run: a new service, a new target, and the rows of names; each:
+    with a task for each name."""
     target = NullTarget(bed, 'null', channels).start()
     tested = service(bed)
     try:
         begin = time.monotonic()
-        tested.create(target, names)
+        for some in [[name] for name in names] if each else [names]:
+            tested.create(target, some)
         answered = time.monotonic()
         n = target.wait_rows(rows, wait)
         cpu, peak = tested.cpu(), tested.memory()

@@ -1,5 +1,6 @@
 """list, get and metrics, asked for as fast as wrk can while tasks replicate."""
 
+import http.client
 import json
 import os
 import re
@@ -63,3 +64,15 @@ def run(bed, service, figures, group, tasks=100, running=10):
     finally:
         tested.stop()
         target.stop()
+
+
+def ask(nginx, path, body, times):
+    """Asks over one connection, without wrk; how many of them failed."""
+    connection = http.client.HTTPConnection('127.0.0.1', nginx.port)
+    text, bad = json.dumps(body), 0
+    for _ in range(times):
+        connection.request('POST', path, text)
+        answer = connection.getresponse()
+        bad += answer.status != 200 or not answer.read()
+    connection.close()
+    return bad

@@ -19,12 +19,24 @@
 static void cdc_coll_ignore_partitions(cdc_coll_t *c);
 
 
+/* ids are timestamps: neighbours in time must not share a chain */
+
+static cdc_coll_t **
+cdc_coll_chain(cdc_repl_t *r, int64_t id)
+{
+    return &r->coll_ids[((uint64_t) id * 0x9e3779b97f4a7c15ULL)
+                        >> (64 - CDC_COLL_ID_BITS)];
+}
+
+
+/* asked for each message */
+
 cdc_coll_t *
 cdc_coll_by_id(cdc_repl_t *r, int64_t id)
 {
     cdc_coll_t  *c;
 
-    for (c = r->colls; c; c = c->next) {
+    for (c = *cdc_coll_chain(r, id); c; c = c->next_id) {
         if (c->id == id) {
             return c;
         }
@@ -76,8 +88,14 @@ cdc_coll_alloc(cdc_repl_t *r, const char *db, const char *name,
 void
 cdc_coll_link(cdc_coll_t *c)
 {
+    cdc_coll_t  **chain;
+
     c->next = c->repl->colls;
     c->repl->colls = c;
+
+    chain = cdc_coll_chain(c->repl, c->id);
+    c->next_id = *chain;
+    *chain = c;
 }
 
 

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Speed, as far as a busy machine can tell: ratios within one run and counts.
+
+The figures of the README are bench/run's; the limits here are several times
+those, so that only what has been lost by a change is found.
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(TOP, 't', 'lib', 'python'))
+sys.path.insert(0, os.path.join(TOP, 'bench', 'python'))
+
+from e2e import E2E                                          # noqa: E402
+
+import backlog                                               # noqa: E402
+import http_load                                             # noqa: E402
+import live                                                  # noqa: E402
+from lag import percentile                                   # noqa: E402
+from nginx import BUILD                                      # noqa: E402
+from null_target import NullTarget                           # noqa: E402
+from process_usage import cpu                                # noqa: E402
+from services import Module                                  # noqa: E402
+
+ROWS, DIM = 60000, 128
+MB = 1000000
+
+
+def output(name, *args):
+    return subprocess.run([os.path.join(BUILD, 'bench', name), *args],
+                          capture_output=True, text=True, check=True,
+                          stdin=subprocess.DEVNULL).stdout
+
+
+def faults(pid):
+    with open('/proc/%d/stat' % pid) as f:
+        return int(f.read().rsplit(')', 1)[1].split()[7])
+
+
+def micro(t):
+    text = output('splice')
+    ratio = float(re.search(r'10000 rows.*?splice.*?([\d.]+) x memcpy', text,
+                            re.S).group(1))
+    t.ok(ratio > 50, 'splicing an insert of 5 MB costs a small part of '
+         'copying it: %.0f times less' % ratio)
+    text = output('pack', '1', '1000')
+    one, many = (float(r) for r in re.findall(r'([\d.]+) x memcpy', text))
+    t.ok(one < 1, 'a message on its way costs less than a copy of 64 kB: '
+         '%.2f' % one, text)
+    t.ok(many < 2, 'among 1,000 collections, too: %.2f' % many, text)
+
+
+def backlogs(t):
+    backlog.fill('speed', ROWS, DIM)
+    target, tested = NullTarget(t.bed).start(), Module(t.bed)
+    try:
+        tested.create(target, ['speed'])
+        n = target.wait_rows(ROWS, 30)
+        t.same(n['rows'], ROWS, 'a backlog arrives')
+        (pid,) = tested.pids()
+        t.ok(n['bytes'] > 25 * MB and n['requests'] < n['bytes'] / 100000,
+             'in large requests: %d for %d MB' % (n['requests'],
+                                                  n['bytes'] / MB))
+        t.ok(tested.memory() < 64, 'in less than 64 MB of memory: %.0f MB'
+             % tested.memory())
+        t.ok(faults(pid) < 6500,
+             'which it keeps: %d page faults' % faults(pid))
+        mine, theirs = tested.cpu(), cpu(target.pid)
+        t.ok(mine < 0.3 + 8 * theirs, 'the CPU time (%.2f s) is in '
+             'proportion to that of who only counts (%.2f s)' % (mine,
+                                                                 theirs))
+    finally:
+        tested.stop()
+        target.stop()
+
+
+def lively(t):
+    live.new_collection('speed_live', DIM)
+    stub = live.connections._fetch_handler('source')._stub
+    one = live.request('speed_live', 1, DIM)
+    target, tested = NullTarget(t.bed).start(), Module(t.bed)
+    try:
+        tested.create(target, ['speed_live'])
+        stub.Insert(one, timeout=30)
+        target.wait_rows(1, 30)
+        returned = live.load(stub, one, 4, 0.1)
+        target.wait_rows(len(returned) + 1, 10)
+        lags = live.received(target, returned)
+        t.same(len(lags), len(returned), 'all single inserts arrive')
+        t.ok(percentile(lags, 50) < 0.1, 'without waiting for their tick, '
+             'half of them within %.1f ms' % (percentile(lags, 50) * 1000))
+    finally:
+        tested.stop()
+        target.stop()
+
+
+def many_ask(t):
+    """A list of 40 tasks is made once, not for each who asks."""
+    target, tested = NullTarget(t.bed).start(), Module(t.bed)
+    nginx = tested.nginx
+    try:
+        for n in range(40):
+            task = nginx.create(target, collection_infos=[
+                {'name': 'later_%d' % n}])
+            nginx.cdc('pause', {'task_id': task})
+        first = nginx.cdc('list')[1]['data']['tasks']
+        t.same([task['state'] for task in first], ['Paused'] * 40,
+               '40 tasks are paused')
+        nginx.cdc('delete', {'task_id': task})
+        t.same(len(nginx.cdc('list')[1]['data']['tasks']), 39,
+               'one that is deleted is gone from the next list')
+        spent = {}
+        for name, body in (('list', {'request_type': 'list'}),
+                           ('get', {'request_type': 'get', 'request_data': {
+                               'task_id': first[0]['task_id']}})):
+            before = sum(map(cpu, nginx.workers()))
+            t.same(http_load.ask(nginx, '/cdc', body, 3000), 0,
+                   '%s: no error among 3,000' % name)
+            spent[name] = sum(map(cpu, nginx.workers())) - before
+        t.ok(spent['list'] < 0.1 + 1.5 * spent['get'], 'a list of 39 costs '
+             'little more than one task: %.2f and %.2f CPU-s' % (
+                 spent['list'], spent['get']))
+    finally:
+        tested.stop()
+        target.stop()
+
+
+with E2E() as t:
+    subprocess.run(['make', '-s', '-C', TOP, 'BUILD=' + BUILD, 'bench'],
+                   check=True, stdin=subprocess.DEVNULL)
+    micro(t)
+    # of a RocksMQ, what its source has not flushed is in memory as well
+    t.up(targets=(), source={'mq': 'kafka'})
+    backlogs(t)
+    lively(t)
+    many_ask(t)
