@@ -36,14 +36,14 @@ class E2E(Suite):
         self.nginx = self.bed.add_nginx(**options)
         return self.nginx
 
-    def equal(self, name, timeout=40, target='target', **options):
+    def equal(self, name, timeout=40, target='target', source='source',
+              **options):
         """ok when source and target become equal; seconds, or None."""
         begin = time.monotonic()
         # one that never becomes equal would cost each later test its time
         timeout = timeout if not self.unequal else 5
         try:
-            seconds = compare.wait_equal('source', target, timeout,
-                                         **options)
+            seconds = compare.wait_equal(source, target, timeout, **options)
         except compare.NotEqual as e:
             self.ok(False, name, 'after %d s still:\n%s\n%s' % (
                 time.monotonic() - begin, e, self.circumstances()))
