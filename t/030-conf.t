@@ -263,4 +263,15 @@ with_nginx('switchover.conf', sub {
     listed('switchover.conf: the API of the second', "$base/second");
 });
 
+with_nginx('console.conf', sub {
+    my $base = "https://127.0.0.1:$_[0]{8449}/cdc";
+    my $who = "--cacert $dir/etc/clients.pem -u ops:Sesame-6";
+
+    listed('console.conf: the API', "$who $base");
+    is(ask("$who $base/ui/"), 200, 'console.conf: the page');
+    like(slurp("$dir/answer"), qr/<html/i, 'console.conf: it is one');
+    is(ask("--cacert $dir/etc/clients.pem $base/ui/"), 401,
+       'console.conf: not without the password');
+});
+
 CDC::done();
