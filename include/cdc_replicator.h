@@ -50,7 +50,7 @@
 #include "cdc_share.h"
 
 
-#define CDC_BUDGET          (64 * 1024 * 1024)  /* unacknowledged bytes */
+#define CDC_BUDGET          (24 * 1024 * 1024)  /* unacknowledged bytes */
 #define CDC_REQUEST_BYTES   (8 * 1024 * 1024)   /* one ReplicateMessage */
 #define CDC_PACK_BYTES      (1024 * 1024)       /* between ticks, backlog */
 #define CDC_SHARED_BYTES    (512 * 1024)        /* one ReplicateMessage while

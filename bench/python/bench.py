@@ -84,7 +84,7 @@ class Bench:
         for service in self.turns(kind, bed):
             if service is Module:
                 http_load.run(bed, service, self.figures,
-                              '100 tasks, 10 of them run, source on %s'
+                              '100 tasks, 10 of them replicate, source on %s'
                               % kind)
 
     def visible(self, kind, bed):

@@ -1,11 +1,16 @@
-"""list, get and metrics, asked for as fast as wrk can while tasks replicate."""
+"""List, get and metrics, asked for as fast as wrk can while tasks work."""
 
 import http.client
 import json
 import os
 import re
 import subprocess
+import threading
 
+from pymilvus import connections
+
+from backlog import drop
+from live import new_collection, request
 from null_target import NullTarget
 
 SCRIPT = '''\
@@ -37,17 +42,31 @@ def wrk(nginx, path, body, folder, seconds=4, connections=16):
     return n / (micros / 1e6), p99 / 1000, errors
 
 
+def load(stub, requests, stop):
+    while not stop.wait(0.02):
+        stub.Insert(requests[0], timeout=30)
+        requests.append(requests.pop(0))
+
+
 def run(bed, service, figures, group, tasks=100, running=10):
-    """Tasks follow collections that come later; ten of them run."""
+    """Ten of the tasks follow collections that are inserted into, about 50
+    times 20 rows of 128 dims a second; the others are paused."""
+    names = ['asked_%d' % n for n in range(tasks)]
+    for name in names[:running]:
+        new_collection(name, 128)
     target = NullTarget(bed, 'null').start()
     tested = service(bed)
-    nginx = tested.nginx
+    nginx, stop = tested.nginx, threading.Event()
+    loader = threading.Thread(target=load, args=(
+        connections._fetch_handler('source')._stub,
+        [request(name, 20, 128) for name in names[:running]], stop))
     try:
-        for n in range(tasks):
-            task = nginx.create(target, collection_infos=[
-                {'name': 'later_%d' % n}])
+        for n, name in enumerate(names):
+            task = nginx.create(target, collection_infos=[{'name': name}])
             if n >= running:
                 nginx.cdc('pause', {'task_id': task})
+        loader.start()
+        target.wait_rows(1, 30)
         for name, path, body in (
                 ('list', '/cdc', {'request_type': 'list'}),
                 ('get', '/cdc', {'request_type': 'get',
@@ -56,14 +75,22 @@ def run(bed, service, figures, group, tasks=100, running=10):
                 ('health', '/cdc/health', None)):
             size = len(nginx.post(path, json.dumps(body).encode())[1]
                        if body else nginx.get(path)[1])
+            before = target.stats()['rows']
             rate, p99, errors = wrk(nginx, path, body, bed.dir)
-            figures.add(group, '%s (%d bytes), requests/s' % (name, size),
-                        rate)
-            figures.add(group, '%s, p99, ms' % name, p99)
-            figures.add(group, '%s, errors' % name, errors)
+            if target.stats()['rows'] == before:
+                raise RuntimeError('nothing was replicated meanwhile')
+            name = '%s (%.1f kB)' % (name, size / 1000)
+            figures.add(group, name + ', requests/s', rate)
+            figures.add(group, name + ', p99, ms', p99)
+            figures.add(group, name + ', errors', errors)
     finally:
+        stop.set()
+        if loader.is_alive():
+            loader.join()
         tested.stop()
         target.stop()
+        for name in names[:running]:
+            drop(name)
 
 
 def ask(nginx, path, body, times):

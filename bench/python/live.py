@@ -10,9 +10,10 @@ from pymilvus import Collection, connections, utility
 from pymilvus.grpc_gen import milvus_pb2, schema_pb2
 
 from fixtures import Shape
-from lag import measure, percentile
+from lag import measure, percentile, visible as is_visible
 from nginx import BUILD
 from null_target import NullTarget
+from process import wait_for
 
 INSERT, TICK = 400, 1200
 
@@ -182,14 +183,14 @@ def run(bed, service, figures, group, dim=768, rows=250, rate=5000,
 
 def visible(bed, service, figures, group, number=60):
     """Single inserts into a real target, until a query there answers them."""
-    from compare import wait_equal
-
     shape = Shape(dim=128)
     shape.ready('seen', 'source', 100)
     tested = service(bed)
     try:
         tested.create(bed['target'], ['seen'])
-        wait_equal('source', 'target', 60)
+        stub = connections._fetch_handler('target')._stub
+        wait_for('a row on the target', lambda: is_visible(stub, 'seen', 99),
+                 60)
         log = LogTimes(bed, channels_of('seen'))
         times, polls = measure(shape, 'seen', 1000, number)
         waits, open_rows = [], {}

@@ -22,8 +22,8 @@ class Module:
     other = False
 
     def __init__(self, bed):
-        self.nginx = bed.add_nginx(name='nginx%d' % next(NUMBERS),
-                                   level='warn')
+        self.nginx = bed.add_nginx(level='warn', name='nginx%d-%d' % (
+            os.getpid(), next(NUMBERS)))
         self.pid = None
 
     def create(self, target, names):
@@ -59,7 +59,7 @@ class Reference(Process):
 
     def __init__(self, bed, binary):
         number = next(NUMBERS)
-        super().__init__(bed, 'milvus-cdc%d' % number)
+        super().__init__(bed, 'milvus-cdc%d-%d' % (os.getpid(), number))
         self.number, self.binary = number, binary
         self.port = bed.port()
         self.base = 0
@@ -78,7 +78,7 @@ class Reference(Process):
                 'address': '127.0.0.1:%d' % self.port, 'maxTaskNum': 100,
                 'metaStoreConfig': {
                     'storeType': 'etcd', 'etcd': {'address': [etcd]},
-                    'rootPath': 'cdc-%d' % self.number},
+                    'rootPath': 'cdc-%d-%d' % (os.getpid(), self.number)},
                 'sourceConfig': {
                     'etcd': {'address': [etcd], 'rootPath': 'by-dev',
                              'metaSubPath': 'meta'},

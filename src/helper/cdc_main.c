@@ -334,7 +334,7 @@ static void
 cdc_main_memory(void)
 {
     (void) mallopt(M_MMAP_THRESHOLD, 8 * 1024 * 1024);
-    (void) mallopt(M_TRIM_THRESHOLD, 32 * 1024 * 1024);
+    (void) mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
 }
 
 

@@ -14,7 +14,11 @@
 #include "cdc_log_reader.h"
 
 
+/* of a stream; many streams share CDC_ROCKSMQ_AHEAD as far as that goes */
 #define CDC_ROCKSMQ_PREFETCH    (1024 * 1024)
+#define CDC_ROCKSMQ_MOST        (4 * 1024 * 1024)
+#define CDC_ROCKSMQ_AHEAD       (8 * 1024 * 1024)
+
 #define CDC_ROCKSMQ_CACHE       (8 * 1024 * 1024)
 #define CDC_ROCKSMQ_FILES       256      /* tables open at a time */
 
@@ -94,6 +98,7 @@ struct cdc_log_reader_s {
     cdc_log_handler_t    handler;
     char                *dir, *own;
     size_t               prefetch;
+    unsigned             fixed:1;        /* it was given */
     pthread_t            thread;
     int                  wake;           /* eventfd */
     cdc_post_t           post;

@@ -410,7 +410,12 @@ cdc_rocksmq_fill(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, size_t room,
         }
 
         rc = CDC_OK;                     /* or a key that is not a message */
-        rocksdb_iter_next(it);
+
+        /* a step reads and checks a block, and one may be a message */
+
+        if (q->bytes < room) {
+            rocksdb_iter_next(it);
+        }
     }
 
     rocksdb_iter_destroy(it);
