@@ -79,7 +79,7 @@ def run(bed, service, figures, group, tasks=100, running=10):
             rate, p99, errors = wrk(nginx, path, body, bed.dir)
             if target.stats()['rows'] == before:
                 raise RuntimeError('nothing was replicated meanwhile')
-            name = '%s (%.1f kB)' % (name, size / 1000)
+            name = '%s (%.0f kB)' % (name, max(1, size / 1000))
             figures.add(group, name + ', requests/s', rate)
             figures.add(group, name + ', p99, ms', p99)
             figures.add(group, name + ', errors', errors)

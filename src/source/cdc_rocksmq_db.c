@@ -236,9 +236,20 @@ static void
 cdc_rocksmq_options(cdc_rocksmq_db_t *db)
 {
     rocksdb_options_t                    *o;
+    rocksdb_lru_cache_options_t          *lru;
     rocksdb_block_based_table_options_t  *table;
 
-    db->cache = rocksdb_cache_create_lru(CDC_ROCKSMQ_CACHE);
+    /*
+     * In one piece: a block may be a message of some megabytes, and of the
+     * shards that are usual, each for half of one, none would keep it.  A
+     * look for what is new passes by such blocks each time.
+     */
+
+    lru = rocksdb_lru_cache_options_create();
+    rocksdb_lru_cache_options_set_capacity(lru, CDC_ROCKSMQ_CACHE);
+    rocksdb_lru_cache_options_set_num_shard_bits(lru, 0);
+    db->cache = rocksdb_cache_create_lru_opts(lru);
+    rocksdb_lru_cache_options_destroy(lru);
 
     table = rocksdb_block_based_options_create();
     rocksdb_block_based_options_set_block_cache(table, db->cache);
