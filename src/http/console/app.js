@@ -133,9 +133,10 @@ function announce(rows) {
 function draw() {
   const rows = [...tasks].map(([id, task]) => ({id, task, ...verdict(task)}))
     .sort(order);
-  const wanted = decodeURIComponent(location.hash.slice(1));
+  const wanted = [...tasks.keys()].find(
+    (id) => `#${encodeURIComponent(id)}` === location.hash);
 
-  if (tasks.has(wanted)) {
+  if (wanted) {
     chosen = wanted;
   } else if (!tasks.has(chosen)) {
     chosen = rows.length ? rows[0].id : null;
@@ -228,6 +229,11 @@ function again() {
   }
 }
 
+// a hash is a task
+$('.skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  $('#main').focus();
+});
 $('#new').addEventListener('click', () => create.open());
 $('#first').addEventListener('click', () => create.open());
 $('#query').addEventListener('input', draw);

@@ -323,7 +323,8 @@ class Table {
 
 class Events {
   constructor() {
-    this.list = el('ol', {class: 'events'});
+    this.list = el('ol', {class: 'events', tabindex: 0,
+      'aria-labelledby': 'h-events'});
     this.node = el('section', {'aria-labelledby': 'h-events'},
       el('h3', {id: 'h-events'}, 'What happened'), this.list);
   }
