@@ -159,5 +159,5 @@
     }
   }
 
-  return found;
+  return found.slice(0, 8);
 })()
