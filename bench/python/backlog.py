@@ -27,10 +27,11 @@ def drop(name, using='source'):
 
 
 def run(bed, service, names, rows, figures, group, channels=16, wait=120,
-        each=False):
+        each=False, delay=0):
     """One run: a new service, a new target, and the rows of names; each:
-    with a task for each name."""
-    target = NullTarget(bed, 'null', channels).start()
+    with a task for each name; delay: ms that the target takes to answer."""
+    target = NullTarget(bed, 'null', channels, 16 if delay else 2).start()
+    target.ask('delay %d' % delay)
     tested = service(bed)
     try:
         begin = time.monotonic()

@@ -59,9 +59,12 @@ class Bench:
             say('%d rows of %d dims into the source' % (rows, dim))
             backlog.fill(name, rows, dim)
             for service in self.turns(kind, bed):
+                what = '%d rows x %d dims, source on %s' % (rows, dim, kind)
                 backlog.run(bed, service, [name], rows, self.figures,
-                            'backlog, %d rows x %d dims, source on %s' % (
-                                rows, dim, kind))
+                            'backlog, ' + what)
+                backlog.run(bed, service, [name], rows, self.figures,
+                            'target takes 0.3 s a request, ' + what,
+                            delay=300)
             backlog.drop(name)
 
     def live(self, kind, bed):
