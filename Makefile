@@ -76,7 +76,7 @@ all: module helper
 
 # ---- helper ----------------------------------------------------------
 
-PKGS          := grpc libprotobuf-c rdkafka jansson rocksdb
+PKGS          := grpc libprotobuf-c rdkafka jansson rocksdb openssl
 
 ifneq ($(filter-out clean module,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS    := $(shell $(PKG_CONFIG) --cflags $(PKGS))

@@ -75,5 +75,11 @@ int  cdc_etcd_range(const void *conf, const char *prefix, int64_t limit,
     unsigned timeout_ms,
     int (*fn)(void *arg, const cdc_etcd_kv_t *kv), void *arg, char *err);
 
+/* [blocks, ms] any thread: where Milvus clusters have their metadata; root
+ * and meta as in a source's root_path and meta_path.  Until fn returns other
+ * than CDC_OK.  What cannot be read is not there */
+void cdc_etcd_roots(const void *conf, unsigned ms,
+    int (*fn)(void *arg, const char *root, const char *meta), void *arg);
+
 
 #endif /* CDC_ETCD_H_INCLUDED */

@@ -6,6 +6,8 @@
  *   cdc_store_client.c   connections of the workers, answers
  *   cdc_store_api.c      requests; pause, resume, delete
  *   cdc_store_create.c   create: checks, probe, checks again, record
+ *   cdc_store_dry.c      check: the same with all findings and no record
+ *   cdc_finding.c        what a check has found
  *   cdc_store_control.c  what is said with the supervisor
  *   cdc_store_disk.c     records in LevelDB, directories of tasks
  *   cdc_store_task.c     a task and its stored form
@@ -16,6 +18,10 @@
  *   cdc_probe.c          looks at a target [a thread of its own]
  *   cdc_probe_source.c   is the target the source itself? [the same]
  *   cdc_probe_look.c     will the source's collections arrive whole? [same]
+ *   cdc_probe_names.c    is there what the names say? [same]
+ *   cdc_probe_log.c      its log; is it the one that we were told? [same]
+ *   cdc_probe_etcd.c     the source's etcd, for a check [same]
+ *   cdc_probe_tls.c      certificates, for a check [same]
  */
 
 #ifndef CDC_STORE_H_INCLUDED
@@ -24,6 +30,7 @@
 #include <jansson.h>
 
 #include "cdc_base.h"
+#include "cdc_check.h"
 #include "cdc_error.h"
 #include "cdc_runtime.h"
 #include "cdc_selection.h"
@@ -155,6 +162,11 @@ typedef struct {
     const char        *dir;              /* of the state */
     const char        *id;               /* of the task */
 
+    json_t            *findings;         /* of a check; NULL: a create, which
+                                          * ends with the first refusal */
+    uint64_t           end;              /* of a check, cdc_now_ms() */
+    unsigned           blind:1;          /* keeps away from the target */
+
     cdc_target_t      *target;
     char              *name;             /* how the target is called */
 
@@ -165,22 +177,32 @@ typedef struct {
     json_t            *warnings;         /* texts; NULL: none */
     cdc_look_t        *look;             /* to be closed; NULL: was not */
     unsigned           silent:1;         /* the source's etcd */
+    unsigned           met:1;            /* the target has answered */
 } cdc_probe_t;
 
 /* the kind of target that is probed; a unit test has another */
 extern const cdc_target_ops_t  *cdc_probe_ops;
 
-/* main thread: opens the target (no connection is made); NULL with text */
+/* main thread: opens the target (no connection is made), unless it is blind;
+ * NULL with text.  findings: of a check, NULL for a create */
 cdc_probe_t *cdc_probe_create(const json_t *connect_param, const char *name,
-    const json_t *source, unsigned nothers, char text[CDC_REASON_MAX]);
+    const json_t *source, unsigned nothers, json_t *findings, int blind,
+    char text[CDC_REASON_MAX]);
 void cdc_probe_run(cdc_probe_t *p);      /* [blocks] */
 void cdc_probe_free(cdc_probe_t *p);     /* main thread */
+
+/* sets error and text, unless there is one already; a finding as well */
+void cdc_probe_refuse(cdc_probe_t *p, cdc_error_e error, const char *text);
 
 /* [blocks, 2 s] 1: the target is this source; 0: it is not, or nobody knows */
 int  cdc_probe_is_source(cdc_probe_t *p);
 
 /* [blocks, some 3 s] sets error and text, or warnings */
 void cdc_probe_look(cdc_probe_t *p, const char *version);
+
+/* [blocks, 2 s and a little; a check's] findings about the source's etcd and
+ * its certificates; sets silent */
+void cdc_probe_etcd(cdc_probe_t *p);
 /* main thread: in the background, on the worker, which goes then as well */
 void cdc_look_close(cdc_look_t *l, cdc_worker_t *worker);
 
@@ -230,6 +252,10 @@ struct cdc_store_create_s {
     cdc_worker_t         *worker;
     cdc_job_t             job;
     cdc_store_wait_t     *waits;
+    json_t               *findings;      /* of a check; NULL: a create */
+    unsigned              blind:1;       /* keeps away from the target */
+    unsigned              nameless:1;    /* what it says of collections is
+                                          * no good */
     enum {
         CDC_CREATE_QUEUED = 0,           /* CDC_STORE_PROBES run already */
         CDC_CREATE_PROBING,
@@ -310,6 +336,21 @@ void cdc_store_create(cdc_store_t *s, cdc_store_wait_t *w, json_t *request,
     const char *source);
 void cdc_store_create_next(cdc_store_t *s);     /* start what may start */
 void cdc_store_forget(cdc_store_t *s, cdc_store_client_t *client);
+
+/* parts of a create that a check has as well */
+cdc_error_e cdc_create_against(cdc_stored_t *t, cdc_stored_t *other,
+    const cdc_probe_t *p, char text[CDC_REASON_MAX]);
+cdc_error_e cdc_create_check_size(const cdc_stored_t *t,
+    char text[CDC_REASON_MAX]);
+void cdc_create_add(cdc_store_t *s, cdc_store_wait_t *w, cdc_stored_t *t,
+    json_t *findings, int blind, int nameless);
+void cdc_create_free(cdc_store_create_t *c);
+
+/* cdc_store_dry.c; complaints: the worker's */
+void cdc_store_dry(cdc_store_t *s, cdc_store_wait_t *w, json_t *request,
+    const char *source, const json_t *complaints);
+/* its probe is done: the answer; frees it */
+void cdc_store_dry_end(cdc_store_create_t *c);
 
 /* cdc_store_control.c */
 void cdc_store_control(cdc_conn_t *c, const cdc_frame_t *f,

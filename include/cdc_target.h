@@ -47,6 +47,8 @@ typedef struct {
     char      *ca_path, *cert_path, *key_path, *server_name;
     unsigned   tls:1;
     unsigned   connect_timeout_ms;       /* 5000 when not given */
+    unsigned   call_ms;                  /* at most, for a call that blocks;
+                                          * 0: as the call has it */
 } cdc_target_conf_t;
 
 /* json: the object's text.  err: names the field and the cure */
@@ -161,6 +163,11 @@ typedef struct {
     int  (*alter_schema)(cdc_target_t *t, const char *db, const char *name,
         cdc_span_t before, cdc_span_t after, uint64_t ts,
         cdc_target_error_t *err);
+    /* of the calls that a task makes, which may its user not make?  n counts
+     * them, lacks names them.  Nothing is changed.  rbac: those about users
+     * and roles, too */
+    int  (*rights)(cdc_target_t *t, int rbac, char *lacks, size_t size,
+        unsigned *n, cdc_target_error_t *err);
     /* CDC_DECLINED: no */
     int  (*has_user)(cdc_target_t *t, const char *user,
         cdc_target_error_t *err);

@@ -48,6 +48,9 @@ static const ngx_http_milvus_cdc_type_t  ngx_http_milvus_cdc_types[] = {
     { "create", ngx_http_milvus_cdc_create,
       ngx_http_milvus_cdc_create_fields, CDC_E_OK },
 
+    { "check", ngx_http_milvus_cdc_check,
+      ngx_http_milvus_cdc_create_fields, CDC_E_OK },
+
     { "delete", ngx_http_milvus_cdc_control,
       ngx_http_milvus_cdc_id_fields, CDC_E_NOT_FOUND },
 
@@ -145,6 +148,9 @@ ngx_http_milvus_cdc_cleanup(void *data)
 
     json_decref(c->data);
     c->data = NULL;
+
+    json_decref(c->complaints);
+    c->complaints = NULL;
 }
 
 
@@ -473,11 +479,21 @@ ngx_http_milvus_cdc_error_text(ngx_http_milvus_cdc_ctx_t *c, cdc_error_e err,
     const char *text, size_t len)
 {
     size_t                       n;
+    json_t                      *e;
     u_char                      *p, *message;
     ngx_uint_t                   status, level;
     ngx_http_request_t          *r;
     const cdc_error_row_t       *row;
     ngx_http_milvus_cdc_text_t   t;
+
+    if (c->gathering) {
+        e = json_stringn(text, len);     /* NULL: cut within a character */
+        e = json_pack("[i, o]", (int) err,
+                      e ? e : json_string(cdc_error_row(err)->text));
+
+        return json_array_append_new(c->complaints, e) == 0
+               ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     r = c->request;
     row = cdc_error_row(err);

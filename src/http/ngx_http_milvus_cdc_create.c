@@ -1,7 +1,10 @@
 /*
- * create: the checks that need nothing but the request and the configuration,
- * in the order and with the texts of the existing service; then what this
- * version does not do is refused by name; then the store decides.
+ * create and check: the checks that need nothing but the request and the
+ * configuration, in the order and with the texts of the existing service; then
+ * what this version does not do is refused by name; then the store decides.
+ *
+ * A check goes through the same: it gathers what a create would be refused
+ * for, all of it, and the store looks at the rest.
  */
 
 #include "ngx_http_milvus_cdc_http.h"
@@ -12,6 +15,7 @@
 
 #define NGX_HTTP_MILVUS_CDC_CONNECT_TIMEOUT  5000    /* ms, the default */
 #define NGX_HTTP_MILVUS_CDC_PROBE_EXTRA      6000    /* ms: the source */
+#define NGX_HTTP_MILVUS_CDC_CHECK_EXTRA      20000   /* ms: 10 s, and a queue */
 
 
 /* NGX_DECLINED: no objection; anything else is the answer's result */
@@ -37,6 +41,7 @@ static ngx_int_t ngx_http_milvus_cdc_check_target(
 static ngx_int_t ngx_http_milvus_cdc_check_task_id(
     ngx_http_milvus_cdc_ctx_t *c);
 
+static ngx_uint_t ngx_http_milvus_cdc_addressed(ngx_http_milvus_cdc_ctx_t *c);
 static ngx_uint_t ngx_http_milvus_cdc_target_allowed(
     ngx_http_milvus_cdc_main_conf_t *mcf, ngx_str_t *host, in_port_t port);
 
@@ -200,6 +205,56 @@ ngx_http_milvus_cdc_create(ngx_http_milvus_cdc_ctx_t *c)
                      : NGX_HTTP_MILVUS_CDC_CONNECT_TIMEOUT;
 
     return ngx_http_milvus_cdc_store(c, extra);
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_check(ngx_http_milvus_cdc_ctx_t *c)
+{
+    ngx_int_t                            rc;
+    const ngx_http_milvus_cdc_check_pt  *check;
+
+    c->complaints = json_array();
+
+    if (c->complaints == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    c->gathering = 1;
+
+    for (check = ngx_http_milvus_cdc_checks; *check; check++) {
+
+        /* what has no address has no good one, either */
+
+        if (*check == ngx_http_milvus_cdc_check_target
+            && !ngx_http_milvus_cdc_addressed(c))
+        {
+            continue;
+        }
+
+        rc = (*check)(c);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
+    c->gathering = 0;
+
+    return ngx_http_milvus_cdc_store(c, NGX_HTTP_MILVUS_CDC_CHECK_EXTRA);
+}
+
+
+static ngx_uint_t
+ngx_http_milvus_cdc_addressed(ngx_http_milvus_cdc_ctx_t *c)
+{
+    json_t  *m;
+
+    m = json_object_get(c->data, "milvus_connect_param");
+
+    return ngx_http_milvus_cdc_str(m, "uri")[0] != '\0'
+           || (ngx_http_milvus_cdc_str(m, "host")[0] != '\0'
+               && ngx_http_milvus_cdc_int(m, "port") > 0);
 }
 
 

@@ -137,6 +137,8 @@ struct ngx_http_milvus_cdc_ctx_s {
     ngx_http_milvus_cdc_loc_conf_t    *lcf;
     const ngx_http_milvus_cdc_type_t  *type;
     json_t                            *data;     /* decoded request_data */
+    json_t                            *complaints;   /* of a check; NULL: it
+                                                        is none */
     ngx_event_t                        timer;
     ngx_msec_t                         deadline;
 
@@ -148,6 +150,7 @@ struct ngx_http_milvus_cdc_ctx_s {
     ngx_str_t                          frame;
     ngx_msec_t                         last;     /* no resend after it */
     unsigned                           resent:1;
+    unsigned                           gathering:1;  /* a check's complaints */
 };
 
 
@@ -155,6 +158,7 @@ struct ngx_http_milvus_cdc_ctx_s {
  * NGX_AGAIN when the request goes on */
 
 ngx_int_t ngx_http_milvus_cdc_create(ngx_http_milvus_cdc_ctx_t *c);
+ngx_int_t ngx_http_milvus_cdc_check(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_control(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_get(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_list(ngx_http_milvus_cdc_ctx_t *c);
@@ -178,7 +182,8 @@ ngx_int_t ngx_http_milvus_cdc_answer(ngx_http_milvus_cdc_ctx_t *c,
 ngx_int_t ngx_http_milvus_cdc_error(ngx_http_milvus_cdc_ctx_t *c,
     cdc_error_e err, ...);
 
-/* the same with a finished text */
+/* the same with a finished text.  While a check gathers its complaints both
+ * keep what was said for the answer, and return NGX_DECLINED */
 ngx_int_t ngx_http_milvus_cdc_error_text(ngx_http_milvus_cdc_ctx_t *c,
     cdc_error_e err, const char *text, size_t len);
 
@@ -186,7 +191,8 @@ ngx_int_t ngx_http_milvus_cdc_error_text(ngx_http_milvus_cdc_ctx_t *c,
  * answer when that is over */
 ngx_int_t ngx_http_milvus_cdc_wait(ngx_http_milvus_cdc_ctx_t *c);
 
-/* sends {request_type, request_data, source} and passes the answer on;
+/* sends {request_type, request_data, source} (and "complaints", of a check:
+ * a list of [cdc_error_e, text]) and passes the answer on;
  * "extra" is what the store may take beside milvus_cdc_timeout */
 ngx_int_t ngx_http_milvus_cdc_store(ngx_http_milvus_cdc_ctx_t *c,
     ngx_msec_t extra);

@@ -39,6 +39,10 @@ ngx_http_milvus_cdc_store(ngx_http_milvus_cdc_ctx_t *c, ngx_msec_t extra)
                     (char *) c->lcf->source->name.data,
                     (int) c->lcf->source->name.len);
 
+    if (req && c->complaints) {
+        (void) json_object_set(req, "complaints", c->complaints);
+    }
+
     text = req ? json_dumps(req, JSON_COMPACT) : NULL;
 
     json_decref(req);

@@ -5,6 +5,9 @@
  * and whether the target is the source, or a server that another task feeds
  * under another name.  It changes nothing there.
  *
+ * A create ends with the first thing that is wrong; a check looks at all of
+ * it (p->findings), and at some more, each with a deadline of its own.
+ *
  * A target that is not up yet gets the whole connect_timeout, as with the
  * existing service; what went wrong in the meantime is logged, because the
  * answer must read as that service's.
@@ -21,12 +24,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cdc_replicator.h"
 #include "cdc_store.h"
 
 
 #define CDC_PROBE_RETRY_MS       200
 #define CDC_PROBE_RESOLVE_MS     2000
 
+#define CDC_GRPC_UNIMPLEMENTED   12
 #define CDC_GRPC_UNAUTHENTICATED 16
 
 /* merr codes of Milvus that mean a wrong login (cdc_milvus_status.c) */
@@ -48,7 +53,8 @@ static const char  *cdc_probe_codes[] = {
 
 cdc_probe_t *
 cdc_probe_create(const json_t *connect_param, const char *name,
-    const json_t *source, unsigned nothers, char text[CDC_REASON_MAX])
+    const json_t *source, unsigned nothers, json_t *findings, int blind,
+    char text[CDC_REASON_MAX])
 {
     int           rc;
     char         *param;
@@ -73,15 +79,26 @@ cdc_probe_create(const json_t *connect_param, const char *name,
         return NULL;
     }
 
+    if (findings != NULL) {
+        p->findings = findings;
+        p->conf.call_ms = CDC_CHECK_CALL_MS;
+
+        if (p->conf.connect_timeout_ms > CDC_CHECK_HELLO_MS) {
+            p->conf.connect_timeout_ms = CDC_CHECK_HELLO_MS;
+        }
+    }
+
     p->source = source;
     p->name = strdup(name);
     p->others = calloc(nothers + 1, sizeof(cdc_probe_other_t));
 
-    if (p->name != NULL && p->others != NULL) {
+    if (p->name != NULL && p->others != NULL && !blind) {
         p->target = cdc_probe_ops->open(&p->conf, text);
     }
 
-    if (p->target == NULL) {
+    if (p->others == NULL || p->name == NULL
+        || (!blind && p->target == NULL))
+    {
         cdc_probe_free(p);
         return NULL;
     }
@@ -319,6 +336,29 @@ cdc_probe_allowed(const json_t *allow, const char *address)
 
 /* ---- the probe itself --- */
 
+void
+cdc_probe_refuse(cdc_probe_t *p, cdc_error_e error, const char *text)
+{
+    if (p->error == CDC_E_OK) {
+        p->error = error;
+        (void) snprintf(p->text, sizeof(p->text), "%s", text);
+    }
+
+    cdc_finding_refusal(p->findings, error, text);
+}
+
+
+static void
+cdc_probe_refusef(cdc_probe_t *p, cdc_error_e error, const char *one,
+    const char *two)
+{
+    char  text[CDC_REASON_MAX];
+
+    cdc_store_format(text, error, one, two);
+    cdc_probe_refuse(p, error, text);
+}
+
+
 static void
 cdc_probe_connect_failed(cdc_probe_t *p, const cdc_target_error_t *err)
 {
@@ -339,8 +379,7 @@ cdc_probe_connect_failed(cdc_probe_t *p, const cdc_target_error_t *err)
         (void) snprintf(text, sizeof(text), "%s", err->text);
     }
 
-    p->error = CDC_E_CONNECT_FAILED;
-    cdc_store_format(p->text, CDC_E_CONNECT_FAILED, text);
+    cdc_probe_refusef(p, CDC_E_CONNECT_FAILED, text, "");
 }
 
 
@@ -354,53 +393,6 @@ cdc_probe_login(const cdc_target_error_t *err)
     return err->class == CDC_TARGET_DENIED
            && (err->code == CDC_MERR_NOT_AUTHENTICATED
                || err->code == CDC_MERR_INCORRECT_PASSWORD);
-}
-
-
-static int
-cdc_probe_hello(cdc_probe_t *p, cdc_target_info_t *info)
-{
-    uint64_t            end;
-    cdc_target_error_t  err;
-
-    end = cdc_now_ms() + p->conf.connect_timeout_ms;
-
-    for ( ;; ) {
-        memset(&err, 0, sizeof(cdc_target_error_t));
-        memset(info, 0, sizeof(cdc_target_info_t));
-
-        if (cdc_probe_ops->hello(p->target, info, &err) == CDC_OK) {
-            return CDC_OK;
-        }
-
-        if (err.class != CDC_TARGET_RETRY && err.class != CDC_TARGET_DOUBT) {
-            break;
-        }
-
-        if (cdc_now_ms() + CDC_PROBE_RETRY_MS >= end) {
-            cdc_log(CDC_LOG_NOTICE, 0, "target %s: %s", p->name, err.text);
-
-            p->error = CDC_E_CONNECT_FAILED;
-            cdc_store_format(p->text, CDC_E_CONNECT_FAILED, "rpc error: code "
-                             "= DeadlineExceeded desc = context deadline "
-                             "exceeded");
-            return CDC_ERROR;
-        }
-
-        (void) usleep(CDC_PROBE_RETRY_MS * 1000);
-    }
-
-    if (cdc_probe_login(&err)) {
-        cdc_log(CDC_LOG_NOTICE, 0, "target %s: %s", p->name, err.text);
-
-        p->error = CDC_E_TARGET_AUTH;
-        cdc_store_format(p->text, CDC_E_TARGET_AUTH, p->name);
-
-    } else {
-        cdc_probe_connect_failed(p, &err);
-    }
-
-    return CDC_ERROR;
 }
 
 
@@ -430,58 +422,338 @@ cdc_probe_version_fits(const char *version)
 }
 
 
+/* the existing service's answer has no more to say than this */
+
+static void
+cdc_probe_silent(cdc_probe_t *p, const cdc_target_error_t *err)
+{
+    char  text[CDC_REASON_MAX];
+
+    cdc_log(CDC_LOG_NOTICE, 0, "target %s: %s", p->name, err->text);
+
+    p->error = CDC_E_CONNECT_FAILED;
+    cdc_store_format(p->text, p->error, "rpc error: code = DeadlineExceeded "
+                     "desc = context deadline exceeded");
+
+    (void) snprintf(text, sizeof(text), "the target %.256s does not answer: "
+                    "%.640s", p->name, err->text);
+    cdc_finding_refusal(p->findings, p->error, text);
+}
+
+
+static int
+cdc_probe_hello(cdc_probe_t *p, cdc_target_info_t *info)
+{
+    uint64_t            end;
+    cdc_target_error_t  err;
+
+    end = cdc_now_ms() + p->conf.connect_timeout_ms;
+
+    for ( ;; ) {
+        memset(&err, 0, sizeof(cdc_target_error_t));
+        memset(info, 0, sizeof(cdc_target_info_t));
+
+        if (cdc_probe_ops->hello(p->target, info, &err) == CDC_OK) {
+            return CDC_OK;
+        }
+
+        if (err.class != CDC_TARGET_RETRY && err.class != CDC_TARGET_DOUBT) {
+            break;
+        }
+
+        if (cdc_now_ms() + CDC_PROBE_RETRY_MS >= end) {
+            cdc_probe_silent(p, &err);
+            return CDC_ERROR;
+        }
+
+        (void) usleep(CDC_PROBE_RETRY_MS * 1000);
+    }
+
+    if (cdc_probe_login(&err)) {
+        cdc_log(CDC_LOG_NOTICE, 0, "target %s: %s", p->name, err.text);
+
+        cdc_probe_refusef(p, CDC_E_TARGET_AUTH, p->name, "");
+
+    } else if (err.transport && err.code == CDC_GRPC_UNIMPLEMENTED
+               && info->version[0] != '\0'
+               && !cdc_probe_version_fits(info->version))
+    {
+        cdc_probe_refusef(p, CDC_E_TARGET_VERSION, p->name, info->version);
+
+    } else {
+        cdc_probe_connect_failed(p, &err);
+    }
+
+    return CDC_ERROR;
+}
+
+
 /* ttMsgEnabled is the usual reason, but rights are one, too */
 
 static void
 cdc_probe_refused(cdc_probe_t *p, const cdc_target_info_t *info)
 {
+    char  text[CDC_REASON_MAX];
+
     if (!cdc_probe_version_fits(info->version)) {
-        p->error = CDC_E_TARGET_VERSION;
-        cdc_store_format(p->text, p->error, p->name, info->version);
+        cdc_probe_refusef(p, CDC_E_TARGET_VERSION, p->name, info->version);
         return;
     }
-
-    p->error = CDC_E_TARGET_DENIES;
 
     if (info->why_not[0] == '\0'
         || strstr(info->why_not, "ttMsgEnabled") != NULL)
     {
-        cdc_store_format(p->text, p->error, p->name);
+        cdc_probe_refusef(p, CDC_E_TARGET_DENIES, p->name, "");
         return;
     }
 
-    (void) snprintf(p->text, sizeof(p->text), "the target %.300s refuses "
+    (void) snprintf(text, sizeof(text), "the target %.300s refuses "
                     "replicated messages: %.600s", p->name, info->why_not);
+    cdc_probe_refuse(p, CDC_E_TARGET_DENIES, text);
+}
+
+
+/* ---- what only a check looks at --- */
+
+/* 1: a check has no time left for what comes now, and says so */
+
+static int
+cdc_probe_late(cdc_probe_t *p)
+{
+    if (p->findings == NULL || cdc_now_ms() < p->end) {
+        return 0;
+    }
+
+    cdc_finding(p->findings, "check", CDC_WARNING, "check again when the "
+                "servers are less busy", "not all was looked at: the servers "
+                "take too long to answer");
+
+    return 1;
+}
+
+
+static void
+cdc_probe_clock(cdc_probe_t *p, uint64_t tso)
+{
+    int64_t  apart;
+
+    apart = (int64_t) cdc_tso_ms(tso) - (int64_t) cdc_wall_ms();
+
+    if (tso == 0) {
+        return;
+    }
+
+    if (apart < CDC_CHECK_CLOCK_MS && apart > -CDC_CHECK_CLOCK_MS) {
+        cdc_finding(p->findings, "target.clock", CDC_FINE, NULL, "the clocks "
+                    "of the target and of this host agree");
+        return;
+    }
+
+    cdc_finding(p->findings, "target.clock", CDC_WARNING, "have all hosts "
+                "keep their time by NTP (chrony, systemd-timesyncd)", "the "
+                "target's clock is %lld s %s this host's",
+                (long long) ((apart < 0 ? -apart : apart) + 500) / 1000,
+                apart < 0 ? "behind" : "ahead of");
+}
+
+
+static void
+cdc_probe_rights(cdc_probe_t *p)
+{
+    char                lacks[CDC_REASON_MAX / 2];
+    unsigned            n;
+    cdc_target_error_t  err;
+
+    if (cdc_probe_ops->rights == NULL) {
+        return;
+    }
+
+    if (cdc_probe_ops->rights(p->target, p->selection != NULL
+                              && cdc_selection_rbac(p->selection), lacks,
+                              sizeof(lacks), &n, &err)
+        != CDC_OK)
+    {
+        cdc_finding(p->findings, "target.rights", CDC_WARNING, "check again",
+                    "what the user may do on the target could not be asked: "
+                    "%s", err.text);
+
+    } else if (n != 0) {
+        cdc_finding(p->findings, "target.rights", CDC_FAULT, "on the target, "
+                    "give the user the role admin (add_user_to_role), or "
+                    "take the user root", "the user may not do on the target "
+                    "what the task has to do: %s", lacks);
+
+    } else {
+        cdc_finding(p->findings, "target.rights", CDC_FINE, NULL, "the user "
+                    "may do on the target what a task does");
+    }
+}
+
+
+static void
+cdc_probe_target_tls(cdc_probe_t *p)
+{
+    cdc_tls_look_t  l;
+
+    memset(&l, 0, sizeof(cdc_tls_look_t));
+
+    l.check = "target.tls";
+    l.who = "the target";
+    l.address = p->conf.address;
+    l.ca = p->conf.ca_path;
+    l.cert = p->conf.cert_path;
+    l.key = p->conf.key_path;
+    l.server_name = p->conf.server_name;
+    l.ca_option = "\"dial_config\":{\"ca_pem_path\":..}";
+    l.cert_option = "\"dial_config\":{\"client_pem_path\":.., "
+                    "\"client_key_path\":..}";
+    l.name_option = "\"dial_config\":{\"server_name\":..}";
+
+    if (p->conf.tls) {
+        (void) cdc_probe_tls(&l, CDC_CHECK_TLS_MS, p->findings);
+    }
+}
+
+
+/* a server that speaks TLS does not say so to one that does not */
+
+static void
+cdc_probe_unmet(cdc_probe_t *p)
+{
+    if (p->findings != NULL && !p->conf.tls
+        && cdc_probe_speaks_tls(p->conf.address, CDC_CHECK_TLS_MS))
+    {
+        cdc_finding(p->findings, "target.tls", CDC_FAULT, "give the uri as "
+                    "https://host:port (or \"enable_tls\":true), with "
+                    "\"dial_config\":{\"ca_pem_path\":..}", "%s speaks TLS, "
+                    "and is asked without", p->conf.address);
+    }
+}
+
+
+static void
+cdc_probe_fine(cdc_probe_t *p, const cdc_target_info_t *info)
+{
+    int  major, minor;
+
+    cdc_finding(p->findings, "target.reachable", CDC_FINE, NULL,
+                "the target %s answers", p->name);
+    cdc_finding(p->findings, "target.login", CDC_FINE, NULL, "%s",
+                p->conf.authorization != NULL
+                ? "the target takes the login"
+                : "the target asks for no login");
+
+    if (cdc_probe_version(info->version, &major, &minor) != CDC_OK) {
+        cdc_finding(p->findings, "target.version", CDC_NOTE, NULL, "the "
+                    "target's version \"%s\" is not one of Milvus's own",
+                    info->version);
+
+    } else if (cdc_probe_version_fits(info->version)) {
+        cdc_finding(p->findings, "target.version", CDC_FINE, NULL, "the "
+                    "target runs Milvus %s", info->version);
+
+    } else if (info->replicate) {
+        cdc_finding(p->findings, "target.version", CDC_WARNING, "take a "
+                    "target of Milvus 2.3, 2.4 or 2.5", "the target runs "
+                    "Milvus %s, which this module does not know",
+                    info->version);
+    }
+
+    if (info->replicate) {
+        cdc_finding(p->findings, "target.replicate", CDC_FINE, NULL, "the "
+                    "target takes replicated messages (common.ttMsgEnabled "
+                    "is false)");
+    }
+}
+
+
+/* ---- all of it --- */
+
+/* CDC_ERROR: a create has seen enough */
+
+static int
+cdc_probe_target(cdc_probe_t *p, cdc_target_info_t *info)
+{
+    if (p->findings != NULL && !p->blind) {
+        cdc_probe_target_tls(p);
+    }
+
+    if (p->target == NULL) {
+        return CDC_OK;
+    }
+
+    if (cdc_probe_hello(p, info) != CDC_OK) {
+        cdc_probe_unmet(p);
+        return CDC_ERROR;
+    }
+
+    p->met = 1;
+    cdc_probe_fine(p, info);
+
+    return CDC_OK;
+}
+
+
+static int
+cdc_probe_source(cdc_probe_t *p, const cdc_target_info_t *info)
+{
+    if (p->findings != NULL) {
+        cdc_probe_etcd(p);
+    }
+
+    if (!p->met) {
+        return CDC_ERROR;
+    }
+
+    /* first, because a source refuses ReplicateMessage as well */
+
+    if (!p->silent && !cdc_probe_late(p) && cdc_probe_is_source(p)) {
+        cdc_probe_refusef(p, CDC_E_TARGET_IS_SOURCE, p->name, "");
+        p->met = 0;                      /* nothing to compare there */
+        return CDC_ERROR;
+    }
+
+    if (!info->replicate) {
+        cdc_log(CDC_LOG_NOTICE, 0, "target %s (%s) refuses ReplicateMessage: "
+                "%s", p->name, info->version, info->why_not);
+
+        cdc_probe_refused(p, info);
+        return CDC_ERROR;
+    }
+
+    return CDC_OK;
 }
 
 
 void
 cdc_probe_run(cdc_probe_t *p)
 {
+    int                rc;
     cdc_target_info_t  info;
 
-    if (cdc_probe_hello(p, &info) != CDC_OK) {
-        return;
-    }
-
-    /* first, because a source refuses ReplicateMessage as well */
-
-    if (cdc_probe_is_source(p)) {
-        p->error = CDC_E_TARGET_IS_SOURCE;
-        cdc_store_format(p->text, p->error, p->name);
-        return;
-    }
-
-    if (!info.replicate) {
-        cdc_log(CDC_LOG_NOTICE, 0, "target %s (%s) refuses ReplicateMessage: "
-                "%s", p->name, info.version, info.why_not);
-
-        cdc_probe_refused(p, &info);
-        return;
-    }
-
-    cdc_probe_addresses(p);
+    memset(&info, 0, sizeof(cdc_target_info_t));
 
     p->error = CDC_E_OK;
+    p->end = cdc_now_ms() + CDC_CHECK_MS;
+
+    rc = cdc_probe_target(p, &info);
+
+    if (rc == CDC_OK || p->findings != NULL) {
+        rc = cdc_probe_source(p, &info);
+    }
+
+    if (rc != CDC_OK && p->findings == NULL) {
+        return;
+    }
+
+    if (p->met) {
+        cdc_probe_addresses(p);
+    }
+
+    if (p->findings != NULL && p->met && !cdc_probe_late(p)) {
+        cdc_probe_clock(p, info.now);
+        cdc_probe_rights(p);
+    }
+
     cdc_probe_look(p, info.version);
 }

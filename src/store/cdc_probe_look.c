@@ -10,6 +10,9 @@
  * and no more: a source that does not answer in CDC_LOOK_MS is not looked at,
  * and create goes on.
  *
+ * A check sees all of it instead of the first refusal, what is fine as well,
+ * and looks at the rest when the target or etcd does not answer.
+ *
  * Catalogue and log reader want a loop; they get one of their own, which runs
  * on the probe's thread only while something is awaited.  Closing them may
  * take seconds, and nobody has to wait for that: cdc_look_close() is a job of
@@ -28,42 +31,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "cdc_replicator.h"
-#include "cdc_store.h"
+#include "cdc_look.h"
 
 
 #define CDC_LOOK_MS        3000
-#define CDC_LOOK_FIRST_MS  500           /* for the first message of a topic */
-#define CDC_LOOK_SHOWN     10            /* names of one answer */
 #define CDC_LOOK_WARNINGS  100
-
-
-typedef struct {
-    char                        *name;
-    cdc_pos_t                    first, end;
-    char                         since[CDC_LOOK_SINCE_MAX];   /* "": not read */
-} cdc_look_channel_t;
-
-
-struct cdc_look_s {
-    cdc_probe_t                 *probe;
-    const cdc_log_reader_ops_t  *ops;
-    cdc_loop_t                  *loop;
-    cdc_meta_t                  *meta;
-    cdc_log_reader_t            *reader;
-    json_t                      *conf;
-    json_t                      *names;  /* on the target -> on the source */
-    cdc_look_channel_t          *channels;
-    size_t                       nchannels;
-    cdc_timer_t                  timer;
-    cdc_job_t                    job;    /* close() */
-    uint64_t                     end;    /* cdc_now_ms() */
-    char                         version[64];
-    char                         why[CDC_REASON_MAX];  /* not looked at */
-    char                         gaps[CDC_REASON_MAX / 2];
-    unsigned                     ngaps, shown;
-    unsigned                     listed:1;
-};
 
 
 /* ---- waiting --- */
@@ -75,7 +47,7 @@ cdc_look_timer(cdc_timer_t *tm)
 }
 
 
-static void
+void
 cdc_look_wait(cdc_look_t *l, uint64_t ms)
 {
     l->timer.handler = cdc_look_timer;
@@ -87,7 +59,7 @@ cdc_look_wait(cdc_look_t *l, uint64_t ms)
 }
 
 
-static uint64_t
+uint64_t
 cdc_look_left(const cdc_look_t *l)
 {
     uint64_t  now;
@@ -131,118 +103,15 @@ cdc_look_readable(void *arg, cdc_log_stream_t *s)
 }
 
 
-/* ---- the log --- */
-
-static cdc_look_channel_t *
-cdc_look_channel(cdc_look_t *l, const char *name)
-{
-    size_t               i;
-    cdc_look_channel_t  *ch;
-
-    for (i = 0; i < l->nchannels; i++) {
-        if (strcmp(l->channels[i].name, name) == 0) {
-            return &l->channels[i];
-        }
-    }
-
-    ch = realloc(l->channels, (l->nchannels + 1) * sizeof(*ch));
-
-    if (ch == NULL) {
-        return NULL;
-    }
-
-    l->channels = ch;
-    ch += l->nchannels;
-    memset(ch, 0, sizeof(*ch));
-    ch->name = strdup(name);
-
-    if (ch->name == NULL
-        || l->ops->ends(l->reader, name, (unsigned) cdc_look_left(l),
-                        &ch->first, &ch->end, l->why)
-           != CDC_OK)
-    {
-        free(ch->name);
-        return NULL;
-    }
-
-    l->nchannels++;
-
-    return ch;
-}
-
-
-/* RFC 3339; a tick is as good as any other message */
-
-static void
-cdc_look_time(uint64_t tso, char text[CDC_LOOK_SINCE_MAX])
-{
-    char       buf[32];
-    time_t     sec;
-    struct tm  tm;
-
-    sec = (time_t) (cdc_tso_ms(tso) / 1000);
-
-    if (gmtime_r(&sec, &tm) == NULL
-        || strftime(buf, sizeof(buf), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-    {
-        return;
-    }
-
-    (void) snprintf(text, CDC_LOOK_SINCE_MAX, "since %s.%03uZ", buf,
-                    (unsigned) (cdc_tso_ms(tso) % 1000));
-}
-
-
-static void
-cdc_look_since(cdc_look_t *l, cdc_look_channel_t *ch)
-{
-    int                rc;
-    char               err[CDC_REASON_MAX];
-    uint64_t           end;
-    cdc_log_msg_t      msg;
-    cdc_envelope_t     env;
-    cdc_log_stream_t  *s;
-
-    if (ch->since[0] != '\0') {
-        return;
-    }
-
-    (void) snprintf(ch->since, sizeof(ch->since), "from position %llu:%llu",
-                    (unsigned long long) ch->first.hi,
-                    (unsigned long long) ch->first.lo);
-
-    end = cdc_now_ms() + CDC_LOOK_FIRST_MS;
-    s = cdc_look_left(l) != 0
-        ? l->ops->start(l->reader, ch->name, ch->first, l, err) : NULL;
-
-    if (s == NULL) {
-        return;
-    }
-
-    while ((rc = l->ops->next(s, &msg, err)) == CDC_AGAIN
-           && cdc_now_ms() < end)
-    {
-        cdc_look_wait(l, end - cdc_now_ms() + 1);
-    }
-
-    if (rc == CDC_OK) {
-        if (cdc_wire_envelope(msg.body, &env) == CDC_OK && env.ts != 0) {
-            cdc_look_time(env.ts, ch->since);
-        }
-
-        l->ops->release(&msg);
-    }
-
-    l->ops->stop(s);
-}
-
-
-static void
-cdc_look_warn(cdc_look_t *l, const char *text)
+void
+cdc_look_warn(cdc_look_t *l, const char *check, const char *cure,
+    const char *text)
 {
     cdc_probe_t  *p;
 
     p = l->probe;
+
+    cdc_finding(p->findings, check, CDC_WARNING, cure, "%s", text);
 
     if (p->warnings == NULL) {
         p->warnings = json_array();
@@ -254,133 +123,17 @@ cdc_look_warn(cdc_look_t *l, const char *text)
 }
 
 
-static void
-cdc_look_gap(cdc_look_t *l, const cdc_meta_collection_t *m,
-    cdc_look_channel_t *ch)
-{
-    char    text[CDC_REASON_MAX];
-    size_t  len;
-
-    l->ngaps++;
-
-    if (cdc_selection_earliest(l->probe->selection)) {
-        cdc_look_since(l, ch);
-
-        (void) snprintf(text, sizeof(text), "the source's log no longer "
-                        "reaches back to the start of the collection "
-                        "\"%.200s.%.200s\": it starts with the earliest "
-                        "message left, %s in topic \"%.200s\"; what is older "
-                        "is not on the target", m->db, m->name, ch->since,
-                        ch->name);
-        cdc_look_warn(l, text);
-        return;
-    }
-
-    len = strlen(l->gaps);
-
-    if (l->shown == CDC_LOOK_SHOWN
-        || len + strlen(m->db) + strlen(m->name) + CDC_LOOK_SINCE_MAX + 24
-           > sizeof(l->gaps))
-    {
-        return;
-    }
-
-    cdc_look_since(l, ch);
-    l->shown++;
-
-    (void) snprintf(l->gaps + len, sizeof(l->gaps) - len,
-                    "%s\"%.200s.%.200s\" (it has them %s)",
-                    len != 0 ? ", " : "", m->db, m->name, ch->since);
-}
-
-
-static void
-cdc_look_refuse_gaps(cdc_look_t *l)
-{
-    char          more[32], text[CDC_REASON_MAX];
-    cdc_probe_t  *p;
-
-    p = l->probe;
-
-    if (l->ngaps == 0 || cdc_selection_earliest(p->selection)) {
-        return;
-    }
-
-    more[0] = '\0';
-
-    if (l->ngaps > l->shown) {
-        (void) snprintf(more, sizeof(more), " and %u more",
-                        l->ngaps - l->shown);
-    }
-
-    (void) snprintf(text, sizeof(text), "the source's log no longer reaches "
-                    "back to the start of %s%s: restore these collections to "
-                    "the target from a backup first, what the target holds "
-                    "goes on from there; or create the task with "
-                    "\"log_gap\":\"earliest\" to start with what is left",
-                    l->gaps, more);
-
-    p->error = CDC_E_LOG_GAP;
-    cdc_store_format(p->text, p->error, text);
-}
-
-
-/* the first channel where it has to start before the first message */
-
-static int
-cdc_look_log(cdc_look_t *l, const cdc_meta_collection_t *m)
-{
-    unsigned             i;
-    uint64_t             ts;
-    cdc_pos_t            start;
-    cdc_span_t           id;
-    cdc_look_channel_t  *ch;
-
-    for (i = 0; i < m->nshards; i++) {
-
-        if (cdc_selection_position(l->probe->selection, m->shards[i].vchannel,
-                                   &id, &ts)
-            == CDC_OK)
-        {
-            if (l->ops->parse_id(id, &start) != CDC_OK) {
-                continue;
-            }
-
-        } else {
-            if (l->ops->parse_id(m->shards[i].start_id, &start) != CDC_OK) {
-                continue;
-            }
-
-            /* it names the last message before the collection's own */
-
-            start = cdc_pos_next(start, 1);
-        }
-
-        ch = cdc_look_channel(l, m->shards[i].pchannel);
-
-        if (ch == NULL) {
-            return CDC_ERROR;
-        }
-
-        if (cdc_pos_cmp(ch->first, start) > 0) {
-            cdc_look_gap(l, m, ch);
-            break;
-        }
-    }
-
-    return CDC_OK;
-}
-
-
 /* ---- what the target holds --- */
 
 static int
 cdc_look_refuse(cdc_look_t *l, cdc_error_e error, const char *text)
 {
-    l->probe->error = error;
-    cdc_store_format(l->probe->text, error, text);
+    char  message[CDC_REASON_MAX];
 
-    return CDC_DONE;
+    cdc_store_format(message, error, text);
+    cdc_probe_refuse(l->probe, error, message);
+
+    return l->probe->findings != NULL ? CDC_OK : CDC_DONE;
 }
 
 
@@ -418,6 +171,7 @@ cdc_look_schema(cdc_look_t *l, const cdc_meta_collection_t *m,
     }
 
     if (rc != CDC_DECLINED) {
+        l->same++;
         return CDC_OK;
     }
 
@@ -457,14 +211,42 @@ cdc_look_name(cdc_look_t *l, const cdc_meta_collection_t *m, const char *db,
 
 
 static int
-cdc_look_collection(void *arg, const cdc_meta_collection_t *m)
+cdc_look_compare(cdc_look_t *l, const cdc_meta_collection_t *m,
+    const char *db, const char *name)
 {
     int                       rc;
-    const char               *db, *name;
-    cdc_look_t               *l = arg;
-    cdc_probe_t              *p;
     cdc_target_error_t        err;
     cdc_target_collection_t  *t;
+
+    t = NULL;
+    memset(&err, 0, sizeof(cdc_target_error_t));
+
+    rc = cdc_probe_ops->describe(l->probe->target, db, name, 0, &t, &err);
+
+    if (rc == CDC_OK) {
+        rc = cdc_look_schema(l, m, db, name, t);
+        cdc_target_collection_free(t);
+        return rc;
+    }
+
+    if (rc == CDC_ERROR && err.class != CDC_TARGET_NOT_FOUND) {
+        (void) snprintf(l->why, sizeof(l->why), "%s", err.text);
+        return CDC_ERROR;
+    }
+
+    l->fresh++;
+
+    return l->deaf ? CDC_OK : cdc_look_log(l, m);
+}
+
+
+static int
+cdc_look_collection(void *arg, const cdc_meta_collection_t *m)
+{
+    int           rc;
+    const char   *db, *name;
+    cdc_look_t   *l = arg;
+    cdc_probe_t  *p;
 
     p = l->probe;
 
@@ -478,6 +260,9 @@ cdc_look_collection(void *arg, const cdc_meta_collection_t *m)
         return CDC_ERROR;
     }
 
+    l->matched++;
+    cdc_look_log_has(l, m);
+
     db = cdc_selection_target_db(p->selection, m->db);
     name = cdc_selection_target_name(p->selection, m->db, m->name);
 
@@ -487,23 +272,7 @@ cdc_look_collection(void *arg, const cdc_meta_collection_t *m)
         return rc;
     }
 
-    t = NULL;
-    memset(&err, 0, sizeof(cdc_target_error_t));
-
-    rc = cdc_probe_ops->describe(p->target, db, name, 0, &t, &err);
-
-    if (rc == CDC_OK) {
-        rc = cdc_look_schema(l, m, db, name, t);
-        cdc_target_collection_free(t);
-        return rc;
-    }
-
-    if (rc == CDC_ERROR && err.class != CDC_TARGET_NOT_FOUND) {
-        (void) snprintf(l->why, sizeof(l->why), "%s", err.text);
-        return CDC_ERROR;
-    }
-
-    return cdc_look_log(l, m);
+    return p->met ? cdc_look_compare(l, m, db, name) : CDC_OK;
 }
 
 
@@ -534,13 +303,16 @@ cdc_look_user(void *arg, const cdc_meta_rbac_t *e)
         return CDC_ERROR;
     }
 
+    l->users++;
+
     if (rc == CDC_DECLINED) {
         (void) snprintf(text, sizeof(text), "the user \"%.200s\" is not on the "
                         "target, and Milvus %.60s cannot take over its "
                         "password (2.4 and later can): create it there with "
                         "the same password, its roles follow", e->user,
                         l->version);
-        cdc_look_warn(l, text);
+        cdc_look_warn(l, "users.passwords", "create the user on the target "
+                      "with the same password", text);
     }
 
     return CDC_OK;
@@ -550,19 +322,14 @@ cdc_look_user(void *arg, const cdc_meta_rbac_t *e)
 /* ---- the whole --- */
 
 static int
-cdc_look_open(cdc_look_t *l)
+cdc_look_open_meta(cdc_look_t *l)
 {
-    cdc_log_handler_t   log;
     cdc_meta_handler_t  meta;
 
     memset(&meta, 0, sizeof(cdc_meta_handler_t));
     meta.listed = cdc_look_listed;
     meta.degraded = cdc_look_degraded;
     meta.arg = l;
-
-    memset(&log, 0, sizeof(cdc_log_handler_t));
-    log.readable = cdc_look_readable;
-    log.arg = l;
 
     l->meta = cdc_meta_open(l->loop, l->conf, &meta, l->why);
 
@@ -572,13 +339,23 @@ cdc_look_open(cdc_look_t *l)
 
     cdc_look_wait(l, cdc_look_left(l));
 
-    if (!l->listed) {
-        if (l->why[0] == '\0') {
-            (void) snprintf(l->why, sizeof(l->why), "etcd does not answer");
-        }
-
-        return CDC_ERROR;
+    if (!l->listed && l->why[0] == '\0') {
+        (void) snprintf(l->why, sizeof(l->why), "etcd does not answer");
     }
+
+    return l->listed ? CDC_OK : CDC_ERROR;
+}
+
+
+static int
+cdc_look_open_log(cdc_look_t *l)
+{
+    cdc_log_handler_t  log;
+
+    memset(&log, 0, sizeof(cdc_log_handler_t));
+    log.readable = cdc_look_readable;
+    log.degraded = l->probe->findings != NULL ? cdc_look_degraded : NULL;
+    log.arg = l;
 
     l->reader = l->ops->open(l->loop, l->conf, &log, l->why);
 
@@ -587,11 +364,41 @@ cdc_look_open(cdc_look_t *l)
 
 
 static int
-cdc_look_all(cdc_look_t *l)
+cdc_look_users(cdc_look_t *l)
 {
     int  rc, major, minor;
 
-    if (cdc_look_open(l) != CDC_OK) {
+    if (l->probe->error != CDC_E_OK && l->probe->findings == NULL) {
+        return CDC_OK;
+    }
+
+    if (!l->probe->met || !cdc_selection_rbac(l->probe->selection)
+        || cdc_probe_ops->has_user == NULL
+        || cdc_probe_version(l->version, &major, &minor) != CDC_OK
+        || major != 2 || minor > 3)
+    {
+        return CDC_OK;
+    }
+
+    rc = cdc_meta_each_rbac(l->meta, cdc_look_user, l);
+
+    if (rc == CDC_OK && !cdc_finding_has(l->probe->findings,
+                                         "users.passwords"))
+    {
+        cdc_finding(l->probe->findings, "users.passwords", CDC_FINE, NULL,
+                    "the target has all %u users of the source", l->users);
+    }
+
+    return rc;
+}
+
+
+static int
+cdc_look_all(cdc_look_t *l)
+{
+    int  rc;
+
+    if (cdc_look_open_meta(l) != CDC_OK || cdc_look_open_log(l) != CDC_OK) {
         return CDC_ERROR;
     }
 
@@ -599,18 +406,85 @@ cdc_look_all(cdc_look_t *l)
 
     if (rc == CDC_OK) {
         cdc_look_refuse_gaps(l);
+        rc = cdc_look_users(l);
     }
 
-    if (rc != CDC_OK || l->probe->error != CDC_E_OK
-        || !cdc_selection_rbac(l->probe->selection)
-        || cdc_probe_ops->has_user == NULL
-        || cdc_probe_version(l->version, &major, &minor) != CDC_OK
-        || major != 2 || minor > 3)
-    {
-        return rc;
+    return rc;
+}
+
+
+/* what a check says about it, whatever of it could be looked at */
+
+static void
+cdc_look_summary(cdc_look_t *l)
+{
+    json_t  *findings;
+
+    findings = l->probe->findings;
+
+    if (l->matched == 0) {
+        return;
     }
 
-    return cdc_meta_each_rbac(l->meta, cdc_look_user, l);
+    if (l->probe->met && cdc_finding_ok(findings, "collections.schema")) {
+        cdc_finding(findings, "collections.schema", CDC_FINE, NULL,
+                    "%u collections will be created on the target, %u are "
+                    "there with the same schema (these go on from now, their "
+                    "rows are not sent again)", l->fresh, l->same);
+    }
+
+    if (l->probe->met && !l->deaf && l->alien == 0 && l->ngaps == 0) {
+        cdc_finding(findings, "collections.retention", CDC_FINE, NULL,
+                    "the source's log reaches back to the start of the %u "
+                    "that the target lacks", l->fresh);
+    }
+}
+
+
+static int
+cdc_look_check(cdc_look_t *l)
+{
+    int  rc;
+
+    if (cdc_look_open_log(l) == CDC_OK) {
+        cdc_look_log_open(l);
+
+    } else {
+        cdc_finding(l->probe->findings, "source.log", CDC_FAULT, "see `kafka` "
+                    "or `rocksmq` of milvus_cdc_source", "%s", l->why);
+        l->deaf = 1;
+    }
+
+    /* etcd's own findings say why not */
+
+    if (l->probe->silent || l->probe->selection == NULL) {
+        cdc_look_log_end(l);
+        return CDC_OK;
+    }
+
+    l->why[0] = '\0';
+    l->end = cdc_now_ms() + CDC_LOOK_MS;
+    rc = cdc_look_open_meta(l);
+
+    if (rc == CDC_OK) {
+        cdc_look_names(l);
+        rc = cdc_meta_each_collection(l->meta, cdc_look_collection, l);
+        cdc_look_log_end(l);
+    }
+
+    if (rc == CDC_OK) {
+        cdc_look_refuse_gaps(l);
+        cdc_look_summary(l);
+        rc = cdc_look_users(l);
+    }
+
+    if (rc != CDC_OK) {
+        cdc_finding(l->probe->findings, "collections", CDC_WARNING,
+                    "check again when the rest is well", "what the source "
+                    "holds was not wholly looked at: %s", l->why);
+    }
+
+    return rc;
 }
 
 
@@ -620,7 +494,7 @@ cdc_probe_look(cdc_probe_t *p, const char *version)
     char         dir[PATH_MAX];
     cdc_look_t  *l;
 
-    if (p->selection == NULL || p->silent
+    if ((p->findings == NULL && (p->selection == NULL || p->silent))
         || json_object_get(p->source, "etcd") == NULL
         || cdc_log_reader_of(p->source) == NULL)
     {
@@ -656,7 +530,10 @@ cdc_probe_look(cdc_probe_t *p, const char *version)
 
     (void) json_object_set_new(l->conf, "secondary_dir", json_string(dir));
 
-    if (l->loop == NULL || cdc_look_all(l) == CDC_ERROR) {
+    if (l->loop != NULL && p->findings != NULL) {
+        (void) cdc_look_check(l);
+
+    } else if (l->loop == NULL || cdc_look_all(l) == CDC_ERROR) {
 
         /* what was found until then holds, so a gap is not overlooked */
 

@@ -1,5 +1,5 @@
 /*
- * Requests: pause, resume, delete; create has a file of its own.
+ * Requests: pause, resume, delete; create and check have files of their own.
  *
  *   Running --pause, FAILED--> Paused --resume--> Running, delete from any
  *
@@ -24,6 +24,7 @@ typedef struct {
     json_t            *data;             /* request_data */
     const char        *id;               /* its task_id, or "" */
     const char        *source;
+    const json_t      *complaints;
 } cdc_request_t;
 
 
@@ -151,11 +152,19 @@ cdc_store_create_request(cdc_request_t *r)
 }
 
 
+static void
+cdc_store_check_request(cdc_request_t *r)
+{
+    cdc_store_dry(r->store, r->wait, r->data, r->source, r->complaints);
+}
+
+
 static const struct {
     const char  *type;
     void       (*handler)(cdc_request_t *r);
 } cdc_store_requests[] = {
     { "create", cdc_store_create_request },
+    { "check", cdc_store_check_request },
     { "pause", cdc_store_pause },
     { "resume", cdc_store_resume },
     { "delete", cdc_store_delete },
@@ -206,8 +215,9 @@ cdc_store_request(cdc_store_client_t *client, uint64_t id,
     root = json_loadb((const char *) payload, len, 0, &je);
 
     if (root == NULL
-        || json_unpack(root, "{s:s, s?o, s?s}", "request_type", &type,
-                       "request_data", &r.data, "source", &r.source) != 0)
+        || json_unpack(root, "{s:s, s?o, s?s, s?o}", "request_type", &type,
+                       "request_data", &r.data, "source", &r.source,
+                       "complaints", &r.complaints) != 0)
     {
         cdc_log(CDC_LOG_ALERT, 0, "a worker's request cannot be read: %s",
                 root == NULL ? je.text : "wrong fields");

@@ -35,7 +35,7 @@ static void cdc_create_finish(cdc_store_create_t *c);
 
 /* ---- a create that ends --- */
 
-static void
+void
 cdc_create_free(cdc_store_create_t *c)
 {
     cdc_store_t         *s;
@@ -53,6 +53,7 @@ cdc_create_free(cdc_store_create_t *c)
 
     cdc_probe_free(c->probe);
     cdc_stored_free(c->task);
+    json_decref(c->findings);
     free(c);
 }
 
@@ -98,11 +99,34 @@ cdc_store_forget(cdc_store_t *s, cdc_store_client_t *client)
 
 /* ---- checks that need nothing but the other tasks --- */
 
+cdc_error_e
+cdc_create_against(cdc_stored_t *t, cdc_stored_t *other,
+    const cdc_probe_t *p, char text[CDC_REASON_MAX])
+{
+    unsigned     i, same;
+    cdc_error_e  err;
+
+    same = cdc_addrs_meet(&t->addrs, &other->addrs);
+
+    for (i = 0; p != NULL && i < p->nothers; i++) {
+        same |= p->others[i].same && strcmp(p->others[i].id, other->id) == 0;
+    }
+
+    err = cdc_stored_conflict(t, other, same, text);
+
+    if (err == CDC_E_OK && cdc_stored_join(t, other, same) != CDC_OK) {
+        cdc_store_format(text, CDC_E_INTERNAL);
+        err = CDC_E_INTERNAL;
+    }
+
+    return err;
+}
+
+
 static cdc_error_e
 cdc_create_check(cdc_store_t *s, cdc_stored_t *t, const cdc_probe_t *p,
     char text[CDC_REASON_MAX])
 {
-    unsigned       i, same;
     cdc_error_e    err;
     cdc_stored_t  *other;
 
@@ -113,23 +137,10 @@ cdc_create_check(cdc_store_t *s, cdc_stored_t *t, const cdc_probe_t *p,
     t->group = NULL;
 
     for (other = s->tasks; other != NULL; other = other->next) {
-
-        same = cdc_addrs_meet(&t->addrs, &other->addrs);
-
-        for (i = 0; p != NULL && i < p->nothers; i++) {
-            same |= p->others[i].same
-                    && strcmp(p->others[i].id, other->id) == 0;
-        }
-
-        err = cdc_stored_conflict(t, other, same, text);
+        err = cdc_create_against(t, other, p, text);
 
         if (err != CDC_E_OK) {
             return err;
-        }
-
-        if (cdc_stored_join(t, other, same) != CDC_OK) {
-            cdc_store_format(text, CDC_E_INTERNAL);
-            return CDC_E_INTERNAL;
         }
     }
 
@@ -144,7 +155,7 @@ cdc_create_check(cdc_store_t *s, cdc_stored_t *t, const cdc_probe_t *p,
 
 /* what is stored must fit into the zone's slots and into one CONFIG frame */
 
-static cdc_error_e
+cdc_error_e
 cdc_create_check_size(const cdc_stored_t *t, char text[CDC_REASON_MAX])
 {
     int                 rc;
@@ -256,7 +267,10 @@ cdc_create_probed(cdc_job_t *job)
     c->worker = NULL;
     s->nprobing--;
 
-    if (c->probe->error != CDC_E_OK) {
+    if (c->findings != NULL) {
+        cdc_store_dry_end(c);
+
+    } else if (c->probe->error != CDC_E_OK) {
         cdc_create_fail(c, c->probe->error, c->probe->text);
 
     } else {
@@ -300,6 +314,21 @@ cdc_create_others(cdc_store_create_t *c)
 }
 
 
+static cdc_probe_t *
+cdc_create_probe(cdc_store_create_t *c, int blind, char text[CDC_REASON_MAX])
+{
+    cdc_store_t  *s;
+
+    s = c->store;
+
+    return cdc_probe_create(json_object_get(c->task->request,
+                                            "milvus_connect_param"),
+                            c->task->target,
+                            json_object_get(s->sources, c->task->source),
+                            s->ntasks, c->findings, blind, text);
+}
+
+
 static void
 cdc_create_start(cdc_store_create_t *c)
 {
@@ -315,18 +344,24 @@ cdc_create_start(cdc_store_create_t *c)
 
     cdc_store_format(text, CDC_E_INTERNAL);
 
-    c->probe = cdc_probe_create(json_object_get(c->task->request,
-                                                "milvus_connect_param"),
-                                c->task->target,
-                                json_object_get(s->sources, c->task->source),
-                                s->ntasks, text);
+    c->probe = cdc_create_probe(c, c->blind, text);
+
+    if (c->probe == NULL && c->findings != NULL) {
+
+        /* a certificate's file, say: the rest can be looked at */
+
+        cdc_finding_refusal(c->findings, CDC_E_BAD_URI, text);
+        c->probe = cdc_create_probe(c, 1, text);
+    }
 
     if (c->probe == NULL) {
         cdc_create_fail(c, CDC_E_BAD_URI, text);
         return;
     }
 
-    c->probe->selection = cdc_stored_selection(c->task, text);
+    c->probe->blind = c->blind;
+    c->probe->selection = c->nameless ? NULL
+                                      : cdc_stored_selection(c->task, text);
     c->probe->dir = s->dir;
     c->probe->id = c->task->id;
 
@@ -526,8 +561,9 @@ cdc_create_known(cdc_store_t *s, cdc_store_wait_t *w, const char *id)
 }
 
 
-static void
-cdc_create_add(cdc_store_t *s, cdc_store_wait_t *w, cdc_stored_t *t)
+void
+cdc_create_add(cdc_store_t *s, cdc_store_wait_t *w, cdc_stored_t *t,
+    json_t *findings, int blind, int nameless)
 {
     cdc_store_create_t  *c, **link;
 
@@ -542,6 +578,9 @@ cdc_create_add(cdc_store_t *s, cdc_store_wait_t *w, cdc_stored_t *t)
     c->store = s;
     c->task = t;
     c->waits = w;
+    c->findings = json_incref(findings);
+    c->blind = !!blind;
+    c->nameless = !!nameless;
 
     for (link = &s->creates; *link != NULL; link = &(*link)->next) {
         /* to the end */
@@ -611,5 +650,5 @@ cdc_store_create(cdc_store_t *s, cdc_store_wait_t *w, json_t *request,
         return;
     }
 
-    cdc_create_add(s, w, t);
+    cdc_create_add(s, w, t, NULL, 0, 0);
 }

@@ -94,6 +94,7 @@ cdc_milvus_open(const cdc_target_conf_t *conf, char *err)
 
     t->conf.tls = conf->tls;
     t->conf.connect_timeout_ms = conf->connect_timeout_ms;
+    t->conf.call_ms = conf->call_ms;
     t->conf.address = cdc_milvus_copy(conf->address, &rc);
     t->conf.identity = cdc_milvus_copy(conf->identity, &rc);
     t->conf.authorization = cdc_milvus_copy(conf->authorization, &rc);
@@ -201,6 +202,10 @@ cdc_milvus_call(cdc_target_t *t, const char *method, const char *db,
         }
 
         return CDC_ERROR;
+    }
+
+    if (t->conf.call_ms != 0 && timeout_ms > t->conf.call_ms) {
+        timeout_ms = t->conf.call_ms;
     }
 
     header[0] = "dbname";
@@ -415,6 +420,7 @@ const cdc_target_ops_t  cdc_milvus_target = {
     .alter_database = cdc_milvus_alter_database,
     .loaded = cdc_milvus_loaded,
     .alter_schema = cdc_milvus_alter_schema,
+    .rights = cdc_milvus_rights,
     .has_user = cdc_milvus_has_user,
     .rbac = cdc_milvus_rbac,
     .apply = cdc_milvus_apply,

@@ -151,6 +151,12 @@ int  cdc_milvus_rbac(cdc_target_t *t, const cdc_meta_rbac_t *e,
     cdc_target_error_t *err);
 
 
+/* ---- cdc_milvus_rights.c ------------------------------------------- */
+
+int  cdc_milvus_rights(cdc_target_t *t, int rbac, char *lacks, size_t size,
+    unsigned *n, cdc_target_error_t *err);
+
+
 /* ---- cdc_milvus_lane.c --------------------------------------------- */
 
 cdc_target_lane_t *cdc_milvus_lane_open(cdc_target_t *t, char *err);
