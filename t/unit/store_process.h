@@ -86,6 +86,13 @@ fake_hello(cdc_target_t *t, cdc_target_info_t *info, cdc_target_error_t *err)
         (void) snprintf(info->version, sizeof(info->version), "2.6.0");
         info->replicate = 0;
 
+    } else if (strncmp(t->host, "old", 3) == 0) {
+        (void) snprintf(info->version, sizeof(info->version), "v2.2.9");
+        err->class = CDC_TARGET_DENIED;
+        err->transport = 1;
+        err->code = 12;
+        return CDC_ERROR;
+
     } else if (strncmp(t->host, "down", 4) == 0) {
         err->class = CDC_TARGET_RETRY;
         err->transport = 1;
