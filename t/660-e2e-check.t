@@ -139,7 +139,7 @@ def fine(t):
              for f in found.all), 'as fine', found.all)
     found = Check(t, 'rocksmq', param={'uri': 'http://127.0.0.1:1'})
     finds(t, 'a source on RocksMQ, which a follower is not quite: no ticks',
-          found, 'source.clock', 'warning', 'stands still',
+          found, 'source.clock', 'warning', 'clock', 'NTP',
           others=('target.reachable',))
 
 
