@@ -30,6 +30,8 @@ static char *ngx_http_milvus_cdc_allow_target(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_milvus_cdc_helper(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_milvus_cdc_audit_log(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 static char *ngx_http_milvus_cdc(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_milvus_cdc_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -139,6 +141,13 @@ static ngx_command_t  ngx_http_milvus_cdc_commands[] = {
       0,
       NULL },
 
+    { ngx_string("milvus_cdc_audit_log"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_milvus_cdc_audit_log,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("milvus_cdc"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
       ngx_http_milvus_cdc,
@@ -179,7 +188,7 @@ static ngx_command_t  ngx_http_milvus_cdc_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_milvus_cdc_module_ctx = {
-    NULL,                                  /* preconfiguration */
+    ngx_http_milvus_cdc_add_variables,     /* preconfiguration */
     NULL,                                  /* postconfiguration */
 
     ngx_http_milvus_cdc_create_main_conf,  /* create main configuration */
@@ -734,6 +743,29 @@ ngx_http_milvus_cdc_set_handler(ngx_conf_t *cf, ngx_http_handler_pt handler)
     mcf->enabled = 1;
 
     return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_milvus_cdc_audit_log(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_milvus_cdc_main_conf_t *mcf = conf;
+
+    ngx_str_t  *value;
+
+    if (mcf->audit) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        return "is empty";
+    }
+
+    mcf->audit = ngx_conf_open_file(cf->cycle, &value[1]);
+
+    return mcf->audit ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 

@@ -22,6 +22,8 @@
  *                         supervisor: {"task_id", "source", "revision",
  *                         "created_ms", "request_data": as it was created}
  *     replicator  STATUS  cdc_task_status_t
+ *     replicator  PROGRESS cdc_task_progress_t, once a second
+ *     replicator  EVENT   cdc_task_event_t
  *     replicator  FAILED  task id NUL reason: fatal, the task must pause
  *     supervisor  FAILED  the same, passed on to the store, which makes it
  *                         durable and sends TASK
@@ -66,7 +68,9 @@ enum {
     CDC_FRAME_CONFIG,
     CDC_FRAME_STATUS,
     CDC_FRAME_FAILED,
-    CDC_FRAME_STOPPED
+    CDC_FRAME_STOPPED,
+    CDC_FRAME_PROGRESS,
+    CDC_FRAME_EVENT
 };
 
 

@@ -70,6 +70,14 @@ typedef struct {
 
     /* 1 when the newest message known to the broker has been taken */
     int  (*at_end)(cdc_log_stream_t *s);
+
+    /*
+     * Both may be NULL, and ask nobody: what is known, to be shown.  The
+     * position behind the newest message; for how many ms the log keeps
+     * one.  CDC_DECLINED: not known (yet), or for ever.
+     */
+    int  (*end)(cdc_log_stream_t *s, cdc_pos_t *pos);
+    int  (*retention)(cdc_log_stream_t *s, uint64_t *ms);
 } cdc_log_reader_ops_t;
 
 extern const cdc_log_reader_ops_t  cdc_kafka_reader;

@@ -4,6 +4,7 @@
  *
  *   cdc_replicator.c   life of the process: start, stop, failure
  *   cdc_status.c       what the supervisor is told
+ *   cdc_progress.c     what is measured for that
  *   cdc_selection.c    which collections a task follows
  *   cdc_track.c        positions that are done, in order or not
  *   cdc_item.c         a message on its way
@@ -221,6 +222,7 @@ struct cdc_channel_s {
     cdc_pos_t          listed;           /* end at the first listing */
     uint64_t           listed_tick;      /* the first tick behind that */
     uint64_t           tick_read;        /* newest in the log */
+    uint64_t           tick_at;          /* when, cdc_now_ms() */
     uint64_t           tick_closed;      /* all up to it handed over */
     uint64_t           tick_acked;       /* all up to it on the target */
     uint64_t           raised;           /* highest stamp given by a lane in
@@ -234,6 +236,9 @@ struct cdc_channel_s {
     unsigned           drops;            /* in open: a tick is awaited */
     unsigned           closed_drops;     /* in closed: may pass others */
     size_t             bodies;           /* messages held in memory */
+    cdc_pos_t          seen;             /* of the last message read; and */
+    uint64_t           seen_span;        /* what a position is on average */
+    uint64_t           seen_bytes;
     unsigned           users;            /* collections that need it */
     unsigned           dirty:1;
     unsigned           wanting:1;        /* waits for a reserve */
@@ -308,6 +313,7 @@ struct cdc_lane_s {
     uint64_t            newest;          /* highest stamp of a row sent */
     uint64_t            covered;         /* highest stamp of a tick sent */
     uint64_t            tick_at;         /* cdc_now_ms() of the last one */
+    uint64_t            acked_at;        /* the same of the last answer */
     uint64_t            nudge_at;        /* not before, cdc_now_ms() */
     unsigned            owed;            /* messages to be nudged through */
     uint64_t            hurry_until;     /* cdc_now_ms() */
@@ -400,6 +406,11 @@ typedef struct {
                                           * to the target; durable */
 } cdc_shard_t;
 
+typedef struct {
+    uint64_t         rows_in, rows_out;
+    uint64_t         bytes_in, bytes_out;
+} cdc_count_t;
+
 struct cdc_coll_s {
     cdc_coll_t      *next;
     cdc_coll_t      *next_id;            /* of r->coll_ids */
@@ -427,6 +438,9 @@ struct cdc_coll_s {
     unsigned         adopted:1;          /* the target held it already */
     unsigned         known:1;            /* schema and properties are */
     unsigned         dirty:1;
+    unsigned         counted:1;          /* "count" is not durable yet */
+    cdc_count_t      count;              /* since the task was created */
+    uint64_t         lag_ms;             /* cdc_progress.c */
 };
 
 cdc_coll_t *cdc_coll_by_id(cdc_repl_t *r, int64_t id);
@@ -648,6 +662,7 @@ int  cdc_op_request(cdc_op_t *op, int32_t type, const char *partition,
     uint64_t ts);
 int  cdc_op_release(cdc_op_t *op, const char *partition, uint64_t ts);
 const char *cdc_op_name(const cdc_op_t *op);
+void cdc_op_applied(const cdc_op_t *op);         /* logged, counted, shown */
 
 
 /* ---- replicate channel (cdc_rchannel.c) --------------------------- */
@@ -731,6 +746,43 @@ int  cdc_selection_position(const cdc_selection_t *s, const char *vchannel,
 int  cdc_selection_rpc_position(const cdc_selection_t *s, cdc_span_t *id);
 
 
+/* ---- what is shown (cdc_progress.c) ------------------------------- */
+
+#define CDC_SAMPLES  11                  /* at two a second: five seconds */
+
+typedef struct {
+    uint64_t             at;             /* cdc_now_ms() */
+    uint64_t             rows, bytes, backlog, lag_ms;
+} cdc_sample_t;
+
+typedef struct {
+    int64_t              clock;          /* the source's - cdc_now_ms(); 0:
+                                          * not known */
+    int64_t              clock_best;     /* the same in this window */
+    uint64_t             clock_until;    /* of the window, cdc_now_ms() */
+    cdc_sample_t         samples[CDC_SAMPLES];
+    size_t               nsamples;       /* ever */
+    cdc_task_progress_t  progress;
+    unsigned             clock_known:1;
+    unsigned             behind:1;
+} cdc_measure_t;
+
+/* a message, and a tick, of a source channel was read */
+void cdc_progress_read(cdc_channel_t *ch, const cdc_log_msg_t *msg);
+void cdc_progress_tick(cdc_channel_t *ch);
+/* the source's clock, in a checkpoint and from one */
+int64_t cdc_progress_clock(cdc_repl_t *r);
+void cdc_progress_clock_was(cdc_repl_t *r, int64_t clock);
+/* fills in the status; the second one also what goes by the time */
+void cdc_progress_measure(cdc_repl_t *r);
+void cdc_progress_timer(cdc_repl_t *r);
+
+void cdc_repl_event(cdc_repl_t *r, cdc_event_kind_e kind, const char *fmt,
+    ...) __attribute__((format(printf, 3, 4)));
+/* one was applied on the target: counted, shown as the last one */
+void cdc_repl_operation(cdc_repl_t *r, const char *name, const char *object);
+
+
 /* ---- the whole ---------------------------------------------------- */
 
 enum {
@@ -801,6 +853,7 @@ struct cdc_repl_s {
                                               * the target has answered */
     cdc_post_t                   reset_post;
     cdc_task_status_t            status;
+    cdc_measure_t                measure;
     char                         cause[CDC_CAUSES][CDC_REASON_MAX];
     size_t                       buffered;
     unsigned                     retry_backoff, reset_backoff;
@@ -831,6 +884,7 @@ struct cdc_repl_s {
 };
 
 void cdc_repl_status_start(cdc_repl_t *r);
+void cdc_repl_status(cdc_repl_t *r);     /* now */
 /* a cause of degradation appears (text) or ends (NULL); logged once */
 void cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text);
 /* fatal: the task pauses with this reason */

@@ -8,6 +8,10 @@
 #define CDC_TASK_H_INCLUDED
 
 #include "cdc_base.h"
+#include "cdc_progress.h"
+
+
+#define CDC_OBJECT_MAX   320             /* "<database>.<name>", cut */
 
 
 typedef enum {
@@ -36,11 +40,17 @@ typedef struct {
 } cdc_task_record_t;
 
 
-/* what a replicator reports, at most once a second and at each change */
+/*
+ * What a replicator reports, twice a second and at each change.
+ *
+ * lag_ms is the source's clock, as its time ticks show it, minus the newest
+ * tick up to which all is acknowledged, of the channel that is behind most.
+ * CDC_UNKNOWN stands for what is not known.
+ */
 
 typedef struct {
     uint64_t  updated_ms;                /* Unix ms of this report */
-    uint64_t  lag_ms;                    /* source tick - acknowledged tick */
+    uint64_t  lag_ms;
     uint64_t  checkpoint_ms;             /* Unix ms of the last checkpoint */
     uint64_t  rows_in, rows_out;         /* since the task was created */
     uint64_t  bytes_in, bytes_out;
@@ -59,6 +69,25 @@ typedef struct {
     uint32_t  live;                      /* 1: no backlog known */
     uint32_t  pad;
     char      degraded[CDC_REASON_MAX];  /* cause while degraded, else "" */
+
+    uint64_t  errors;                    /* causes of degradation, ever */
+    uint64_t  backlog;                   /* bytes in the log, an estimate */
+    uint64_t  catch_up_ms;
+    uint64_t  retention_ms;              /* for how long the log keeps what
+                                          * was written */
+    uint64_t  rows_rate, bytes_rate;     /* out, thousandths per second */
+    uint64_t  rss;                       /* bytes, of the replicator */
+    uint64_t  cpu_ms;
+    uint32_t  pid;
+    uint32_t  copy;                      /* thousandths of the first copy */
+    uint32_t  source_ok, target_ok;      /* 0: what is broken just now */
+    char      source[CDC_MAX_NAME_LEN + 1];      /* name of its block */
+    char      version[64];               /* the target's */
+    uint64_t  operation_ms;              /* of the last one; 0: none */
+    char      operation[32];
+    char      object[CDC_OBJECT_MAX];
+    uint64_t  error_ms;                  /* of the last one; 0: none */
+    char      error[CDC_REASON_MAX];
 } cdc_task_status_t;
 
 

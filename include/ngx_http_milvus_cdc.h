@@ -24,6 +24,9 @@
 #define NGX_HTTP_MILVUS_CDC_LOCK           "/lock"
 #define NGX_HTTP_MILVUS_CDC_POLL           20       /* ms */
 
+/* the store's reason of a task that somebody has paused */
+#define NGX_HTTP_MILVUS_CDC_BY_REQUEST  "manually pause through http interface"
+
 
 /* a milvus_cdc_source block; unset strings have len 0 */
 
@@ -66,6 +69,8 @@ typedef struct {
     ngx_msec_t                       timeout;
     ngx_msec_t                       drain_timeout;
     ngx_uint_t                       enabled;       /* a location uses us */
+    ngx_open_file_t                 *audit;         /* NULL: the error log */
+    ngx_int_t                        request_id;    /* the variable's index */
 
     struct sockaddr_un               api;           /* <state>/api.sock */
 } ngx_http_milvus_cdc_main_conf_t;
@@ -110,6 +115,9 @@ ngx_int_t ngx_http_milvus_cdc_api_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_milvus_cdc_metrics_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_milvus_cdc_console_handler(ngx_http_request_t *r);
+
+/* preconfiguration */
+ngx_int_t ngx_http_milvus_cdc_add_variables(ngx_conf_t *cf);
 
 
 /* ---- supervisor (src/supervisor/) ------------------------------------ */

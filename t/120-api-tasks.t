@@ -45,7 +45,14 @@ sub got {
     my ($id, $rest, $state) = @_;
     my $task = '{' . $rest . ',"state":"' . $state . '","task_id":"' . $id
         . '"}';
-    return CDC::success('{"Task":' . $task . ',"task":' . $task . '}');
+    my $progress = progress($id, $state);
+    return qr/\A\{"code":200,"data":\{"Task":\Q$task\E,"task":\Q$task\E$progress/;
+}
+
+# beside what is documented: as the request of that name, for one task
+sub progress {
+    my ($id, $state) = @_;
+    return qr/,"progress":\{"task_id":"$id","state":"$state"[^\n]*\}\}\}\n\z/;
 }
 
 # the documentation shows no paused task: "reason" may stand anywhere
@@ -55,7 +62,8 @@ sub got_paused {
     my $task = qr/\{\Q$rest\E$reason?,"state":"Paused"$reason?/
         . qr/,"task_id":"$id"$reason?\}/;
     my $both = qr/(?=.*reason.*"task":.*reason)/;
-    return qr/\A\{"code":200,"data":\{"Task":$both$task,"task":$task\}\}\n\z/;
+    my $progress = progress($id, 'Paused');
+    return qr/\A\{"code":200,"data":\{"Task":$both$task,"task":$task$progress/;
 }
 
 our $by_hand = 'manually pause through http interface';

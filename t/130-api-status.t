@@ -30,7 +30,7 @@ sub promtool {
         if ($line =~ /^# HELP ([a-z_]+) \S/) {
             return "HELP twice: $1" if $help{$1}++;
 
-        } elsif ($line =~ /^# TYPE ([a-z_]+) (counter|gauge)$/) {
+        } elsif ($line =~ /^# TYPE ([a-z_]+) (counter|gauge|histogram)$/) {
             my ($name, $kind) = ($1, $2);
 
             return "TYPE twice: $name" if $type{$name};
@@ -42,9 +42,11 @@ sub promtool {
         } elsif ($line =~ /^([a-z_]+)(?:\{($labels)\})? ($number)$/) {
             my ($name, $label, $value) = ($1, $2 // '', $3);
 
+            $name =~ s/_(?:bucket|sum|count)$//
+                if ($type{$family // ''} // '') eq 'histogram';
             return "sample out of its family: $line"
                 if !defined $family || $name ne $family;
-            return "sample twice: $line" if $seen{"$name $label"}++;
+            return "sample twice: $line" if $seen{"$line" =~ s/ .*//r}++;
             return "negative counter: $line"
                 if $type{$name} eq 'counter' && $value < 0;
             return "no prefix: $line" if $name !~ /^milvus_cdc_/;

@@ -46,34 +46,65 @@ static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_op_fields[] = {
 static const ngx_http_milvus_cdc_type_t  ngx_http_milvus_cdc_types[] = {
 
     { "create", ngx_http_milvus_cdc_create,
-      ngx_http_milvus_cdc_create_fields, CDC_E_OK },
+      ngx_http_milvus_cdc_create_fields, CDC_E_OK, 1 },
 
     { "check", ngx_http_milvus_cdc_check,
-      ngx_http_milvus_cdc_create_fields, CDC_E_OK },
+      ngx_http_milvus_cdc_create_fields, CDC_E_OK, 0 },
 
     { "delete", ngx_http_milvus_cdc_control,
-      ngx_http_milvus_cdc_id_fields, CDC_E_NOT_FOUND },
+      ngx_http_milvus_cdc_id_fields, CDC_E_NOT_FOUND, 1 },
 
     { "pause", ngx_http_milvus_cdc_control,
-      ngx_http_milvus_cdc_id_fields, CDC_E_HAS_PAUSED },
+      ngx_http_milvus_cdc_id_fields, CDC_E_HAS_PAUSED, 1 },
 
     { "resume", ngx_http_milvus_cdc_control,
-      ngx_http_milvus_cdc_id_fields, CDC_E_HAS_RUNNING },
+      ngx_http_milvus_cdc_id_fields, CDC_E_HAS_RUNNING, 1 },
 
     { "get", ngx_http_milvus_cdc_get,
-      ngx_http_milvus_cdc_id_fields, CDC_E_OK },
+      ngx_http_milvus_cdc_id_fields, CDC_E_OK, 0 },
 
     { "list", ngx_http_milvus_cdc_list,
-      ngx_http_milvus_cdc_no_fields, CDC_E_OK },
+      ngx_http_milvus_cdc_no_fields, CDC_E_OK, 0 },
+
+    { "progress", ngx_http_milvus_cdc_progress,
+      ngx_http_milvus_cdc_id_fields, CDC_E_OK, 0 },
 
     { "position", ngx_http_milvus_cdc_position,
-      ngx_http_milvus_cdc_id_fields, CDC_E_OK },
+      ngx_http_milvus_cdc_id_fields, CDC_E_OK, 0 },
 
     { "maintenance", ngx_http_milvus_cdc_maintenance,
-      ngx_http_milvus_cdc_op_fields, CDC_E_OK },
+      ngx_http_milvus_cdc_op_fields, CDC_E_OK, 0 },
 
-    { NULL, NULL, NULL, CDC_E_OK }
+    { NULL, NULL, NULL, CDC_E_OK, 0 }
 };
+
+
+ngx_uint_t
+ngx_http_milvus_cdc_type_number(const ngx_http_milvus_cdc_type_t *type)
+{
+    ngx_uint_t  n;
+
+    n = type ? (ngx_uint_t) (type - ngx_http_milvus_cdc_types)
+             : NGX_HTTP_MILVUS_CDC_API_TYPES - 1;
+
+    return ngx_min(n, NGX_HTTP_MILVUS_CDC_API_TYPES - 1);
+}
+
+
+const char *
+ngx_http_milvus_cdc_type_name(ngx_uint_t number)
+{
+    ngx_uint_t  n;
+
+    if (number == NGX_HTTP_MILVUS_CDC_API_TYPES - 1) {
+        return "unknown";
+    }
+
+    n = sizeof(ngx_http_milvus_cdc_types)
+        / sizeof(ngx_http_milvus_cdc_types[0]);
+
+    return number < n ? ngx_http_milvus_cdc_types[number].name : NULL;
+}
 
 
 ngx_int_t
@@ -92,6 +123,16 @@ ngx_http_milvus_cdc_api_handler(ngx_http_request_t *r)
     c->mcf = ngx_http_get_module_main_conf(r, ngx_http_milvus_cdc_module);
     c->lcf = ngx_http_get_module_loc_conf(r, ngx_http_milvus_cdc_module);
 
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln->handler = ngx_http_milvus_cdc_cleanup;
+    cln->data = c;
+
+    ngx_http_set_ctx(r, c, ngx_http_milvus_cdc_module);
+
     if (r->method != NGX_HTTP_POST) {
         rc = ngx_http_discard_request_body(r);
         if (rc != NGX_OK) {
@@ -109,16 +150,6 @@ ngx_http_milvus_cdc_api_handler(ngx_http_request_t *r)
 
         return ngx_http_milvus_cdc_error(c, CDC_E_CROSS_SITE);
     }
-
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    cln->handler = ngx_http_milvus_cdc_cleanup;
-    cln->data = c;
-
-    ngx_http_set_ctx(r, c, ngx_http_milvus_cdc_module);
 
     rc = ngx_http_read_client_request_body(r, ngx_http_milvus_cdc_body_handler);
 
@@ -145,6 +176,8 @@ ngx_http_milvus_cdc_cleanup(void *data)
         ngx_explicit_memzero(c->frame.data, c->frame.len);
         c->frame.len = 0;
     }
+
+    ngx_http_milvus_cdc_account(c);
 
     json_decref(c->data);
     c->data = NULL;
@@ -448,7 +481,20 @@ ngx_http_milvus_cdc_answer(ngx_http_milvus_cdc_ctx_t *c, const u_char *data,
     ngx_http_milvus_cdc_text_add(&t, data, len);
     ngx_http_milvus_cdc_text_str(&t, "}\n");
 
+    ngx_http_milvus_cdc_answered(c, NGX_HTTP_OK, data, len);
+
     return ngx_http_milvus_cdc_text_send(&t, c->request, NGX_HTTP_OK,
+                                         NGX_HTTP_MILVUS_CDC_JSON);
+}
+
+
+ngx_int_t
+ngx_http_milvus_cdc_send(ngx_http_milvus_cdc_ctx_t *c,
+    ngx_http_milvus_cdc_text_t *t)
+{
+    ngx_http_milvus_cdc_answered(c, NGX_HTTP_OK, NULL, 0);
+
+    return ngx_http_milvus_cdc_text_send(t, c->request, NGX_HTTP_OK,
                                          NGX_HTTP_MILVUS_CDC_JSON);
 }
 
@@ -546,6 +592,8 @@ ngx_http_milvus_cdc_error_text(ngx_http_milvus_cdc_ctx_t *c, cdc_error_e err,
     ngx_log_error(level, r->connection->log, 0,
                   "milvus_cdc: %s request refused with code %d",
                   c->type ? c->type->name : "invalid", row->code);
+
+    ngx_http_milvus_cdc_answered(c, row->code, NULL, 0);
 
     return ngx_http_milvus_cdc_text_send(&t, r, status,
                                          NGX_HTTP_MILVUS_CDC_JSON);

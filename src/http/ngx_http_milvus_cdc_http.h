@@ -128,6 +128,7 @@ typedef struct {
     const ngx_http_milvus_cdc_field_t *fields;
     cdc_error_e                        done;     /* "it was done before", or
                                                     CDC_E_OK: no such error */
+    ngx_uint_t                         changes;  /* for the audit log */
 } ngx_http_milvus_cdc_type_t;
 
 
@@ -151,6 +152,11 @@ struct ngx_http_milvus_cdc_ctx_s {
     ngx_msec_t                         last;     /* no resend after it */
     unsigned                           resent:1;
     unsigned                           gathering:1;  /* a check's complaints */
+
+    /* .._audit.c */
+    ngx_str_t                          task_id;
+    ngx_uint_t                         code;     /* 0: no answer yet */
+    unsigned                           accounted:1;
 };
 
 
@@ -162,6 +168,7 @@ ngx_int_t ngx_http_milvus_cdc_check(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_control(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_get(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_list(ngx_http_milvus_cdc_ctx_t *c);
+ngx_int_t ngx_http_milvus_cdc_progress(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_position(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_maintenance(ngx_http_milvus_cdc_ctx_t *c);
 
@@ -177,6 +184,10 @@ const char *ngx_http_milvus_cdc_str(json_t *obj, const char *name);
 /* {"code":200,"data":...}; NULL: {} */
 ngx_int_t ngx_http_milvus_cdc_answer(ngx_http_milvus_cdc_ctx_t *c,
     const u_char *data, size_t len);
+
+/* a finished answer with code 200 */
+ngx_int_t ngx_http_milvus_cdc_send(ngx_http_milvus_cdc_ctx_t *c,
+    ngx_http_milvus_cdc_text_t *t);
 
 /* {"code":N,"message":"..."} from the error table; arguments as printf() */
 ngx_int_t ngx_http_milvus_cdc_error(ngx_http_milvus_cdc_ctx_t *c,
@@ -208,6 +219,58 @@ ngx_uint_t ngx_http_milvus_cdc_cross_site(ngx_http_request_t *r);
 
 /* NGX_OK for GET and HEAD, whose body is dropped; else an answer's result */
 ngx_int_t ngx_http_milvus_cdc_get_only(ngx_http_request_t *r);
+
+
+/* which row of the table of types it is; NULL: the number of others */
+ngx_uint_t ngx_http_milvus_cdc_type_number(
+    const ngx_http_milvus_cdc_type_t *type);
+/* of that number; NULL: none */
+const char *ngx_http_milvus_cdc_type_name(ngx_uint_t number);
+
+
+/* ---- what is told of requests (.._audit.c) ---------------------------- */
+
+/* an answer goes out; data: the "data" of a create's */
+void ngx_http_milvus_cdc_answered(ngx_http_milvus_cdc_ctx_t *c,
+    ngx_uint_t code, const u_char *data, size_t len);
+
+void ngx_http_milvus_cdc_account(ngx_http_milvus_cdc_ctx_t *c);
+
+
+/* ---- progress (.._progress.c) ------------------------------------------ */
+
+/* one object of the answer to "progress" */
+void ngx_http_milvus_cdc_progress_json(ngx_http_milvus_cdc_text_t *t,
+    ngx_http_milvus_cdc_slot_t *slot, ngx_http_milvus_cdc_main_conf_t *mcf);
+
+/* what a slot says of how old its status is */
+typedef struct {
+    uint64_t                     reported;   /* 0: there is none */
+    ngx_uint_t                   up;         /* one that is told of now */
+} ngx_http_milvus_cdc_told_t;
+
+void ngx_http_milvus_cdc_told(ngx_http_milvus_cdc_told_t *told,
+    ngx_http_milvus_cdc_slot_t *slot);
+
+/* ms since the last report, from when it is late; 0: it is of now */
+uint64_t ngx_http_milvus_cdc_age(ngx_http_milvus_cdc_told_t *told);
+
+/* ms, or CDC_UNKNOWN */
+uint64_t ngx_http_milvus_cdc_lag(cdc_task_status_t *st,
+    ngx_http_milvus_cdc_told_t *told);
+uint64_t ngx_http_milvus_cdc_retention_left(cdc_task_status_t *st,
+    uint64_t lag);
+
+/* 1 while a replicator tells, so that what it told is of now */
+ngx_uint_t ngx_http_milvus_cdc_fresh(ngx_http_milvus_cdc_told_t *told);
+
+
+/* ---- metrics of more than tasks (.._measure.c) ------------------------- */
+
+void ngx_http_milvus_cdc_measure_colls(ngx_http_milvus_cdc_text_t *t,
+    ngx_shm_zone_t *zone);
+void ngx_http_milvus_cdc_measure_api(ngx_http_milvus_cdc_text_t *t,
+    ngx_shm_zone_t *zone);
 
 
 /* ---- the table as text (.._task.c) ------------------------------------- */

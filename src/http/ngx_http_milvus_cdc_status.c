@@ -2,14 +2,12 @@
  * Metrics (Prometheus text) and health, both from the zone alone.
  *
  * Labels are bounded: a task's id, and states; a task that is deleted takes
- * its series with it.
+ * its series with it.  What is not known has no sample.
  */
 
 #include "ngx_http_milvus_cdc_http.h"
 
 
-#define NGX_HTTP_MILVUS_CDC_BY_REQUEST  "manually pause through http interface"
-#define NGX_HTTP_MILVUS_CDC_STALE       3000    /* ms: reports come each 1 s */
 #define NGX_HTTP_MILVUS_CDC_STORE_DOWN  10000   /* ms: beats come each 0.5 s */
 #define NGX_HTTP_MILVUS_CDC_PROM        "text/plain; version=0.0.4; "         \
                                         "charset=utf-8"
@@ -19,8 +17,9 @@
 
 typedef struct {
     uint64_t                     restarts;
-    uint64_t                     since_ms;
+    uint64_t                     created_ms;
     ngx_uint_t                   state;
+    ngx_http_milvus_cdc_told_t   told;
     cdc_task_status_t            status;
     char                         task_id[CDC_TASK_ID_MAX + 1];
 } ngx_http_milvus_cdc_row_t;
@@ -33,7 +32,13 @@ typedef enum {
     NGX_HTTP_MILVUS_CDC_AGE,                /* Unix ms -> s ago */
     NGX_HTTP_MILVUS_CDC_FLAG,               /* 1 unless 0 */
     NGX_HTTP_MILVUS_CDC_STATE,
-    NGX_HTTP_MILVUS_CDC_RESTARTS
+    NGX_HTTP_MILVUS_CDC_RESTARTS,
+    NGX_HTTP_MILVUS_CDC_NOW,                /* known while it reports */
+    NGX_HTTP_MILVUS_CDC_NOW_MS,             /* the same, ms -> s */
+    NGX_HTTP_MILVUS_CDC_PARTS,              /* thousandths -> 1 */
+    NGX_HTTP_MILVUS_CDC_LIVE,
+    NGX_HTTP_MILVUS_CDC_RETENTION,
+    NGX_HTTP_MILVUS_CDC_UP
 } ngx_http_milvus_cdc_metric_e;
 
 
@@ -66,8 +71,8 @@ static const ngx_http_milvus_cdc_metric_t  ngx_http_milvus_cdc_metrics[] = {
     { "task_state", "gauge", "State of a task: 0 initial, 1 running, "
       "2 paused.", NGX_HTTP_MILVUS_CDC_STATE, 0 },
 
-    { "lag_seconds", "gauge", "Newest time of the source's log minus the time "
-      "up to which the target has acknowledged.",
+    { "lag_seconds", "gauge", "Time on the source's clock minus the time up to "
+      "which the target has acknowledged.",
       NGX_HTTP_MILVUS_CDC_LAG, ngx_http_milvus_cdc_status_field(lag_ms) },
 
     { "rows_in_total", "counter", "Rows read from the source's log.",
@@ -136,7 +141,45 @@ static const ngx_http_milvus_cdc_metric_t  ngx_http_milvus_cdc_metrics[] = {
       NGX_HTTP_MILVUS_CDC_U32, ngx_http_milvus_cdc_status_field(channels) },
 
     { "live", "gauge", "1 when a task has no backlog.",
-      NGX_HTTP_MILVUS_CDC_U32, ngx_http_milvus_cdc_status_field(live) },
+      NGX_HTTP_MILVUS_CDC_LIVE, ngx_http_milvus_cdc_status_field(live) },
+
+    { "errors_total", "counter", "Times that a task became degraded, or "
+      "paused by itself.",
+      NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(errors) },
+
+    { "backlog_bytes", "gauge", "Bytes in the source's log that the target "
+      "has not acknowledged, an estimate.",
+      NGX_HTTP_MILVUS_CDC_NOW, ngx_http_milvus_cdc_status_field(backlog) },
+
+    { "catch_up_seconds", "gauge", "Time until no backlog is left, at the "
+      "pace of the last seconds.",
+      NGX_HTTP_MILVUS_CDC_NOW_MS,
+      ngx_http_milvus_cdc_status_field(catch_up_ms) },
+
+    { "initial_copy_ratio", "gauge", "Part of what was in the log at the "
+      "create that is on the target, 0 to 1.",
+      NGX_HTTP_MILVUS_CDC_PARTS, ngx_http_milvus_cdc_status_field(copy) },
+
+    { "retention_left_seconds", "gauge", "Time until the log loses what the "
+      "target does not have yet, if nothing moves.",
+      NGX_HTTP_MILVUS_CDC_RETENTION, 0 },
+
+    { "source_up", "gauge", "0 when the source is what stops a task.",
+      NGX_HTTP_MILVUS_CDC_U32, ngx_http_milvus_cdc_status_field(source_ok) },
+
+    { "target_up", "gauge", "0 when the target is what stops a task.",
+      NGX_HTTP_MILVUS_CDC_U32, ngx_http_milvus_cdc_status_field(target_ok) },
+
+    { "helper_up", "gauge", "1 when the task's replicator runs and reports.",
+      NGX_HTTP_MILVUS_CDC_UP, 0 },
+
+    { "helper_resident_memory_bytes", "gauge", "Memory of a task's "
+      "replicator.",
+      NGX_HTTP_MILVUS_CDC_NOW, ngx_http_milvus_cdc_status_field(rss) },
+
+    { "helper_cpu_seconds_total", "counter", "CPU time of a task's "
+      "replicator, from its start.",
+      NGX_HTTP_MILVUS_CDC_NOW_MS, ngx_http_milvus_cdc_status_field(cpu_ms) },
 
     { NULL, NULL, NULL, 0, 0 }
 };
@@ -225,6 +268,8 @@ ngx_http_milvus_cdc_metrics_handler(ngx_http_request_t *r)
         ngx_http_milvus_cdc_metric(&t, m, rows, n);
     }
 
+    ngx_http_milvus_cdc_measure_colls(&t, mcf->zone);
+    ngx_http_milvus_cdc_measure_api(&t, mcf->zone);
     ngx_http_milvus_cdc_kept_put(&ngx_http_milvus_cdc_kept_metrics, &t);
 
 send:
@@ -387,7 +432,8 @@ ngx_http_milvus_cdc_rows(ngx_http_request_t *r,
 
         row = &(*rows)[n++];
         row->restarts = slot->restarts;
-        row->since_ms = slot->since_ms;
+        row->created_ms = slot->record.created_ms;
+        ngx_http_milvus_cdc_told(&row->told, slot);
         row->state = ngx_min(slot->record.state, CDC_TASK_PAUSED);
         row->status = slot->status;
         ngx_memcpy(row->task_id, slot->record.task_id, CDC_TASK_ID_MAX + 1);
@@ -397,93 +443,101 @@ ngx_http_milvus_cdc_rows(ngx_http_request_t *r,
 }
 
 
+/* CDC_UNKNOWN: no sample; *ms: 1 for thousandths */
+
+static uint64_t
+ngx_http_milvus_cdc_metric_value(const ngx_http_milvus_cdc_metric_t *m,
+    ngx_http_milvus_cdc_row_t *row, ngx_uint_t *ms)
+{
+    u_char      *p;
+    uint64_t     v, now, lag;
+    ngx_uint_t   fresh;
+
+    p = (u_char *) &row->status + m->offset;
+    now = ngx_http_milvus_cdc_wall_ms();
+    lag = ngx_http_milvus_cdc_lag(&row->status, &row->told);
+    fresh = ngx_http_milvus_cdc_fresh(&row->told);
+
+    *ms = 0;
+
+    switch (m->kind) {
+
+    case NGX_HTTP_MILVUS_CDC_STATE:
+        return row->state;
+
+    case NGX_HTTP_MILVUS_CDC_RESTARTS:
+        return row->restarts;
+
+    case NGX_HTTP_MILVUS_CDC_UP:
+        return fresh;
+
+    case NGX_HTTP_MILVUS_CDC_LIVE:
+        return fresh && *(uint32_t *) p;
+
+    case NGX_HTTP_MILVUS_CDC_U32:
+        return *(uint32_t *) p;
+
+    case NGX_HTTP_MILVUS_CDC_FLAG:
+        return *(uint64_t *) p != 0;
+
+    case NGX_HTTP_MILVUS_CDC_NOW:
+        return fresh ? *(uint64_t *) p : CDC_UNKNOWN;
+
+    case NGX_HTTP_MILVUS_CDC_NOW_MS:
+        *ms = 1;
+        return fresh ? *(uint64_t *) p : CDC_UNKNOWN;
+
+    case NGX_HTTP_MILVUS_CDC_PARTS:
+        *ms = 1;
+        return *(uint32_t *) p;
+
+    case NGX_HTTP_MILVUS_CDC_AGE:
+        *ms = 1;
+        v = *(uint64_t *) p;
+        return v ? now - ngx_min(v, now) : CDC_UNKNOWN;
+
+    case NGX_HTTP_MILVUS_CDC_RETENTION:
+        *ms = 1;
+        return ngx_http_milvus_cdc_retention_left(&row->status, lag);
+
+    case NGX_HTTP_MILVUS_CDC_LAG:
+        *ms = 1;
+
+        /* a lag must not look healthy because nobody has measured it yet */
+
+        return lag != CDC_UNKNOWN ? lag
+                                  : now - ngx_min(now, row->created_ms);
+
+    default:
+        return *(uint64_t *) p;
+    }
+}
+
+
 static void
 ngx_http_milvus_cdc_metric(ngx_http_milvus_cdc_text_t *t,
     const ngx_http_milvus_cdc_metric_t *m, ngx_http_milvus_cdc_row_t *rows,
     ngx_uint_t n)
 {
-    u_char      *p;
-    double       d;
-    uint64_t     v, now, seen, since;
-    ngx_uint_t   i, seconds;
+    uint64_t    v;
+    ngx_uint_t  i, ms;
 
     ngx_http_milvus_cdc_text_printf(t, "# HELP milvus_cdc_%s %s\n"
                                     "# TYPE milvus_cdc_%s %s\n",
                                     m->name, m->help, m->name, m->type);
 
-    now = ngx_http_milvus_cdc_wall_ms();
-
     for (i = 0; i < n; i++) {
-        p = (u_char *) &rows[i].status + m->offset;
-        seconds = 0;
+        v = ngx_http_milvus_cdc_metric_value(m, &rows[i], &ms);
 
-        switch (m->kind) {
-
-        case NGX_HTTP_MILVUS_CDC_STATE:
-            v = rows[i].state;
-            break;
-
-        case NGX_HTTP_MILVUS_CDC_RESTARTS:
-            v = rows[i].restarts;
-            break;
-
-        case NGX_HTTP_MILVUS_CDC_U32:
-            v = *(uint32_t *) p;
-            break;
-
-        case NGX_HTTP_MILVUS_CDC_FLAG:
-            v = (*(uint64_t *) p != 0);
-            break;
-
-        case NGX_HTTP_MILVUS_CDC_AGE:
-            v = *(uint64_t *) p;
-
-            if (v == 0) {
-                continue;
-            }
-
-            v = now > v ? now - v : 0;
-            seconds = 1;
-            break;
-
-        case NGX_HTTP_MILVUS_CDC_LAG:
-
-            /*
-             * A lag must not look healthy because nobody measures it (any
-             * more): it grows from the last report, or from the start.
-             */
-
-            v = *(uint64_t *) p;
-            seen = ngx_max(rows[i].status.updated_ms, rows[i].since_ms);
-
-            if (rows[i].status.updated_ms == 0
-                || now > seen + NGX_HTTP_MILVUS_CDC_STALE)
-            {
-                v += now > seen ? now - seen : 0;
-            }
-
-            /* nor because nothing moves, on either side */
-
-            since = rows[i].status.degraded_since_ms;
-
-            if (since && now > since) {
-                v = ngx_max(v, now - since);
-            }
-
-            seconds = 1;
-            break;
-
-        default:
-            v = *(uint64_t *) p;
-            break;
+        if (v == CDC_UNKNOWN) {
+            continue;
         }
 
         ngx_http_milvus_cdc_text_printf(t, "milvus_cdc_%s{task_id=\"%s\"} ",
                                         m->name, rows[i].task_id);
 
-        if (seconds) {
-            d = (double) v / 1000;
-            ngx_http_milvus_cdc_text_printf(t, "%.3f\n", d);
+        if (ms) {
+            ngx_http_milvus_cdc_text_printf(t, "%.3f\n", (double) v / 1000);
 
         } else {
             ngx_http_milvus_cdc_text_printf(t, "%uL\n", v);

@@ -114,10 +114,11 @@ ngx_http_milvus_cdc_get(ngx_http_milvus_cdc_ctx_t *c)
     ngx_http_milvus_cdc_text_add(&t, json.data, json.len);
     ngx_http_milvus_cdc_text_str(&t, ",\"task\":");
     ngx_http_milvus_cdc_text_add(&t, json.data, json.len);
+    ngx_http_milvus_cdc_text_str(&t, ",\"progress\":");
+    ngx_http_milvus_cdc_progress_json(&t, slot, c->mcf);
     ngx_http_milvus_cdc_text_str(&t, "}}\n");
 
-    return ngx_http_milvus_cdc_text_send(&t, c->request, NGX_HTTP_OK,
-                                         "application/json");
+    return ngx_http_milvus_cdc_send(c, &t);
 }
 
 
@@ -201,8 +202,7 @@ ngx_http_milvus_cdc_list(ngx_http_milvus_cdc_ctx_t *c)
 
 send:
 
-    return ngx_http_milvus_cdc_text_send(&t, c->request, NGX_HTTP_OK,
-                                         "application/json");
+    return ngx_http_milvus_cdc_send(c, &t);
 }
 
 
@@ -210,7 +210,7 @@ ngx_int_t
 ngx_http_milvus_cdc_position(ngx_http_milvus_cdc_ctx_t *c)
 {
     return ngx_http_milvus_cdc_error(c, CDC_E_NOT_SUPPORTED, "position",
-                                     "see the metrics for how far a task is");
+                                     "see \"progress\" for how far a task is");
 }
 
 
@@ -254,8 +254,7 @@ ngx_http_milvus_cdc_maintenance(ngx_http_milvus_cdc_ctx_t *c)
     ngx_http_milvus_cdc_text_json(&t, state.head->buf->pos, state.size);
     ngx_http_milvus_cdc_text_str(&t, "}}\n");
 
-    return ngx_http_milvus_cdc_text_send(&t, c->request, NGX_HTTP_OK,
-                                         "application/json");
+    return ngx_http_milvus_cdc_send(c, &t);
 }
 
 

@@ -35,8 +35,6 @@
 #define CDC_READ_BATCH  64
 
 
-
-
 cdc_channel_t *
 cdc_channel_get(cdc_repl_t *r, const char *name)
 {
@@ -131,6 +129,7 @@ cdc_channel_open(cdc_channel_t *ch)
             (unsigned long long) ch->track.next.lo);
 
     ch->more = 1;
+    ch->tick_at = cdc_now_ms();
     cdc_repl_pump(r);
 }
 
@@ -384,6 +383,7 @@ cdc_channel_close(cdc_channel_t *ch, uint64_t tick, uint64_t number,
     }
 
     ch->tick_read = tick;
+    cdc_progress_tick(ch);
 
     if (ch->listed_tick == 0 && cdc_pos_cmp(pos, ch->listed) >= 0) {
         ch->listed_tick = tick;
@@ -472,6 +472,12 @@ cdc_channel_acked(cdc_item_t *item)
     item->acked = 1;
     r->status.rows_out += item->env.rows;
     r->status.bytes_out += item->bytes;
+
+    if (item->coll) {
+        item->coll->count.rows_out += item->env.rows;
+        item->coll->count.bytes_out += item->bytes;
+        item->coll->counted = 1;
+    }
 
     if (item->settle) {
         r->status.rows_settled += item->env.rows;

@@ -7,6 +7,7 @@
  *   lane/<name>     "reserve" (stamps up to it may have been used), "raise",
  *                   "tick"
  *   coll/<id>       a collection (cdc_object_doc.c)
+ *   stat/<id>       its counters
  *   db/<id>         a database
  *   alias/<db>/<a>  an alias
  *   rbac/<...>      a user, role, membership or grant
@@ -204,6 +205,29 @@ cdc_checkpoint_objects(cdc_db_batch_t *b, cdc_repl_t *r, int last)
 }
 
 
+static void
+cdc_checkpoint_counts(cdc_db_batch_t *b, cdc_repl_t *r)
+{
+    char         key[CDC_CHECKPOINT_KEY];
+    cdc_coll_t  *c;
+
+    for (c = r->colls; c; c = c->next) {
+        if (!c->counted) {
+            continue;
+        }
+
+        snprintf(key, sizeof(key), "%lld", (long long) c->id);
+        cdc_checkpoint_put(b, "stat/", key,
+                           json_pack("[I,I,I,I]",
+                                     (json_int_t) c->count.rows_in,
+                                     (json_int_t) c->count.rows_out,
+                                     (json_int_t) c->count.bytes_in,
+                                     (json_int_t) c->count.bytes_out));
+        c->counted = 0;
+    }
+}
+
+
 static cdc_db_batch_t *
 cdc_checkpoint_build(cdc_repl_t *r, int last)
 {
@@ -232,6 +256,7 @@ cdc_checkpoint_build(cdc_repl_t *r, int last)
     }
 
     cdc_checkpoint_objects(b, r, last);
+    cdc_checkpoint_counts(b, r);
 
     if (r->rdirty || last) {
         cdc_checkpoint_put(b, "rchan", "", cdc_track_save(&r->rtrack));
@@ -245,8 +270,8 @@ cdc_checkpoint_build(cdc_repl_t *r, int last)
     s = &r->status;
 
     cdc_checkpoint_put(b, "meta", "",
-        json_pack("{s:i,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,"
-                  "s:I}",
+        json_pack("{s:i,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,"
+                  "s:I,s:I}",
                   "format", CDC_CHECKPOINT_FORMAT, "started", r->started,
                   "raise", (json_int_t) r->raise,
                   "rows_in", (json_int_t) s->rows_in,
@@ -259,7 +284,9 @@ cdc_checkpoint_build(cdc_repl_t *r, int last)
                   "settled", (json_int_t) s->rows_settled,
                   "equal", (json_int_t) s->rows_equal,
                   "doubts", (json_int_t) s->doubts,
-                  "operations", (json_int_t) s->operations));
+                  "operations", (json_int_t) s->operations,
+                  "errors", (json_int_t) s->errors,
+                  "clock", (json_int_t) cdc_progress_clock(r)));
 
     return b;
 }
@@ -603,18 +630,19 @@ cdc_checkpoint_load_meta(cdc_repl_t *r, json_t *json)
 {
     int                 format, started;
     json_int_t          in, out, bin, bout, req, ret, skip, set, ops, equal;
-    json_int_t          doubts, raise;
+    json_int_t          doubts, raise, errors, clock;
     cdc_task_status_t  *s;
 
-    equal = doubts = raise = 0;          /* older checkpoints have none */
+    equal = doubts = raise = errors = clock = 0; /* older ones have none */
 
     if (json_unpack(json, "{s:i,s:b,s?I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,"
-                    "s?I,s?I}",
+                    "s?I,s?I,s?I,s?I}",
                     "format", &format, "started", &started, "raise", &raise,
                     "rows_in", &in, "rows_out", &out, "bytes_in", &bin,
                     "bytes_out", &bout, "requests", &req, "retries", &ret,
                     "skipped", &skip, "settled", &set, "operations", &ops,
-                    "equal", &equal, "doubts", &doubts)
+                    "equal", &equal, "doubts", &doubts,
+                    "errors", &errors, "clock", &clock)
         != 0
         || format != CDC_CHECKPOINT_FORMAT)
     {
@@ -633,8 +661,35 @@ cdc_checkpoint_load_meta(cdc_repl_t *r, json_t *json)
     s->rows_equal = equal;
     s->doubts = doubts;
     s->operations = ops;
+    s->errors = errors;
+    cdc_progress_clock_was(r, clock);
     r->started = started;
     r->raise = raise;
+
+    return CDC_OK;
+}
+
+
+/* behind the collections, in the order of the keys */
+
+static int
+cdc_checkpoint_load_count(cdc_repl_t *r, const char *id, json_t *json)
+{
+    json_int_t   in, out, bin, bout;
+    cdc_coll_t  *c;
+
+    c = cdc_coll_by_id(r, strtoll(id, NULL, 10));
+
+    if (json_unpack(json, "[I,I,I,I]", &in, &out, &bin, &bout) != 0) {
+        return CDC_ERROR;
+    }
+
+    if (c) {
+        c->count.rows_in = in;
+        c->count.rows_out = out;
+        c->count.bytes_in = bin;
+        c->count.bytes_out = bout;
+    }
 
     return CDC_OK;
 }
@@ -669,6 +724,9 @@ cdc_checkpoint_load(void *arg, cdc_span_t key, cdc_span_t value)
 
     } else if (strncmp(name, "coll/", 5) == 0) {
         rc = cdc_coll_load(r, json);
+
+    } else if (strncmp(name, "stat/", 5) == 0) {
+        rc = cdc_checkpoint_load_count(r, name + 5, json);
 
     } else if (strncmp(name, "db/", 3) == 0) {
         rc = cdc_database_load(r, name + 3, json);

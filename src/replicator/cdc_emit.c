@@ -97,6 +97,24 @@ cdc_channel_resolve_import(cdc_channel_t *ch, cdc_coll_t *c,
 }
 
 
+static cdc_coll_t *
+cdc_channel_whose(cdc_channel_t *ch, cdc_item_t *item)
+{
+    cdc_coll_t  *c;
+
+    c = cdc_coll_by_id(ch->repl, item->env.collection_id);
+    item->coll = c;
+
+    if (c) {
+        c->count.rows_in += item->env.rows;
+        c->count.bytes_in += item->bytes;
+        c->counted = 1;
+    }
+
+    return c;
+}
+
+
 /* CDC_OK: item->coll is live and wants the message */
 
 static int
@@ -111,8 +129,7 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
     c = item->coll;
 
     if (c == NULL) {
-        c = cdc_coll_by_id(ch->repl, item->env.collection_id);
-        item->coll = c;
+        c = cdc_channel_whose(ch, item);
     }
 
     if (c == NULL) {

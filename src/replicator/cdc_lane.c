@@ -531,8 +531,9 @@ cdc_lane_acked(cdc_lane_t *lane)
 
     lane->backoff = 0;
     lane->retry_at = 0;
+    lane->acked_at = cdc_now_ms();
 
-    if (cdc_now_ms() - lane->repl->reset_at > CDC_BACKOFF_MAX) {
+    if (lane->acked_at - lane->repl->reset_at > CDC_BACKOFF_MAX) {
         lane->repl->reset_backoff = 0;
     }
 

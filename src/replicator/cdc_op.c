@@ -885,12 +885,7 @@ cdc_op_done(cdc_job_t *job)
     } else {
         cdc_op_result(op);
         cdc_repl_degraded(r, CDC_CAUSE_OP, NULL);
-        r->status.operations++;
-
-        cdc_log(CDC_LOG_INFO, 0, "%s on \"%s.%s%s%s\"", cdc_op_name(op),
-                op->target_db, op->target_name ? op->target_name : "",
-                op->part_name ? "/" : "",
-                op->part_name ? op->part_name : "");
+        cdc_op_applied(op);
     }
 
     op->done = !op->aside;

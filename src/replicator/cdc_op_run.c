@@ -629,3 +629,17 @@ cdc_op_name(const cdc_op_t *op)
 
     return row ? row->name : "operation";
 }
+
+
+void
+cdc_op_applied(const cdc_op_t *op)
+{
+    char  object[CDC_MAX_NAME_LEN * 3];
+
+    snprintf(object, sizeof(object), "%s.%s%s%s", op->target_db,
+             op->target_name ? op->target_name : "",
+             op->part_name ? "/" : "", op->part_name ? op->part_name : "");
+
+    cdc_log(CDC_LOG_INFO, 0, "%s on \"%s\"", cdc_op_name(op), object);
+    cdc_repl_operation(op->repl, cdc_op_name(op), object);
+}

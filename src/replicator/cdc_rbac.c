@@ -466,7 +466,9 @@ cdc_rbac_done(cdc_job_t *job)
         e->asked = 0;
         e->dirty = 1;
         e->why[0] = '\0';
-        r->status.operations++;
+        cdc_repl_operation(r, e->what.user ? "User" : "Role",
+                           e->what.user ? e->what.user
+                           : e->what.role ? e->what.role : e->what.group);
         cdc_rbac_forget_secret(e);
         cdc_checkpoint_soon(r);
 

@@ -65,6 +65,11 @@ cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
 
     cdc_log(CDC_LOG_ERR, 0, "the task pauses: %s", frame + n);
 
+    r->status.error_ms = cdc_wall_ms();
+    r->status.errors++;
+    memcpy(r->status.error, frame + n, strlen(frame + n) + 1);
+    cdc_repl_status(r);
+
     (void) cdc_conn_send(r->role->control, CDC_FRAME_FAILED, 0, 0, frame,
                          n + strlen(frame + n));
 }
@@ -387,6 +392,8 @@ cdc_repl_hello_done(cdc_job_t *job)
 
     r->retry_backoff = 0;
     r->target_version = cdc_repl_version(r->hello.version);
+    snprintf(r->status.version, sizeof(r->status.version), "%s",
+             r->hello.version);
     r->clock_offset = (int64_t) cdc_tso_ms(r->hello.now)
                       - (int64_t) r->hello_at;
 

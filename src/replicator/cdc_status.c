@@ -1,5 +1,5 @@
 /*
- * What the supervisor is told: once a second, and when a cause of
+ * What the supervisor is told: twice a second, and when a cause of
  * degradation appears or ends.
  */
 
@@ -10,14 +10,11 @@
 #include <string.h>
 
 
-#define CDC_STATUS_MS       1000
+#define CDC_STATUS_MS       500
 #define CDC_CLOCK_MS        2000         /* behind, before it is said */
 #define CDC_CLOCK_AGAIN_MS  10000
 #define CDC_TRIM_BYTES      (16 * 1024 * 1024)
 #define CDC_TRIM_QUIET      (1024 * 1024)    /* in CDC_STATUS_MS */
-
-
-static void cdc_repl_status(cdc_repl_t *r);
 
 
 void
@@ -38,10 +35,17 @@ cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
 
     if (text && (r->cause[cause][0] == '\0' || cause == CDC_CAUSE_SKIPPED)) {
         cdc_log(CDC_LOG_WARN, 0, "degraded: %s", text);
+        cdc_repl_event(r, CDC_EVENT_DEGRADED, "%s", text);
+        r->status.errors++;
     }
 
-    if (text == NULL) {
+    if (text) {
+        r->status.error_ms = cdc_wall_ms();
+        snprintf(r->status.error, CDC_REASON_MAX, "%s", text);
+
+    } else {
         cdc_log(CDC_LOG_NOTICE, 0, "recovered from: %s", r->cause[cause]);
+        cdc_repl_event(r, CDC_EVENT_RECOVERED, "%s", r->cause[cause]);
     }
 
     snprintf(r->cause[cause], CDC_REASON_MAX, "%s", text ? text : "");
@@ -64,53 +68,6 @@ cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
     }
 
     cdc_repl_status(r);
-}
-
-
-static void
-cdc_repl_lag(cdc_repl_t *r)
-{
-    unsigned        i;
-    uint64_t        newest, oldest, now;
-    cdc_channel_t  *ch;
-
-    newest = 0;
-    oldest = UINT64_MAX;
-    r->status.channels = 0;
-    r->status.live = r->running;
-
-    for (ch = r->channels; ch; ch = ch->next) {
-        if (ch->users == 0 || ch->stream == NULL) {
-            continue;
-        }
-
-        r->status.channels++;
-
-        newest = ch->tick_read > newest ? ch->tick_read : newest;
-        oldest = ch->tick_acked < oldest ? ch->tick_acked : oldest;
-
-        if (!r->reader_ops->at_end(ch->stream)) {
-            r->status.live = 0;
-        }
-    }
-
-    /* behind, or cut off, the log's newest tick has not been read: the
-     * target's clock stands in for it, which this machine's cannot put wrong */
-
-    now = cdc_ms_tso((uint64_t) ((int64_t) cdc_now_ms() + r->clock_offset));
-
-    for (i = 0; i < CDC_CAUSE_SKIPPED; i++) {
-        if (r->cause[i][0]) {
-            r->status.live = 0;
-        }
-    }
-
-    if (!r->status.live && now > newest) {
-        newest = now;
-    }
-
-    r->status.lag_ms = r->status.channels && newest > oldest && oldest
-                       ? cdc_tso_ms(newest) - cdc_tso_ms(oldest) : 0;
 }
 
 
@@ -169,31 +126,16 @@ cdc_repl_wall(uint64_t at)
 }
 
 
-static void
+void
 cdc_repl_status(cdc_repl_t *r)
 {
-    cdc_coll_t         *c;
-    cdc_task_status_t  *s;
+    cdc_progress_measure(r);
+    r->status.updated_ms = cdc_wall_ms();
 
-    s = &r->status;
+    r->status.degraded_since_ms = cdc_repl_wall(r->degraded_at);
+    r->status.checkpoint_ms = cdc_repl_wall(r->checkpoint_at);
 
-    s->degraded_since_ms = cdc_repl_wall(r->degraded_at);
-    s->checkpoint_ms = cdc_repl_wall(r->checkpoint_at);
-
-    if (r->reader) {
-        cdc_repl_lag(r);
-    }
-
-    s->collections = 0;
-
-    for (c = r->colls; c; c = c->next) {
-        s->collections += c->state != CDC_COLL_GONE;
-    }
-
-    s->buffered = r->buffered;
-    s->updated_ms = cdc_wall_ms();
-
-    (void) cdc_conn_send(r->role->control, CDC_FRAME_STATUS, 0, 0, s,
+    (void) cdc_conn_send(r->role->control, CDC_FRAME_STATUS, 0, 0, &r->status,
                          sizeof(cdc_task_status_t));
 }
 
@@ -226,6 +168,7 @@ cdc_repl_status_timer(cdc_timer_t *tm)
     cdc_equal_tire(r);
     cdc_repl_clock(r);
     cdc_repl_trim(r);
+    cdc_progress_timer(r);
     cdc_repl_status(r);
     cdc_timer_add(r->loop, tm, CDC_STATUS_MS);
 }

@@ -114,6 +114,7 @@ cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
     cdc_envelope_t   env;
 
     r = ch->repl;
+    cdc_progress_read(ch, msg);
 
     if (msg->streaming) {
         cdc_repl_streaming(r, ch->name);

@@ -52,6 +52,7 @@ static void *cdc_kafka_data(cdc_log_stream_t *s);
 static int cdc_kafka_next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err);
 static void cdc_kafka_release(cdc_log_msg_t *msg);
 static int cdc_kafka_at_end(cdc_log_stream_t *s);
+static int cdc_kafka_end(cdc_log_stream_t *s, cdc_pos_t *pos);
 
 static void cdc_kafka_range_done(cdc_job_t *job);
 static void cdc_kafka_stream_free(cdc_log_stream_t *s);
@@ -68,7 +69,9 @@ const cdc_log_reader_ops_t  cdc_kafka_reader = {
     cdc_kafka_data,
     cdc_kafka_next,
     cdc_kafka_release,
-    cdc_kafka_at_end
+    cdc_kafka_at_end,
+    cdc_kafka_end,
+    cdc_kafka_retention
 };
 
 
@@ -281,6 +284,8 @@ cdc_kafka_close(cdc_log_reader_t *r)
 
     cdc_timer_del(r->loop, &r->probe);
     cdc_worker_destroy(r->worker);
+    cdc_timer_del(r->loop, &r->keep_timer);
+    free(r->keep_topic);
 
     while (r->stopped != NULL) {
         cdc_kafka_stream_free(r->stopped);
@@ -520,6 +525,8 @@ cdc_kafka_start(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
 
     s->next = r->streams;
     r->streams = s;
+
+    cdc_kafka_keep_start(r, channel);
 
     return s;
 
@@ -839,22 +846,31 @@ cdc_kafka_release(cdc_log_msg_t *msg)
 }
 
 
+/* what the last Fetch answer said, no call to the broker */
+
 static int
-cdc_kafka_at_end(cdc_log_stream_t *s)
+cdc_kafka_end(cdc_log_stream_t *s, cdc_pos_t *pos)
 {
     int64_t  lo, hi;
 
-    if (s->end) {
-        return 1;
-    }
-
-    /* what the last Fetch answer said, no call to the broker */
-
     if (rd_kafka_get_watermark_offsets(s->reader->rk, s->channel, 0, &lo, &hi)
-        != RD_KAFKA_RESP_ERR_NO_ERROR)
+        != RD_KAFKA_RESP_ERR_NO_ERROR || hi < 0)
     {
-        return 0;
+        return CDC_DECLINED;
     }
 
-    return hi >= 0 && s->next_offset >= hi;
+    pos->hi = 0;
+    pos->lo = (uint64_t) hi;
+
+    return CDC_OK;
+}
+
+
+static int
+cdc_kafka_at_end(cdc_log_stream_t *s)
+{
+    cdc_pos_t  end;
+
+    return s->end || (cdc_kafka_end(s, &end) == CDC_OK
+                      && (uint64_t) s->next_offset >= end.lo);
 }

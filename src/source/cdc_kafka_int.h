@@ -41,6 +41,13 @@ struct cdc_log_reader_s {
     cdc_job_t            probe_job;
     rd_kafka_resp_err_t  probe_rc;
     unsigned             down:1;
+
+    char                *keep_topic;     /* cdc_kafka_keep.c */
+    cdc_timer_t          keep_timer;
+    cdc_job_t            keep_job;
+    int64_t              keep, keep_asked;       /* ms; -1: not known */
+    int                  keep_failed;
+
     char                 cause[CDC_REASON_MAX];
     char                 text[CDC_REASON_MAX];
 };
@@ -75,6 +82,10 @@ struct cdc_log_stream_s {
 rd_kafka_conf_t *cdc_kafka_conf(cdc_log_reader_t *r, const void *conf,
     char *err);
 void cdc_kafka_conf_free(cdc_log_reader_t *r);
+
+/* a channel is read: how long are its messages kept? (cdc_kafka_keep.c) */
+void cdc_kafka_keep_start(cdc_log_reader_t *r, const char *channel);
+int  cdc_kafka_retention(cdc_log_stream_t *s, uint64_t *ms);
 
 
 #endif /* CDC_KAFKA_INT_H_INCLUDED */

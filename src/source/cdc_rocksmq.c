@@ -45,6 +45,7 @@ static int cdc_rocksmq_next(cdc_log_stream_t *s, cdc_log_msg_t *msg,
     char *err);
 static void cdc_rocksmq_release(cdc_log_msg_t *msg);
 static int cdc_rocksmq_at_end(cdc_log_stream_t *s);
+static int cdc_rocksmq_end(cdc_log_stream_t *s, cdc_pos_t *pos);
 
 
 const cdc_log_reader_ops_t  cdc_rocksmq_reader = {
@@ -58,7 +59,9 @@ const cdc_log_reader_ops_t  cdc_rocksmq_reader = {
     cdc_rocksmq_data,
     cdc_rocksmq_next,
     cdc_rocksmq_release,
-    cdc_rocksmq_at_end
+    cdc_rocksmq_at_end,
+    cdc_rocksmq_end,
+    NULL                                 /* it is in the source's milvus.yaml */
 };
 
 
@@ -550,4 +553,18 @@ cdc_rocksmq_at_end(cdc_log_stream_t *s)
     (void) pthread_mutex_unlock(&s->reader->mutex);
 
     return end;
+}
+
+
+static int
+cdc_rocksmq_end(cdc_log_stream_t *s, cdc_pos_t *pos)
+{
+    (void) pthread_mutex_lock(&s->reader->mutex);
+
+    pos->hi = 0;
+    pos->lo = s->newest;
+
+    (void) pthread_mutex_unlock(&s->reader->mutex);
+
+    return pos->lo ? CDC_OK : CDC_DECLINED;
 }

@@ -234,6 +234,31 @@ cdc_rocksmq_next_stream(cdc_log_reader_t *r)
 }
 
 
+/* the end that is far away: shown as the backlog, nothing depends on it */
+
+static uint64_t
+cdc_rocksmq_newest(cdc_log_stream_t *s, int rc)
+{
+    char      err[CDC_REASON_MAX];
+    uint64_t  first, end;
+
+    if (rc == CDC_DONE) {
+        return s->last ? s->last + 1 : 0;
+    }
+
+    if (rc != CDC_OK
+        || cdc_now_ms() - s->newest_ms < CDC_ROCKSMQ_NEWEST_MS)
+    {
+        return 0;
+    }
+
+    s->newest_ms = cdc_now_ms();
+
+    return cdc_rocksmq_range(&s->reader->db, s->channel, &first, &end, err)
+           == CDC_OK ? end : 0;
+}
+
+
 /* with the mutex held; the stream may be gone after it */
 
 static void
@@ -280,6 +305,7 @@ cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
     int                   rc, failed;
     char                  text[CDC_REASON_MAX];
     size_t                room;
+    uint64_t              newest;
     cdc_log_stream_t     *s;
     cdc_rocksmq_queue_t   q;
 
@@ -304,8 +330,11 @@ cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
             failed = 1;
         }
 
+        newest = cdc_rocksmq_newest(s, rc);
+
         (void) pthread_mutex_lock(&r->mutex);
 
+        s->newest = newest ? newest : s->newest;
         cdc_rocksmq_filled(s, &q, rc, text);
     }
 

@@ -29,6 +29,8 @@
 #define CDC_ROCKSMQ_STEADY      50       /* tries to see a steady MANIFEST */
 #define CDC_ROCKSMQ_TROUBLE     10       /* failed reads before a reopen */
 
+#define CDC_ROCKSMQ_NEWEST_MS   1000     /* between two looks at the end */
+
 #define CDC_ROCKSMQ_ID_LEN      24       /* digits of an id, and more */
 
 
@@ -139,10 +141,13 @@ struct cdc_log_stream_s {
     unsigned             end:1;          /* "view" holds no more */
     uint64_t             view;
     uint64_t             pass;
+    uint64_t             newest;         /* id behind the last message that
+                                          * was seen; 0: none was */
     int                  final;          /* what next() returns for ever */
     char                 text[CDC_REASON_MAX];
 
     /* [thread] */
+    uint64_t             newest_ms;      /* when "newest" was looked for */
     uint64_t             wanted;         /* the id that comes next, or behind */
     uint64_t             last;           /* id of the last one read; 0: none */
     int                  sure;           /* at the end of "view": none between

@@ -77,6 +77,9 @@ ngx_http_milvus_cdc_helper_start(ngx_http_milvus_cdc_helper_t *h)
 
     if (h->task == NULL) {
         ngx_http_milvus_cdc_store_started(sv);
+
+    } else {
+        ngx_http_milvus_cdc_task_started(h->task);
     }
 }
 

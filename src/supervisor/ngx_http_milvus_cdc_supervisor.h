@@ -47,6 +47,8 @@ struct ngx_http_milvus_cdc_task_s {
     unsigned                        gone:1;
     unsigned                        restart:1;   /* changed while running */
     unsigned                        asked:1;     /* ASK without a CONFIG */
+    unsigned                        fault:1;     /* ended by itself, is to
+                                                    be started again */
 
     u_char                          name[CDC_TASK_ID_MAX + 1];
 };
@@ -105,6 +107,8 @@ void ngx_http_milvus_cdc_helper_stop(ngx_http_milvus_cdc_helper_t *h);
 
 /* the store has been started: what it must hear again, and what it owes */
 void ngx_http_milvus_cdc_store_started(ngx_http_milvus_cdc_supervisor_t *sv);
+
+void ngx_http_milvus_cdc_task_started(ngx_http_milvus_cdc_task_t *task);
 
 /* the task's replicator has ended, by request or by fault; NGX_OK: it is to
  * run again; NGX_DECLINED: it is not; NGX_DONE: the task is gone and freed */

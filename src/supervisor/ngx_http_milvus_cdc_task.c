@@ -21,6 +21,12 @@ static void ngx_http_milvus_cdc_on_synced(
     ngx_http_milvus_cdc_supervisor_t *sv);
 static void ngx_http_milvus_cdc_on_config(
     ngx_http_milvus_cdc_supervisor_t *sv, cdc_frame_t *f, u_char *payload);
+static void ngx_http_milvus_cdc_on_status(
+    ngx_http_milvus_cdc_supervisor_t *sv, ngx_http_milvus_cdc_task_t *task,
+    cdc_task_status_t *st);
+static ngx_int_t ngx_http_milvus_cdc_on_progress(
+    ngx_http_milvus_cdc_supervisor_t *sv, ngx_http_milvus_cdc_task_t *task,
+    cdc_frame_t *f, u_char *payload);
 static void ngx_http_milvus_cdc_on_failed(
     ngx_http_milvus_cdc_supervisor_t *sv, ngx_http_milvus_cdc_task_t *task,
     cdc_frame_t *f, u_char *payload);
@@ -129,10 +135,26 @@ ngx_http_milvus_cdc_replicator_frame(ngx_http_milvus_cdc_frames_t *fr,
             break;
         }
 
-        ((cdc_task_status_t *) payload)->degraded[CDC_REASON_MAX - 1] = '\0';
+        ngx_http_milvus_cdc_on_status(sv, task,
+                                      (cdc_task_status_t *) payload);
+        return NGX_OK;
 
-        ngx_http_milvus_cdc_table_status(sv->conf->zone, &task->id,
-                                         (cdc_task_status_t *) payload);
+    case CDC_FRAME_PROGRESS:
+        if (ngx_http_milvus_cdc_on_progress(sv, task, f, payload) != NGX_OK) {
+            break;
+        }
+
+        return NGX_OK;
+
+    case CDC_FRAME_EVENT:
+        if (f->len != sizeof(cdc_task_event_t)) {
+            break;
+        }
+
+        ((cdc_task_event_t *) payload)->text[CDC_EVENT_TEXT - 1] = '\0';
+
+        ngx_http_milvus_cdc_table_event(sv->conf->zone, &task->id,
+                                        (cdc_task_event_t *) payload);
         return NGX_OK;
 
     case CDC_FRAME_FAILED:
@@ -149,6 +171,93 @@ ngx_http_milvus_cdc_replicator_frame(ngx_http_milvus_cdc_frames_t *fr,
 }
 
 
+static void
+ngx_http_milvus_cdc_on_status(ngx_http_milvus_cdc_supervisor_t *sv,
+    ngx_http_milvus_cdc_task_t *task, cdc_task_status_t *st)
+{
+    st->degraded[sizeof(st->degraded) - 1] = '\0';
+    st->source[sizeof(st->source) - 1] = '\0';
+    st->version[sizeof(st->version) - 1] = '\0';
+    st->operation[sizeof(st->operation) - 1] = '\0';
+    st->object[sizeof(st->object) - 1] = '\0';
+    st->error[sizeof(st->error) - 1] = '\0';
+
+    ngx_http_milvus_cdc_table_status(sv->conf->zone, &task->id, st);
+}
+
+
+/* two strings, each with its end, lie there */
+
+static ngx_uint_t
+ngx_http_milvus_cdc_names(cdc_task_progress_t *p, uint32_t at)
+{
+    char  *end, *last;
+
+    last = p->names + p->names_len;
+
+    if (at >= p->names_len) {
+        return 0;
+    }
+
+    end = memchr(p->names + at, '\0', last - (p->names + at));
+
+    return end && memchr(end + 1, '\0', last - (end + 1)) != NULL;
+}
+
+
+/* readers of the zone trust what is in it */
+
+static ngx_int_t
+ngx_http_milvus_cdc_on_progress(ngx_http_milvus_cdc_supervisor_t *sv,
+    ngx_http_milvus_cdc_task_t *task, cdc_frame_t *f, u_char *payload)
+{
+    ngx_uint_t            i;
+    cdc_task_progress_t  *p;
+
+    p = (cdc_task_progress_t *) payload;
+
+    if (f->len != sizeof(cdc_task_progress_t)
+        || p->ncolls > CDC_PROGRESS_COLLS
+        || p->names_len > CDC_PROGRESS_NAMES)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < p->ncolls; i++) {
+        if (!ngx_http_milvus_cdc_names(p, p->colls[i].names)
+            || !ngx_http_milvus_cdc_names(p, p->colls[i].target))
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_http_milvus_cdc_table_progress(sv->conf->zone, &task->id, p);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_milvus_cdc_task_started(ngx_http_milvus_cdc_task_t *task)
+{
+    cdc_task_event_t  ev;
+
+    ev.at_ms = 0;
+    ev.kind = task->fault ? CDC_EVENT_RESTARTED : CDC_EVENT_STARTED;
+
+    (void) ngx_snprintf((u_char *) ev.text, CDC_EVENT_TEXT,
+                        task->fault ? "the replicator had ended by itself, "
+                                      "its follower is process %P%Z"
+                                    : "replicator, process %P%Z",
+                        task->helper.pid);
+
+    task->fault = 0;
+
+    ngx_http_milvus_cdc_table_event(ngx_http_milvus_cdc_sv.conf->zone,
+                                    &task->id, &ev);
+}
+
+
 ngx_int_t
 ngx_http_milvus_cdc_task_ended(ngx_http_milvus_cdc_task_t *task,
     ngx_uint_t by_request)
@@ -159,6 +268,8 @@ ngx_http_milvus_cdc_task_ended(ngx_http_milvus_cdc_task_t *task,
 
     task->asked = 0;
     task->restart = 0;
+
+    ngx_http_milvus_cdc_table_down(sv->conf->zone, &task->id);
 
     if (task->gone || !task->wanted) {
         ngx_http_milvus_cdc_task_end(sv, task);
@@ -175,6 +286,7 @@ ngx_http_milvus_cdc_task_ended(ngx_http_milvus_cdc_task_t *task,
         return NGX_DECLINED;
     }
 
+    task->fault = 1;
     ngx_http_milvus_cdc_table_restarted(sv->conf->zone, &task->id);
 
     return NGX_OK;

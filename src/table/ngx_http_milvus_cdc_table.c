@@ -19,6 +19,7 @@
 
 
 #define NGX_HTTP_MILVUS_CDC_MAGIC  0x4344434d      /* "MCDC" */
+#define NGX_HTTP_MILVUS_CDC_EVENTS_OF_KIND  8
 
 
 typedef struct {
@@ -32,6 +33,7 @@ typedef struct {
     uint64_t                     takeovers;
     uint64_t                     beat;       /* ngx_current_msec; 0: none */
     volatile uint64_t            changes;    /* of slots */
+    ngx_http_milvus_cdc_api_stat_t  api[NGX_HTTP_MILVUS_CDC_API_TYPES];
     ngx_http_milvus_cdc_slot_t   slots[1];
 } ngx_http_milvus_cdc_table_t;
 
@@ -42,6 +44,10 @@ static ngx_http_milvus_cdc_slot_t *ngx_http_milvus_cdc_table_open(
     ngx_shm_zone_t *zone, ngx_str_t *id);
 static void ngx_http_milvus_cdc_table_close(ngx_shm_zone_t *zone,
     ngx_http_milvus_cdc_slot_t *slot);
+static void ngx_http_milvus_cdc_slot_changed(ngx_http_milvus_cdc_slot_t *slot,
+    cdc_task_record_t *rec, uint64_t now);
+static void ngx_http_milvus_cdc_slot_event(ngx_http_milvus_cdc_slot_t *slot,
+    ngx_uint_t kind, uint64_t at_ms, const char *text);
 static void ngx_http_milvus_cdc_slot_open(ngx_http_milvus_cdc_table_t *t,
     ngx_http_milvus_cdc_slot_t *slot);
 static void ngx_http_milvus_cdc_slot_close(ngx_http_milvus_cdc_table_t *t,
@@ -358,8 +364,7 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
         ngx_http_milvus_cdc_slot_open(t, slot);
 
         if (slot->record.state != rec->state) {
-            slot->since_ms = now;
-            slot->seen = ngx_current_msec;
+            ngx_http_milvus_cdc_slot_changed(slot, rec, now);
         }
 
         rc = NGX_OK;
@@ -377,11 +382,18 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
             ngx_http_milvus_cdc_slot_open(t, slot);
 
             ngx_memzero(&slot->status, sizeof(cdc_task_status_t));
+            ngx_memzero(&slot->progress, sizeof(cdc_task_progress_t));
             slot->generation++;
             slot->restarts = 0;
+            slot->nevents = 0;
+            slot->up = 0;
+            slot->reported = 0;
             slot->since_ms = now;
             slot->seen = ngx_current_msec;
             slot->in_use = 1;
+
+            ngx_http_milvus_cdc_slot_event(slot, CDC_EVENT_CREATED,
+                                           rec->created_ms, "");
 
             rc = NGX_OK;
             break;
@@ -422,11 +434,151 @@ ngx_http_milvus_cdc_table_status(ngx_shm_zone_t *zone, ngx_str_t *id,
 
     slot = ngx_http_milvus_cdc_table_open(zone, id);
 
+    if (slot == NULL) {
+        return;
+    }
+
+    /* a replicator knows what it did itself, not what one before it did */
+
+    if (st->operation_ms == 0) {
+        st->operation_ms = slot->status.operation_ms;
+        ngx_memcpy(st->operation, slot->status.operation,
+                   sizeof(st->operation));
+        ngx_memcpy(st->object, slot->status.object, sizeof(st->object));
+    }
+
+    if (st->error_ms == 0) {
+        st->error_ms = slot->status.error_ms;
+        ngx_memcpy(st->error, slot->status.error, sizeof(st->error));
+    }
+
+    /* nor does it before it has looked: the lag that was goes on */
+
+    if (st->lag_ms == CDC_UNKNOWN && slot->reported
+        && slot->status.lag_ms != CDC_UNKNOWN)
+    {
+        st->lag_ms = slot->status.lag_ms + (ngx_current_msec - slot->reported);
+    }
+
+    ngx_memcpy(&slot->status, st, sizeof(cdc_task_status_t));
+    slot->reported = slot->seen = ngx_current_msec;
+    slot->up = 1;
+
+    ngx_http_milvus_cdc_table_close(zone, slot);
+}
+
+
+void
+ngx_http_milvus_cdc_table_progress(ngx_shm_zone_t *zone, ngx_str_t *id,
+    cdc_task_progress_t *p)
+{
+    ngx_http_milvus_cdc_slot_t  *slot;
+
+    slot = ngx_http_milvus_cdc_table_open(zone, id);
+
     if (slot) {
-        ngx_memcpy(&slot->status, st, sizeof(cdc_task_status_t));
-        slot->seen = ngx_current_msec;
+        ngx_memcpy(&slot->progress, p, sizeof(cdc_task_progress_t));
         ngx_http_milvus_cdc_table_close(zone, slot);
     }
+}
+
+
+void
+ngx_http_milvus_cdc_table_down(ngx_shm_zone_t *zone, ngx_str_t *id)
+{
+    ngx_http_milvus_cdc_slot_t  *slot;
+
+    slot = ngx_http_milvus_cdc_table_open(zone, id);
+
+    if (slot) {
+        slot->up = 0;
+        ngx_http_milvus_cdc_table_close(zone, slot);
+    }
+}
+
+
+void
+ngx_http_milvus_cdc_table_event(ngx_shm_zone_t *zone, ngx_str_t *id,
+    cdc_task_event_t *ev)
+{
+    ngx_http_milvus_cdc_slot_t  *slot;
+
+    slot = ngx_http_milvus_cdc_table_open(zone, id);
+
+    if (slot) {
+        ngx_http_milvus_cdc_slot_event(slot, ev->kind, ev->at_ms, ev->text);
+        ngx_http_milvus_cdc_table_close(zone, slot);
+    }
+}
+
+
+/* the task is paused or resumed */
+
+static void
+ngx_http_milvus_cdc_slot_changed(ngx_http_milvus_cdc_slot_t *slot,
+    cdc_task_record_t *rec, uint64_t now)
+{
+    ngx_uint_t  kind;
+
+    slot->since_ms = now;
+    slot->seen = ngx_current_msec;
+    kind = CDC_EVENT_RESUMED;
+
+    if (rec->state == CDC_TASK_PAUSED) {
+        kind = ngx_strcmp(rec->reason, NGX_HTTP_MILVUS_CDC_BY_REQUEST) == 0
+               ? CDC_EVENT_PAUSED : CDC_EVENT_FAILED;
+    }
+
+    ngx_http_milvus_cdc_slot_event(slot, kind, now, rec->reason);
+}
+
+
+/*
+ * The newest last.  Of one kind there are no more than a few, so that a
+ * hundred operations do not push out the one restart.
+ */
+
+static void
+ngx_http_milvus_cdc_slot_event(ngx_http_milvus_cdc_slot_t *slot,
+    ngx_uint_t kind, uint64_t at_ms, const char *text)
+{
+    ngx_uint_t         i, n, first;
+    cdc_task_event_t  *ev;
+
+    n = 0;
+    first = 0;
+
+    for (i = slot->nevents; i > 0; i--) {
+        if (slot->events[i - 1].kind == kind) {
+            first = i - 1;
+            n++;
+        }
+    }
+
+    if (n < NGX_HTTP_MILVUS_CDC_EVENTS_OF_KIND) {
+        first = 0;
+    }
+
+    if (n >= NGX_HTTP_MILVUS_CDC_EVENTS_OF_KIND
+        || slot->nevents == CDC_PROGRESS_EVENTS)
+    {
+        slot->nevents--;
+        ngx_memmove(&slot->events[first], &slot->events[first + 1],
+                    (slot->nevents - first) * sizeof(cdc_task_event_t));
+    }
+
+    ev = &slot->events[slot->nevents++];
+    ev->kind = kind;
+    ev->at_ms = at_ms ? at_ms : ngx_http_milvus_cdc_table_now();
+
+    ngx_cpystrn((u_char *) ev->text, (u_char *) text, CDC_EVENT_TEXT);
+}
+
+
+ngx_http_milvus_cdc_api_stat_t *
+ngx_http_milvus_cdc_table_api(ngx_shm_zone_t *zone)
+{
+    return ngx_http_milvus_cdc_table(zone)->api;
 }
 
 
@@ -524,15 +676,27 @@ ngx_http_milvus_cdc_slot_close(ngx_http_milvus_cdc_table_t *t,
 }
 
 
-/* a document has room for 16 kB and is some hundred bytes */
+/* most of what a slot has room for is not there: documents, collections */
 
 static void
 ngx_http_milvus_cdc_slot_copy(ngx_http_milvus_cdc_slot_t *to,
     const ngx_http_milvus_cdc_slot_t *from)
 {
-    ngx_memcpy(to, from, offsetof(ngx_http_milvus_cdc_slot_t, record)
-                         + offsetof(cdc_task_record_t, list_doc));
+    const cdc_task_progress_t  *p;
 
+    p = &from->progress;
+
+    ngx_memcpy(to, from, offsetof(ngx_http_milvus_cdc_slot_t, progress)
+                         + offsetof(cdc_task_progress_t, colls));
+
+    ngx_memcpy(to->progress.colls, p->colls,
+               ngx_min(p->ncolls, CDC_PROGRESS_COLLS)
+               * sizeof(cdc_progress_coll_t));
+    ngx_memcpy(to->progress.names, p->names,
+               ngx_min(p->names_len, CDC_PROGRESS_NAMES));
+
+    ngx_memcpy(&to->record, &from->record,
+               offsetof(cdc_task_record_t, list_doc));
     ngx_memcpy(to->record.list_doc, from->record.list_doc,
                ngx_min(from->record.list_len, CDC_DOC_MAX));
     ngx_memcpy(to->record.get_doc, from->record.get_doc,

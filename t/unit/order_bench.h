@@ -153,6 +153,10 @@ static const cdc_log_reader_ops_t  fake_reader = {
 };
 
 
+static cdc_conn_t  closed = { .event.fd = -1 };
+static cdc_role_t  nobody = { .control = &closed };
+
+
 /* ---- the recording target ---- */
 
 typedef struct {
@@ -667,6 +671,7 @@ set_up_side(unsigned n, const char *dir)
 
     repl.loop = cdc_loop_create();
     repl.reader_ops = &fake_reader;
+    repl.role = &nobody;                 /* what is reported goes nowhere */
     repl.target_ops = &fake_target;
     repl.running = 1;
 

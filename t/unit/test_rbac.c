@@ -35,6 +35,16 @@ cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
 
 
 void
+cdc_repl_operation(cdc_repl_t *r, const char *name, const char *object)
+{
+    (void) name;
+    (void) object;
+
+    r->status.operations++;
+}
+
+
+void
 cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
 {
     (void) fmt;

@@ -1,0 +1,673 @@
+/*
+ * What is measured to be shown: lag, backlog, rates, collections, events.
+ * Nothing here decides anything.
+ *
+ * Lag.  A collection's is the source's clock now, minus the newest tick up to
+ * which everything of it is on the target; the task's is the largest one.
+ * The source's clock is known from its ticks: how far the newest one was
+ * from a clock of ours that nobody sets, when it was read at the log's end.  So the lag of
+ * an idle task is the age of its last tick, and it grows by itself when a
+ * channel, the log, the target or this process stands still.
+ *
+ * A tick without rows counts as acknowledged when it has been handed over,
+ * because the target gets one a second only; a lane that has had no answer
+ * for CDC_LANE_SILENT_MS counts with the last one that was.  What is not on
+ * the target at all is behind since it was created, on the source.
+ *
+ * A restart goes on with the ticks, the clock and the counters of the last
+ * checkpoint; the zone keeps the rest until the first report.
+ */
+
+#include "cdc_replicator.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+
+#define CDC_LANE_SILENT_MS    2000
+#define CDC_SOURCE_SILENT_MS  5000
+#define CDC_CLOCK_WINDOW_MS   10000
+#define CDC_BEHIND_MS         10000      /* then "caught up" is worth a word */
+#define CDC_CAUGHT_MS         1000
+#define CDC_MEAN_BYTES        (64 * 1024 * 1024)
+
+
+/* ---- what is seen going by ---- */
+
+void
+cdc_progress_read(cdc_channel_t *ch, const cdc_log_msg_t *msg)
+{
+    if (ch->seen.lo && msg->pos.lo > ch->seen.lo
+        && msg->pos.hi == ch->seen.hi)
+    {
+        ch->seen_span += msg->pos.lo - ch->seen.lo;
+        ch->seen_bytes += msg->body.len;
+    }
+
+    ch->seen = msg->pos;
+
+    if (ch->seen_bytes > CDC_MEAN_BYTES) {       /* the newer half counts */
+        ch->seen_bytes /= 2;
+        ch->seen_span /= 2;
+    }
+}
+
+
+void
+cdc_progress_tick(cdc_channel_t *ch)
+{
+    int64_t         ahead;
+    uint64_t        now;
+    cdc_repl_t     *r;
+    cdc_measure_t  *m;
+
+    r = ch->repl;
+    m = &r->measure;
+    now = cdc_now_ms();
+    ch->tick_at = now;
+
+    if (ch->stream == NULL || !r->reader_ops->at_end(ch->stream)) {
+        return;                          /* an old one says nothing */
+    }
+
+    ahead = (int64_t) cdc_tso_ms(ch->tick_read) - (int64_t) now;
+
+    /* the highest of a while: it was on its way for the shortest time */
+
+    if (now >= m->clock_until) {
+        if (m->clock_until) {
+            m->clock = m->clock_best;
+        }
+
+        m->clock_until = now + CDC_CLOCK_WINDOW_MS;
+        m->clock_best = ahead;
+    }
+
+    if (ahead > m->clock_best) {
+        m->clock_best = ahead;
+    }
+
+    if (ahead > m->clock || !m->clock_known) {
+        m->clock = ahead;
+        m->clock_known = 1;
+    }
+}
+
+
+/* before there was a tick the target's clock stands in for the source's; this
+ * machine's may be wrong */
+
+static uint64_t
+cdc_progress_source_now(cdc_repl_t *r)
+{
+    int64_t  clock;
+
+    clock = r->measure.clock;
+
+    if (clock == 0) {
+        clock = r->target_version ? r->clock_offset
+                                  : (int64_t) cdc_wall_ms()
+                                    - (int64_t) cdc_now_ms();
+    }
+
+    return (uint64_t) ((int64_t) cdc_now_ms() + clock);
+}
+
+
+/* for a checkpoint: against the clock that lasts; 0: not known */
+
+int64_t
+cdc_progress_clock(cdc_repl_t *r)
+{
+    if (r->measure.clock == 0) {
+        return 0;
+    }
+
+    return r->measure.clock + (int64_t) cdc_now_ms() - (int64_t) cdc_wall_ms();
+}
+
+
+void
+cdc_progress_clock_was(cdc_repl_t *r, int64_t clock)
+{
+    if (clock) {
+        r->measure.clock = clock + (int64_t) cdc_wall_ms()
+                           - (int64_t) cdc_now_ms();
+    }
+}
+
+
+void
+cdc_repl_event(cdc_repl_t *r, cdc_event_kind_e kind, const char *fmt, ...)
+{
+    va_list           args;
+    cdc_task_event_t  ev;
+
+    memset(&ev, 0, sizeof(cdc_task_event_t));
+
+    ev.at_ms = cdc_wall_ms();
+    ev.kind = kind;
+
+    va_start(args, fmt);
+    vsnprintf(ev.text, sizeof(ev.text), fmt, args);
+    va_end(args);
+
+    (void) cdc_conn_send(r->role->control, CDC_FRAME_EVENT, 0, 0, &ev,
+                         sizeof(cdc_task_event_t));
+}
+
+
+void
+cdc_repl_operation(cdc_repl_t *r, const char *name, const char *object)
+{
+    cdc_task_status_t  *s;
+
+    s = &r->status;
+    s->operations++;
+    s->operation_ms = cdc_wall_ms();
+
+    snprintf(s->operation, sizeof(s->operation), "%s", name);
+    snprintf(s->object, sizeof(s->object), "%s", object);
+
+    cdc_repl_event(r, CDC_EVENT_OPERATION, "%s on \"%.100s\"", name, object);
+}
+
+
+/* ---- lag ---- */
+
+static uint64_t
+cdc_progress_shard_tick(const cdc_coll_t *c, const cdc_shard_t *s,
+    uint64_t now)
+{
+    uint64_t  base, tick;
+
+    base = c->from_ts ? c->from_ts : c->create_ts;
+    base = s->after_ts > base ? s->after_ts : base;
+
+    if (!cdc_coll_bound(c) || s->ch == NULL) {
+        return base;
+    }
+
+    tick = s->ch->tick_acked;
+
+    if (s->lane && s->lane->tick_sent < tick
+        && now - s->lane->acked_at > CDC_LANE_SILENT_MS)
+    {
+        tick = s->lane->tick_sent;
+    }
+
+    return tick > base ? tick : base;
+}
+
+
+static uint64_t
+cdc_progress_coll_lag(const cdc_coll_t *c, uint64_t now, uint64_t clock)
+{
+    unsigned  i;
+    uint64_t  tick, oldest;
+
+    oldest = UINT64_MAX;
+
+    for (i = 0; i < c->nshards; i++) {
+        tick = cdc_progress_shard_tick(c, &c->shards[i], now);
+        oldest = tick < oldest ? tick : oldest;
+    }
+
+    if (oldest == UINT64_MAX || oldest == 0) {
+        return CDC_UNKNOWN;
+    }
+
+    oldest = cdc_tso_ms(oldest);
+
+    return clock > oldest ? clock - oldest : 0;
+}
+
+
+/* thousandths of what was in the log when the task was new */
+
+static void
+cdc_progress_copy(const cdc_coll_t *c, uint64_t *done, uint64_t *all)
+{
+    unsigned            i;
+    uint64_t            span, at;
+    const cdc_shard_t  *s;
+
+    for (i = 0; i < c->nshards; i++) {
+        s = &c->shards[i];
+
+        if (!c->initial || s->listed.lo <= s->start.lo
+            || s->listed.hi != s->start.hi)
+        {
+            continue;
+        }
+
+        span = s->listed.lo - s->start.lo;
+        at = 0;
+
+        if (cdc_coll_bound(c) && s->ch && s->ch->track.next.lo > s->start.lo) {
+            at = s->ch->track.next.lo - s->start.lo;
+        }
+
+        *all += span;
+        *done += at < span ? at : span;
+    }
+}
+
+
+static uint32_t
+cdc_progress_parts(uint64_t done, uint64_t all)
+{
+    return all ? (uint32_t) ((double) done * 1000 / (double) all) : 1000;
+}
+
+
+static void
+cdc_progress_colls(cdc_repl_t *r)
+{
+    uint64_t            now, clock, worst, done, all;
+    cdc_coll_t         *c;
+    cdc_task_status_t  *s;
+
+    s = &r->status;
+    now = cdc_now_ms();
+    clock = cdc_progress_source_now(r);
+    worst = done = all = 0;
+    s->collections = 0;
+
+    for (c = r->colls; c; c = c->next) {
+        if (c->state == CDC_COLL_GONE) {
+            continue;
+        }
+
+        s->collections++;
+        c->lag_ms = cdc_progress_coll_lag(c, now, clock);
+        cdc_progress_copy(c, &done, &all);
+
+        if (c->lag_ms != CDC_UNKNOWN && c->lag_ms > worst) {
+            worst = c->lag_ms;
+        }
+    }
+
+    s->lag_ms = worst;
+    s->copy = cdc_progress_parts(done, all);
+
+    if (!r->started && !r->went) {
+        s->lag_ms = CDC_UNKNOWN;         /* nobody has looked yet */
+        s->copy = 0;
+    }
+}
+
+
+/* ---- the log ---- */
+
+static uint64_t
+cdc_progress_channel_backlog(const cdc_channel_t *ch)
+{
+    cdc_pos_t                    end, at;
+    const cdc_log_reader_ops_t  *ops;
+
+    ops = ch->repl->reader_ops;
+
+    if (ch->stream == NULL) {
+        return CDC_UNKNOWN;
+    }
+
+    if (ops->at_end(ch->stream)) {
+        return 0;
+    }
+
+    if (ops->end == NULL || ops->end(ch->stream, &end) != CDC_OK
+        || ch->seen_span == 0)
+    {
+        return CDC_UNKNOWN;
+    }
+
+    at = cdc_track_end(&ch->track);
+
+    if (at.hi != end.hi || at.lo >= end.lo) {
+        return 0;
+    }
+
+    return (uint64_t) ((double) (end.lo - at.lo) * (double) ch->seen_bytes
+                       / (double) ch->seen_span);
+}
+
+
+static void
+cdc_progress_channels(cdc_repl_t *r)
+{
+    int                 silent;
+    unsigned            i;
+    uint64_t            now, n;
+    cdc_channel_t      *ch;
+    cdc_task_status_t  *s;
+
+    s = &r->status;
+    now = cdc_now_ms();
+    silent = 0;
+
+    s->channels = 0;
+    s->live = r->running;
+    s->backlog = r->running ? r->buffered : CDC_UNKNOWN;
+    s->retention_ms = CDC_UNKNOWN;
+
+    for (ch = r->channels; ch; ch = ch->next) {
+        if (ch->users == 0) {
+            continue;
+        }
+
+        n = cdc_progress_channel_backlog(ch);
+
+        s->live &= n == 0;
+        s->backlog = n == CDC_UNKNOWN || s->backlog == CDC_UNKNOWN
+                     ? CDC_UNKNOWN : s->backlog + n;
+
+        if (ch->stream == NULL) {
+            continue;
+        }
+
+        s->channels++;
+        silent |= n == 0 && now - ch->tick_at > CDC_SOURCE_SILENT_MS;
+
+        if (r->reader_ops->retention
+            && r->reader_ops->retention(ch->stream, &n) == CDC_OK)
+        {
+            s->retention_ms = n;
+        }
+    }
+
+    for (i = 0; i < CDC_CAUSE_SKIPPED; i++) {
+        s->live &= r->cause[i][0] == '\0';
+    }
+
+    s->live &= !silent;
+
+    s->source_ok = !silent && !r->cause[CDC_CAUSE_META][0]
+                   && !r->cause[CDC_CAUSE_SOURCE][0]
+                   && !r->cause[CDC_CAUSE_LOG][0];
+    s->target_ok = !r->cause[CDC_CAUSE_TARGET][0]
+                   && !r->cause[CDC_CAUSE_OP][0]
+                   && !r->cause[CDC_CAUSE_CLOCK][0];
+}
+
+
+/* ---- over time ---- */
+
+/* what is left in bytes where that is known, else in time; and how fast it
+ * gets less */
+
+static uint64_t
+cdc_progress_catch_up(const cdc_task_status_t *s, const cdc_sample_t *old,
+    uint64_t ms)
+{
+    uint64_t  left, was;
+
+    if (s->live) {
+        return 0;
+    }
+
+    left = s->lag_ms;
+    was = old->lag_ms;
+
+    if (s->backlog != CDC_UNKNOWN && old->backlog != CDC_UNKNOWN) {
+        left = s->backlog;
+        was = old->backlog;
+    }
+
+    if (left == CDC_UNKNOWN || was == CDC_UNKNOWN || was <= left) {
+        return CDC_UNKNOWN;
+    }
+
+    return (uint64_t) ((double) left * (double) ms / (double) (was - left));
+}
+
+
+static void
+cdc_progress_sample(cdc_repl_t *r)
+{
+    uint64_t            ms;
+    cdc_sample_t       *now, *old;
+    cdc_measure_t      *m;
+    cdc_task_status_t  *s;
+
+    s = &r->status;
+    m = &r->measure;
+
+    now = &m->samples[m->nsamples++ % CDC_SAMPLES];
+
+    /* the oldest is the one that is written over, next time */
+
+    old = m->nsamples < CDC_SAMPLES ? &m->samples[0]
+                                    : &m->samples[m->nsamples % CDC_SAMPLES];
+
+    now->at = cdc_now_ms();
+    now->rows = s->rows_out;
+    now->bytes = s->bytes_out;
+    now->backlog = s->backlog;
+    now->lag_ms = s->lag_ms;
+
+    ms = now->at - old->at;
+
+    s->rows_rate = s->bytes_rate = 0;
+    s->catch_up_ms = s->live ? 0 : CDC_UNKNOWN;
+
+    if (ms == 0) {
+        return;
+    }
+
+    s->rows_rate = (now->rows - old->rows) * 1000 * 1000 / ms;
+    s->bytes_rate = (now->bytes - old->bytes) * 1000 * 1000 / ms;
+    s->catch_up_ms = cdc_progress_catch_up(s, old, ms);
+}
+
+
+static void
+cdc_progress_self(cdc_task_status_t *s)
+{
+    FILE               *f;
+    unsigned long long  pages;
+    struct rusage       ru;
+
+    s->pid = (uint32_t) getpid();
+
+    f = fopen("/proc/self/statm", "re");
+
+    if (f) {
+        if (fscanf(f, "%*u %llu", &pages) == 1) {
+            s->rss = pages * (uint64_t) sysconf(_SC_PAGESIZE);
+        }
+
+        fclose(f);
+    }
+
+    if (getrusage(RUSAGE_SELF, &ru) == 0) {
+        s->cpu_ms = (uint64_t) (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000
+                    + (uint64_t) (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec)
+                      / 1000;
+    }
+}
+
+
+/* ---- the collections ---- */
+
+static int
+cdc_progress_before(const cdc_coll_t *a, const cdc_coll_t *b)
+{
+    uint64_t  x, y;
+
+    /* in seconds: they are all a little behind, and the list stands still */
+
+    x = a->lag_ms == CDC_UNKNOWN ? CDC_UNKNOWN : a->lag_ms / 1000;
+    y = b->lag_ms == CDC_UNKNOWN ? CDC_UNKNOWN : b->lag_ms / 1000;
+
+    return x != y ? x > y : a->id < b->id;
+}
+
+
+static int
+cdc_progress_names(cdc_task_progress_t *p, uint32_t *at, const char *db,
+    const char *name)
+{
+    size_t  d, n;
+
+    d = strlen(db) + 1;
+    n = strlen(name) + 1;
+
+    if (p->names_len + d + n > CDC_PROGRESS_NAMES) {
+        return CDC_DECLINED;
+    }
+
+    *at = p->names_len;
+    memcpy(p->names + p->names_len, db, d);
+    memcpy(p->names + p->names_len + d, name, n);
+    p->names_len += (uint32_t) (d + n);
+
+    return CDC_OK;
+}
+
+
+static void
+cdc_progress_coll(cdc_task_progress_t *p, const cdc_coll_t *c)
+{
+    uint32_t              len;
+    uint64_t              done, all;
+    cdc_progress_coll_t  *to;
+
+    to = &p->colls[p->ncolls];
+    len = p->names_len;
+    done = all = 0;
+
+    if (cdc_progress_names(p, &to->names, c->db, c->name) != CDC_OK) {
+        return;
+    }
+
+    to->target = to->names;
+
+    if ((strcmp(c->db, c->target_db) != 0
+         || strcmp(c->name, c->target_name) != 0)
+        && cdc_progress_names(p, &to->target, c->target_db, c->target_name)
+           != CDC_OK)
+    {
+        p->names_len = len;
+        return;
+    }
+
+    p->ncolls++;
+
+    to->rows_in = c->count.rows_in;
+    to->rows_out = c->count.rows_out;
+    to->bytes_in = c->count.bytes_in;
+    to->bytes_out = c->count.bytes_out;
+    to->lag_ms = c->lag_ms;
+
+    cdc_progress_copy(c, &done, &all);
+    to->copy = cdc_progress_parts(done, all);
+
+    if (c->state == CDC_COLL_DROPPING) {
+        to->state = CDC_PROGRESS_DROPPING;
+
+    } else if (!cdc_coll_bound(c)) {
+        to->state = CDC_PROGRESS_CREATING;
+
+    } else {
+        to->state = done < all ? CDC_PROGRESS_COPYING : CDC_PROGRESS_LIVE;
+    }
+}
+
+
+static void
+cdc_progress_send(cdc_repl_t *r)
+{
+    size_t                i, n;
+    cdc_coll_t           *c, *top[CDC_PROGRESS_COLLS];
+    cdc_task_progress_t  *p;
+
+    n = 0;
+
+    for (c = r->colls; c; c = c->next) {
+        if (c->state == CDC_COLL_GONE
+            || (n == CDC_PROGRESS_COLLS
+                && !cdc_progress_before(c, top[n - 1])))
+        {
+            continue;
+        }
+
+        i = n < CDC_PROGRESS_COLLS ? n++ : n - 1;
+
+        for ( /* void */ ; i && cdc_progress_before(c, top[i - 1]); i--) {
+            top[i] = top[i - 1];
+        }
+
+        top[i] = c;
+    }
+
+    p = &r->measure.progress;
+    memset(p, 0, sizeof(cdc_task_progress_t));
+
+    p->updated_ms = cdc_wall_ms();
+
+    for (i = 0; i < n; i++) {
+        cdc_progress_coll(p, top[i]);
+    }
+
+    (void) cdc_conn_send(r->role->control, CDC_FRAME_PROGRESS, 0, 0, p,
+                         sizeof(cdc_task_progress_t));
+}
+
+
+/* ---- the whole ---- */
+
+void
+cdc_progress_measure(cdc_repl_t *r)
+{
+    const char         *name;
+    cdc_task_status_t  *s;
+
+    s = &r->status;
+    cdc_progress_colls(r);
+
+    if (r->reader) {
+        cdc_progress_channels(r);
+    }
+
+    name = json_string_value(json_object_get(r->config, "source"));
+
+    snprintf(s->source, sizeof(s->source), "%s", name ? name : "");
+    s->buffered = r->buffered;
+}
+
+
+static void
+cdc_progress_caught_up(cdc_repl_t *r)
+{
+    cdc_task_status_t  *s;
+
+    s = &r->status;
+
+    if (s->lag_ms == CDC_UNKNOWN || s->lag_ms > CDC_BEHIND_MS) {
+        r->measure.behind = 1;
+
+    } else if (r->measure.behind && s->live && s->lag_ms < CDC_CAUGHT_MS) {
+        r->measure.behind = 0;
+        cdc_log(CDC_LOG_INFO, 0, "caught up: the target is %llu ms behind",
+                (unsigned long long) s->lag_ms);
+        cdc_repl_event(r, CDC_EVENT_CAUGHT_UP, "live");
+    }
+}
+
+
+void
+cdc_progress_timer(cdc_repl_t *r)
+{
+    cdc_progress_measure(r);
+    cdc_progress_sample(r);
+    cdc_progress_self(&r->status);
+    cdc_progress_caught_up(r);
+
+    if (r->measure.nsamples & 1) {
+        cdc_progress_send(r);
+    }
+}
