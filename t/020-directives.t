@@ -718,3 +718,19 @@ $main::base . main::source('rocksmq /a /b;')
 $main::base . main::source('rocksmq /a;', 'kafka_tls on;')
 --- error_log eval
 [main::says('either rocksmq or kafka')]
+
+
+
+=== TEST 60: dies: milvus_cdc_audit_log in a server
+--- config
+milvus_cdc_audit_log logs/audit.log;
+--- error_log eval
+[main::context('milvus_cdc_audit_log')]
+
+
+
+=== TEST 61: dies: milvus_cdc_audit_log twice
+--- http_config eval
+$main::base . 'milvus_cdc_audit_log a; milvus_cdc_audit_log b;'
+--- error_log eval
+[main::says('"milvus_cdc_audit_log" directive is duplicate')]
