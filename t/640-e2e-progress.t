@@ -55,9 +55,10 @@ def phase(t, truth, name, fault, seconds):
 
 
 def idle(t, truth):
+    wait_for('rows', truth.caught_up, 30)
     truth.writing = False
-    wait_for('nothing is under way', truth.caught_up, 30)
     time.sleep(1)
+    wait_for('nothing is under way', truth.caught_up, 30)
     begin = time.time()
     time.sleep(5)
     lags = [s[1] for s in truth.between(begin, time.time())]
