@@ -49,6 +49,7 @@
 #include "cdc_log_reader.h"
 #include "cdc_meta.h"
 #include "cdc_share.h"
+#include "cdc_measure.h"
 
 
 #define CDC_BUDGET          (24 * 1024 * 1024)  /* unacknowledged bytes */
@@ -406,11 +407,6 @@ typedef struct {
                                           * to the target; durable */
 } cdc_shard_t;
 
-typedef struct {
-    uint64_t         rows_in, rows_out;
-    uint64_t         bytes_in, bytes_out;
-} cdc_count_t;
-
 struct cdc_coll_s {
     cdc_coll_t      *next;
     cdc_coll_t      *next_id;            /* of r->coll_ids */
@@ -747,25 +743,6 @@ int  cdc_selection_rpc_position(const cdc_selection_t *s, cdc_span_t *id);
 
 
 /* ---- what is shown (cdc_progress.c) ------------------------------- */
-
-#define CDC_SAMPLES  11                  /* at two a second: five seconds */
-
-typedef struct {
-    uint64_t             at;             /* cdc_now_ms() */
-    uint64_t             rows, bytes, backlog, lag_ms;
-} cdc_sample_t;
-
-typedef struct {
-    int64_t              clock;          /* the source's - cdc_now_ms(); 0:
-                                          * not known */
-    int64_t              clock_best;     /* the same in this window */
-    uint64_t             clock_until;    /* of the window, cdc_now_ms() */
-    cdc_sample_t         samples[CDC_SAMPLES];
-    size_t               nsamples;       /* ever */
-    cdc_task_progress_t  progress;
-    unsigned             clock_known:1;
-    unsigned             behind:1;
-} cdc_measure_t;
 
 /* a message, and a tick, of a source channel was read */
 void cdc_progress_read(cdc_channel_t *ch, const cdc_log_msg_t *msg);

@@ -4,10 +4,10 @@
  *
  * Lag.  A collection's is the source's clock now, minus the newest tick up to
  * which everything of it is on the target; the task's is the largest one.
- * The source's clock is known from its ticks: how far the newest one was
- * from a clock of ours that nobody sets, when it was read at the log's end.  So the lag of
- * an idle task is the age of its last tick, and it grows by itself when a
- * channel, the log, the target or this process stands still.
+ * The source's clock is known from its ticks: how far the newest one was from
+ * a clock of ours that nobody sets, when it was read at the log's end.  So the
+ * lag of an idle task is the age of its last tick, and it grows by itself when
+ * a channel, the log, the target or this process stands still.
  *
  * A tick without rows counts as acknowledged when it has been handed over,
  * because the target gets one a second only; a lane that has had no answer
