@@ -263,6 +263,21 @@ with_nginx('switchover.conf', sub {
     listed('switchover.conf: the API of the second', "$base/second");
 });
 
+with_nginx('audit.conf', sub {
+    my $base = "-u ops:Sesame-6 http://127.0.0.1:$_[0]{8448}/cdc";
+
+    listed('audit.conf: the API', $base);
+    my $pause = '{"request_type":"pause","request_data":{"task_id":"none"}}';
+    is(ask($base, "-d '$pause'"), 400, 'audit.conf: one that is refused');
+
+    my $audit = slurp("$dir/log/milvus-cdc-audit.log");
+    like($audit, qr/"user":"ops".*"type":"pause","task_id":"none","code":400/,
+         'audit.conf: who asked for what');
+    unlike($audit, qr/"list"/, 'audit.conf: no line for who only looks');
+    like(slurp("$dir/log/milvus-cdc-access.log"),
+         qr/ 127\.0\.0\.1 ops \w{32} pause none 400 /, 'audit.conf: the other');
+});
+
 with_nginx('console.conf', sub {
     my $base = "https://127.0.0.1:$_[0]{8449}/cdc";
     my $who = "--cacert $dir/etc/clients.pem -u ops:Sesame-6";
