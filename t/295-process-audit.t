@@ -56,7 +56,9 @@ close $fh;
 
 $nginx->configure(config => CDC::config() . "auth_basic cdc; "
                                           . "auth_basic_user_file $users;");
+my %old = map { $_ => 1 } $nginx->workers;
 ok($nginx->reload, 'reload with passwords');
+CDC::wait_for(sub { Subreaper::reap(); !grep { $old{$_} } $nginx->workers });
 
 my $answer = $nginx->http(CDC::post('delete', {task_id => 'none'}));
 is($answer->{status}, 401, 'no password');
