@@ -328,11 +328,15 @@ cdc_main_run(int (*role)(cdc_role_t *role))
  * is memory from the kernel and back to it, page by page: a tenth of all CPU
  * time in a backlog.  So free memory is kept; what is too much is given back
  * when the backlog is over (cdc_status.c).
+ *
+ * It is allocated on one thread and freed on another, some of it for seconds:
+ * with an arena for each thread a backlog held twice of what was in use.
  */
 
 static void
 cdc_main_memory(void)
 {
+    (void) mallopt(M_ARENA_MAX, 2);
     (void) mallopt(M_MMAP_THRESHOLD, 8 * 1024 * 1024);
     (void) mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
 }
