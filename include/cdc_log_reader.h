@@ -37,6 +37,9 @@ typedef struct {
 
 typedef struct {
     const char  *name;                   /* "kafka" */
+    unsigned     numbered:1;             /* positions count from 0 in each
+                                          * channel: one that was deleted and
+                                          * made anew has them again */
 
     /* conf: the source's object of INIT (cdc_frame.h), already parsed by
      * jansson (json_t *) and borrowed until close */
@@ -62,7 +65,8 @@ typedef struct {
     /*
      * CDC_OK: *msg is the caller's until release().  CDC_AGAIN: none now,
      * readable() will be called.  CDC_DECLINED: the log no longer holds
-     * "from" (err names topic, wanted and first position): a gap, fatal.
+     * "from", or ends before it (err names topic, wanted and first or last
+     * position): a gap, fatal.
      * CDC_ERROR: other, final error of this stream (err).
      */
     int  (*next)(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err);

@@ -31,6 +31,7 @@
  *   cdc_catalogue.c    what the source's metadata asks for
  *   cdc_change.c       renames, properties, schemas: what has changed
  *   cdc_survey.c       a new task: what the target holds already
+ *   cdc_drift.c        what somebody else has changed on the target
  *   cdc_checkpoint.c   LevelDB: what is durable, and what was reserved
  *   cdc_life.c         are these checkpoints the last ones, or a copy?
  *   cdc_restored.c     a copy: what has been sent since is not known
@@ -80,6 +81,9 @@
 #define CDC_RESET_WAIT_MS   1000      /* for a request left behind */
 #define CDC_IMPORT_PARTITIONS  1024
 #define CDC_COLL_ID_BITS    10        /* chains of collections by id */
+#define CDC_LOG_GAP                                                          \
+    "the source's log no longer holds what this task still needs; restore "  \
+    "the target from a backup of the source, then create the task again"
 
 
 typedef struct cdc_repl_s       cdc_repl_t;
@@ -92,6 +96,7 @@ typedef struct cdc_epoch_s      cdc_epoch_t;
 typedef struct cdc_body_s       cdc_body_t;
 typedef struct cdc_rbac_s       cdc_rbac_t;
 typedef struct cdc_equal_s      cdc_equal_t;
+typedef struct cdc_drift_s      cdc_drift_t;
 
 
 /* ---- bytes of our own (cdc_object_doc.c) --------------------------- */
@@ -118,6 +123,7 @@ int  cdc_blob_from_json(cdc_blob_t *b, const json_t *json);
 
 typedef struct {
     cdc_pos_t      pos;
+    uint32_t       sum;                  /* of the message; 0: not known */
     unsigned       done:1;
 } cdc_mark_t;
 
@@ -127,6 +133,10 @@ typedef struct {
 
 typedef struct {
     cdc_pos_t      next;
+    uint32_t       before;               /* sum of the message before next:
+                                          * is the log still the same one? */
+    unsigned       ask:1;                /* that one is read once more */
+    unsigned       trust:1;              /* not this time: it is gone */
     cdc_mark_t    *ring;
     size_t         cap;                  /* a power of two */
     uint64_t       head, tail;           /* numbers; head is the oldest */
@@ -135,6 +145,13 @@ typedef struct {
 } cdc_track_t;
 
 int  cdc_track_add(cdc_track_t *t, cdc_pos_t pos, uint64_t *number);
+void cdc_track_sum(cdc_track_t *t, uint64_t number, cdc_span_t body);
+void cdc_track_place(cdc_track_t *t, cdc_pos_t next);
+/* where to read from: at next, or at the message before it when the reader's
+ * positions may mean another message after a while */
+cdc_pos_t cdc_track_from(cdc_track_t *t, const cdc_log_reader_ops_t *ops);
+/* 1: it is that message, as it was; 0: it is behind it; -1: another one */
+int  cdc_track_same(cdc_track_t *t, const cdc_log_msg_t *msg);
 void cdc_track_done(cdc_track_t *t, uint64_t number);
 int  cdc_track_known(const cdc_track_t *t, cdc_pos_t pos);
 cdc_pos_t cdc_track_end(const cdc_track_t *t);   /* behind what was read */
@@ -260,6 +277,9 @@ void cdc_channel_readable(void *arg, cdc_log_stream_t *s);
 void cdc_channel_pump(cdc_channel_t *ch);        /* hands over what may go */
 /* cdc_take.c; owns the message from now */
 void cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg);
+/* fatal: the topic was deleted and made anew, msg is not the one before next */
+void cdc_take_anew(cdc_repl_t *r, const char *topic, const cdc_track_t *t,
+    cdc_log_msg_t *msg);
 void cdc_channel_close(cdc_channel_t *ch, uint64_t tick, uint64_t number,
     cdc_pos_t pos);
 void cdc_channel_acked(cdc_item_t *item);
@@ -428,6 +448,7 @@ struct cdc_coll_s {
     cdc_part_t      *parts;
     cdc_blob_t       schema, properties; /* as the target has them */
     cdc_blob_t       load;               /* the request for its load state */
+    char            *drift;              /* how the target's differs */
     unsigned         initial_left;    /* operations of the listing */
     uint64_t         scan;               /* of the pass that met one on it */
     unsigned         initial:1;          /* there before the task */
@@ -766,6 +787,7 @@ enum {
     CDC_CAUSE_META,                      /* etcd out of reach */
     CDC_CAUSE_SOURCE,                    /* etcd is not this source's */
     CDC_CAUSE_LOG,
+    CDC_CAUSE_DRIFT,                     /* somebody changed the target */
     CDC_CAUSE_TARGET,
     CDC_CAUSE_OP,
     CDC_CAUSE_DISK,
@@ -880,6 +902,10 @@ void cdc_repl_unneeded(cdc_repl_t *r);
 void cdc_repl_hello(cdc_repl_t *r);
 
 void cdc_survey_start(cdc_repl_t *r);    /* cdc_survey.c; ends in go() */
+
+/* cdc_drift.c; gone: what was said about it is over */
+void cdc_drift_start(cdc_repl_t *r);
+void cdc_drift_gone(cdc_coll_t *c);
 
 extern const cdc_meta_handler_t  cdc_catalogue_handler;  /* arg: repl */
 void cdc_catalogue_queue(cdc_repl_t *r);         /* creates that are due */

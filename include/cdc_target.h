@@ -158,6 +158,9 @@ typedef struct {
     /* GetLoadState: 1 when the partition is loaded or being loaded */
     int  (*loaded)(cdc_target_t *t, const char *db, const char *name,
         const char *partition, int *loaded, cdc_target_error_t *err);
+    /* CDC_DECLINED: no such index on the field */
+    int  (*has_index)(cdc_target_t *t, const char *db, const char *name,
+        const char *field, const char *index, cdc_target_error_t *err);
     /* serialized CollectionSchemas: fields that are new (AddCollectionField)
      * and type parameters that differ (AlterCollectionField) */
     int  (*alter_schema)(cdc_target_t *t, const char *db, const char *name,

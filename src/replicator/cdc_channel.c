@@ -35,6 +35,9 @@
 #define CDC_READ_BATCH  64
 
 
+static void cdc_channel_skip(cdc_item_t *item);
+
+
 cdc_channel_t *
 cdc_channel_get(cdc_repl_t *r, const char *name)
 {
@@ -96,7 +99,7 @@ cdc_channel_start(cdc_channel_t *ch, cdc_pos_t from)
     }
 
     if (!ch->placed || cdc_pos_cmp(from, ch->track.next) < 0) {
-        ch->track.next = from;
+        cdc_track_place(&ch->track, from);
         ch->placed = 1;
         ch->dirty = 1;
     }
@@ -117,7 +120,9 @@ cdc_channel_open(cdc_channel_t *ch)
         return;
     }
 
-    ch->stream = r->reader_ops->start(r->reader, ch->name, ch->track.next,
+    ch->stream = r->reader_ops->start(r->reader, ch->name,
+                                      cdc_track_from(&ch->track,
+                                                     r->reader_ops),
                                       ch, err);
     if (ch->stream == NULL) {
         cdc_repl_fail(r, "cannot read the channel \"%s\": %s", ch->name, err);
@@ -187,12 +192,21 @@ cdc_channel_read(cdc_channel_t *ch)
             break;
         }
 
+        if (rc == CDC_DECLINED && ch->track.ask) {
+
+            /* the one before what is needed is gone, which matters to
+             * nobody; if more is, that will be said */
+
+            r->reader_ops->stop(ch->stream);
+            ch->stream = NULL;
+            ch->track.trust = 1;
+            cdc_channel_open(ch);
+            break;
+        }
+
         if (rc != CDC_OK) {
             cdc_repl_fail(r, "%s: %s", rc == CDC_DECLINED
-                          ? "the source's log no longer holds what this task "
-                            "still needs; restore the target from a backup of "
-                            "the source, then create the task again"
-                          : "cannot read the source's log", err);
+                          ? CDC_LOG_GAP : "cannot read the source's log", err);
             return;
         }
 
@@ -310,6 +324,47 @@ cdc_channel_close_early(cdc_channel_t *ch, cdc_epoch_t *epoch)
 }
 
 
+/*
+ * A log may hold a message twice: its producer had no answer and sent it
+ * again.  A Milvus that reads takes one of two with the same id under one
+ * tick, and so does the target, unless they get ids of their own there
+ * (cdc_lane_stamp.c).
+ */
+
+static int
+cdc_channel_twice(cdc_item_t *const *sorted, size_t i)
+{
+    size_t             n;
+    cdc_span_t         a, b;
+    const cdc_item_t  *item, *prev;
+
+    item = sorted[i];
+
+    if (item->env.type != CDC_MSG_INSERT && item->env.type != CDC_MSG_DELETE)
+    {
+        return 0;
+    }
+
+    a = item->body->msg.body;
+
+    for (n = i; n-- && sorted[n]->env.ts == item->env.ts; ) {
+        prev = sorted[n];
+
+        if (prev->env.type != item->env.type) {
+            return 0;
+        }
+
+        b = prev->body->msg.body;
+
+        if (a.len == b.len && memcmp(a.data, b.data, a.len) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* and off "open" (to "closed", in order) */
 
 static int
@@ -349,6 +404,13 @@ cdc_channel_close_open(cdc_channel_t *ch, cdc_epoch_t *epoch)
     qsort(sorted, n, sizeof(cdc_item_t *), cdc_channel_cmp);
 
     for (i = 0; i < n; i++) {
+        if (cdc_channel_twice(sorted, i)) {
+            item = sorted[i];
+            sorted[i] = sorted[i - 1];
+            cdc_channel_skip(item);
+            continue;
+        }
+
         sorted[i]->epoch = epoch;
         epoch->left++;
         cdc_list_push(&ch->closed, sorted[i]);

@@ -352,6 +352,7 @@ cdc_coll_gone(cdc_coll_t *c)
 
     cdc_coll_leave(c);
     cdc_alias_coll_gone(c);
+    cdc_drift_gone(c);
 }
 
 
@@ -587,6 +588,7 @@ cdc_coll_free(cdc_coll_t *c)
     cdc_blob_free(&c->schema);
     cdc_blob_free(&c->properties);
     cdc_blob_free(&c->load);
+    free(c->drift);
     free(c->rename_db);
     free(c->rename_name);
     free(c);

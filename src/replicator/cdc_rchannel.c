@@ -28,7 +28,9 @@ cdc_rchannel_start(cdc_repl_t *r)
 {
     char  err[CDC_REASON_MAX];
 
-    r->rstream = r->reader_ops->start(r->reader, r->rchannel, r->rtrack.next,
+    r->rstream = r->reader_ops->start(r->reader, r->rchannel,
+                                      cdc_track_from(&r->rtrack,
+                                                     r->reader_ops),
                                       NULL, err);
     if (r->rstream == NULL) {
         cdc_repl_fail(r, "cannot read the channel \"%s\": %s", r->rchannel,
@@ -58,14 +60,33 @@ cdc_rchannel_read(cdc_repl_t *r)
             return;
         }
 
+        if (rc == CDC_DECLINED && r->rtrack.ask) {
+            r->reader_ops->stop(r->rstream);         /* as cdc_channel_read */
+            r->rstream = NULL;
+            r->rtrack.trust = 1;
+            (void) cdc_rchannel_start(r);
+            return;
+        }
+
         if (rc != CDC_OK) {
-            cdc_repl_fail(r, "the replicate channel cannot be read on: %s",
-                          err);
+            cdc_repl_fail(r, "%s: %s", rc == CDC_DECLINED
+                          ? CDC_LOG_GAP : "cannot read the source's log", err);
             return;
         }
 
         CDC_FAULT("operation-read");
-        cdc_rchannel_take(r, &msg);
+
+        rc = cdc_track_same(&r->rtrack, &msg);
+
+        if (rc < 0) {
+            cdc_take_anew(r, r->rchannel, &r->rtrack, &msg);
+            return;
+        }
+
+        if (rc == 0) {
+            cdc_rchannel_take(r, &msg);
+        }
+
         r->reader_ops->release(&msg);
     }
 }
@@ -274,6 +295,8 @@ cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
         cdc_repl_fail(r, "out of memory");
         return;
     }
+
+    cdc_track_sum(&r->rtrack, number, msg->body);
 
     if (cdc_track_known(&r->rtrack, msg->pos) || rc == CDC_DECLINED
         || cdc_rchannel_kind(r, &env, msg->pos, &kind) != CDC_OK)

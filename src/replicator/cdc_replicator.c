@@ -302,6 +302,7 @@ cdc_repl_go(cdc_repl_t *r)
     cdc_log(CDC_LOG_NOTICE, 0, "replicating to %s", r->target_conf.identity);
 
     (void) cdc_rchannel_start(r);
+    cdc_drift_start(r);
 }
 
 

@@ -106,6 +106,20 @@ cdc_channel_wants(cdc_channel_t *ch, const cdc_envelope_t *env,
 
 
 void
+cdc_take_anew(cdc_repl_t *r, const char *topic, const cdc_track_t *t,
+    cdc_log_msg_t *msg)
+{
+    cdc_repl_fail(r, CDC_LOG_GAP ": topic \"%s\" holds another message at "
+                  "offset %llu than when the task was there: it was deleted "
+                  "and made anew, what it holds before offset %llu has not "
+                  "been read", topic, (unsigned long long) msg->pos.lo,
+                  (unsigned long long) t->next.lo);
+
+    r->reader_ops->release(msg);
+}
+
+
+void
 cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
 {
     uint64_t         number;
@@ -115,6 +129,17 @@ cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
 
     r = ch->repl;
     cdc_progress_read(ch, msg);
+
+    switch (cdc_track_same(&ch->track, msg)) {
+
+    case 1:
+        r->reader_ops->release(msg);
+        return;
+
+    case -1:
+        cdc_take_anew(r, ch->name, &ch->track, msg);
+        return;
+    }
 
     if (msg->streaming) {
         cdc_repl_streaming(r, ch->name);
@@ -137,6 +162,7 @@ cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
         return;
     }
 
+    cdc_track_sum(&ch->track, number, msg->body);
     ch->reads++;
 
     if (env.type == CDC_MSG_TIME_TICK) {

@@ -8,6 +8,11 @@
  * that were read one after the other; reading the channel again from "next"
  * meets the same messages, so positions between two of them need no meaning
  * of their own (offsets may have gaps, Pulsar's have no arithmetic).
+ *
+ * A Kafka topic that is deleted and made anew counts its offsets from 0 again.
+ * Once it has grown past "next", reading on there would skip all that it holds
+ * in silence.  So the sum of the message before "next" is kept, and reading
+ * begins with that message: it must be the one that it was.
  */
 
 #include "cdc_replicator.h"
@@ -16,6 +21,7 @@
 
 
 #define CDC_TRACK_MIN  1024
+#define CDC_TRACK_SUM  128
 
 
 static cdc_mark_t *
@@ -62,6 +68,7 @@ cdc_track_add(cdc_track_t *t, cdc_pos_t pos, uint64_t *number)
 
     mark = cdc_track_mark(t, t->tail);
     mark->pos = pos;
+    mark->sum = 0;
     mark->done = 0;
 
     *number = t->tail++;
@@ -81,8 +88,77 @@ cdc_track_done(cdc_track_t *t, uint64_t number)
 
     while (t->head < t->tail && cdc_track_mark(t, t->head)->done) {
         t->next = cdc_pos_next(cdc_track_mark(t, t->head)->pos, 1);
+        t->before = cdc_track_mark(t, t->head)->sum;
         t->head++;
     }
+}
+
+
+/* its first bytes: what kind, which id, when; FNV-1a */
+
+static uint32_t
+cdc_track_sum_of(cdc_span_t body)
+{
+    size_t    i;
+    uint32_t  sum;
+
+    sum = 2166136261 ^ (uint32_t) body.len;
+
+    for (i = 0; i < body.len && i < CDC_TRACK_SUM; i++) {
+        sum = (sum ^ body.data[i]) * 16777619;
+    }
+
+    return sum ? sum : 1;
+}
+
+
+void
+cdc_track_sum(cdc_track_t *t, uint64_t number, cdc_span_t body)
+{
+    cdc_track_mark(t, number)->sum = cdc_track_sum_of(body);
+}
+
+
+void
+cdc_track_place(cdc_track_t *t, cdc_pos_t next)
+{
+    t->next = next;
+    t->before = 0;
+    t->ask = 0;
+}
+
+
+cdc_pos_t
+cdc_track_from(cdc_track_t *t, const cdc_log_reader_ops_t *ops)
+{
+    cdc_pos_t  from;
+
+    from = t->next;
+    t->ask = (ops->numbered && t->before && from.lo && !t->trust);
+    t->trust = 0;
+
+    if (t->ask) {
+        from.lo--;
+    }
+
+    return from;
+}
+
+
+int
+cdc_track_same(cdc_track_t *t, const cdc_log_msg_t *msg)
+{
+    if (!t->ask) {
+        return 0;
+    }
+
+    t->ask = 0;
+
+    if (cdc_pos_cmp(msg->pos, t->next) >= 0) {
+        return 0;
+    }
+
+    return cdc_track_sum_of(msg->body) == t->before ? 1 : -1;
 }
 
 
@@ -177,7 +253,7 @@ json_t *
 cdc_track_save(const cdc_track_t *t)
 {
     size_t       i;
-    json_t      *done;
+    json_t      *json, *done;
     uint64_t     n;
     cdc_pos_t    first, last, end;
     cdc_mark_t  *mark;
@@ -222,8 +298,14 @@ cdc_track_save(const cdc_track_t *t)
         }
     }
 
-    return json_pack("{s:o,s:o}", "next", cdc_pos_json(t->next),
+    json = json_pack("{s:o,s:o}", "next", cdc_pos_json(t->next),
                      "done", done);
+
+    if (t->before) {
+        (void) json_object_set_new(json, "before", json_integer(t->before));
+    }
+
+    return json;
 }
 
 
@@ -242,6 +324,8 @@ cdc_track_load(cdc_track_t *t, const json_t *json)
         return CDC_ERROR;
     }
 
+    t->before = (uint32_t) json_integer_value(json_object_get(json,
+                                                              "before"));
     t->head = t->tail = 0;
     free(t->known);
     t->known = n ? calloc(n, sizeof(cdc_interval_t)) : NULL;

@@ -21,8 +21,10 @@
  * A position that is not there any more ends the stream with CDC_DECLINED,
  * after the broker's first and last offsets have been asked for, also on the
  * worker.  One behind the end means that the topic was made anew or that the
- * broker lost its tail: reading starts at the end and skips what is before
- * the position.
+ * broker lost its tail: what is in its place is not what was read before, so
+ * nothing may be skipped up to the position.  (A topic made anew that has
+ * grown past the position is seen by who reads: "numbered".)  A topic that is
+ * not there any more is asked for until it is.
  *
  * Nothing is on disk.  Messages must be released before close().
  */
@@ -54,12 +56,10 @@ static void cdc_kafka_release(cdc_log_msg_t *msg);
 static int cdc_kafka_at_end(cdc_log_stream_t *s);
 static int cdc_kafka_end(cdc_log_stream_t *s, cdc_pos_t *pos);
 
-static void cdc_kafka_range_done(cdc_job_t *job);
-static void cdc_kafka_stream_free(cdc_log_stream_t *s);
-
 
 const cdc_log_reader_ops_t  cdc_kafka_reader = {
     "kafka",
+    1,
     cdc_kafka_open,
     cdc_kafka_close,
     cdc_kafka_ends,
@@ -392,7 +392,7 @@ cdc_kafka_stream_event(cdc_event_t *ev, unsigned events)
 
 /* the fetcher's part of a stream: what a restart makes anew */
 
-static int
+int
 cdc_kafka_consume(cdc_log_stream_t *s, int64_t offset, char *err)
 {
     uint64_t           one;
@@ -420,7 +420,7 @@ cdc_kafka_consume(cdc_log_stream_t *s, int64_t offset, char *err)
 }
 
 
-static void
+void
 cdc_kafka_unconsume(cdc_log_stream_t *s)
 {
     if (s->queue == NULL) {
@@ -458,7 +458,7 @@ cdc_kafka_unlink(cdc_log_stream_t **list, cdc_log_stream_t *s)
 }
 
 
-static void
+void
 cdc_kafka_stream_free(cdc_log_stream_t *s)
 {
     cdc_kafka_unlink(&s->reader->stopped, s);
@@ -518,7 +518,11 @@ cdc_kafka_start(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
         return NULL;
     }
 
-    if (cdc_kafka_consume(s, s->next_offset, err) != CDC_OK) {
+    /* librdkafka says nothing of a topic that is not there: look first */
+
+    if (s->next_offset == 0
+        && cdc_kafka_consume(s, s->next_offset, err) != CDC_OK)
+    {
         cdc_kafka_stream_free(s);
         return NULL;
     }
@@ -527,6 +531,10 @@ cdc_kafka_start(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
     r->streams = s;
 
     cdc_kafka_keep_start(r, channel);
+
+    if (s->next_offset > 0) {
+        cdc_kafka_range_ask(s);
+    }
 
     return s;
 
@@ -566,95 +574,6 @@ cdc_kafka_data(cdc_log_stream_t *s)
 }
 
 
-/* ---- a position that the broker refuses --- */
-
-/* worker */
-
-static void
-cdc_kafka_range_run(cdc_job_t *job)
-{
-    cdc_log_stream_t  *s;
-
-    s = job->data;
-
-    s->range_rc = rd_kafka_query_watermark_offsets(s->reader->rk, s->channel,
-                                                   0, &s->lo, &s->hi,
-                                                   CDC_KAFKA_ASK_MS);
-}
-
-
-static void
-cdc_kafka_range_ask(cdc_log_stream_t *s)
-{
-    s->asking = 1;
-    s->job.run = cdc_kafka_range_run;
-    s->job.done = cdc_kafka_range_done;
-    s->job.data = s;
-
-    cdc_worker_submit(s->reader->worker, &s->job);
-}
-
-
-static void
-cdc_kafka_range_timer(cdc_timer_t *tm)
-{
-    cdc_kafka_range_ask(tm->data);
-}
-
-
-static void
-cdc_kafka_range_done(cdc_job_t *job)
-{
-    int64_t            offset;
-    cdc_log_stream_t  *s;
-    cdc_log_reader_t  *r;
-
-    s = job->data;
-    r = s->reader;
-
-    if (s->stopped) {
-        cdc_kafka_stream_free(s);
-        return;
-    }
-
-    if (s->range_rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        s->retry.handler = cdc_kafka_range_timer;
-        s->retry.data = s;
-        cdc_timer_add(r->loop, &s->retry, CDC_KAFKA_PROBE_MS);
-        return;
-    }
-
-    s->asking = 0;
-
-    if (s->next_offset < s->lo) {
-        s->final = CDC_DECLINED;
-        (void) snprintf(s->text, sizeof(s->text),
-                        "topic \"%.256s\" no longer holds offset %" PRId64
-                        ": its first is %" PRId64 " (Kafka's retention has "
-                        "removed what lies between)",
-                        s->channel, s->next_offset, s->lo);
-        r->handler.readable(r->handler.arg, s);
-        return;
-    }
-
-    offset = s->next_offset;
-
-    if (offset > s->hi) {
-        cdc_log(CDC_LOG_WARN, 0, "kafka: topic \"%s\" ends at offset %" PRId64
-                ", before offset %" PRId64 " that is wanted: waiting",
-                s->channel, s->hi, offset);
-        offset = s->hi;
-    }
-
-    cdc_kafka_unconsume(s);
-
-    if (cdc_kafka_consume(s, offset, s->text) != CDC_OK) {
-        s->final = CDC_ERROR;
-        r->handler.readable(r->handler.arg, s);
-    }
-}
-
-
 /* ---- reading --- */
 
 /* an error in place of a message: CDC_AGAIN to go on */
@@ -685,6 +604,11 @@ cdc_kafka_event_error(cdc_log_stream_t *s, const rd_kafka_message_t *rkm)
         return CDC_ERROR;
 
     default:
+
+        if (s->next_offset > 0 && cdc_kafka_unknown(rkm->err)) {
+            cdc_kafka_range_ask(s);
+            return CDC_AGAIN;
+        }
 
         /* a topic that is not there yet, a leader that moves: librdkafka
          * tries again by itself, and says so each time */

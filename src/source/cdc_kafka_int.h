@@ -72,6 +72,7 @@ struct cdc_log_stream_s {
     rd_kafka_resp_err_t  last_err;       /* that has been logged */
     unsigned             end:1;
     unsigned             asking:1;
+    unsigned             missing:1;      /* it was said that there is none */
     unsigned             stopped:1;
     int                  final;          /* what next() returns for ever */
     char                 text[CDC_REASON_MAX];
@@ -86,6 +87,15 @@ void cdc_kafka_conf_free(cdc_log_reader_t *r);
 /* a channel is read: how long are its messages kept? (cdc_kafka_keep.c) */
 void cdc_kafka_keep_start(cdc_log_reader_t *r, const char *channel);
 int  cdc_kafka_retention(cdc_log_stream_t *s, uint64_t *ms);
+
+/* cdc_kafka.c */
+int  cdc_kafka_consume(cdc_log_stream_t *s, int64_t offset, char *err);
+void cdc_kafka_unconsume(cdc_log_stream_t *s);
+void cdc_kafka_stream_free(cdc_log_stream_t *s);
+
+/* cdc_kafka_range.c: next() has nothing until the answer is there */
+void cdc_kafka_range_ask(cdc_log_stream_t *s);
+int  cdc_kafka_unknown(rd_kafka_resp_err_t err);
 
 
 #endif /* CDC_KAFKA_INT_H_INCLUDED */

@@ -50,6 +50,7 @@ static int cdc_rocksmq_end(cdc_log_stream_t *s, cdc_pos_t *pos);
 
 const cdc_log_reader_ops_t  cdc_rocksmq_reader = {
     "rocksmq",
+    0,
     cdc_rocksmq_open,
     cdc_rocksmq_close,
     cdc_rocksmq_ends,

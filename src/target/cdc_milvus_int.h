@@ -108,6 +108,10 @@ int  cdc_milvus_describe(cdc_target_t *t, const char *db, const char *name,
     int64_t id, cdc_target_collection_t **c, cdc_target_error_t *err);
 
 
+int  cdc_milvus_has_index(cdc_target_t *t, const char *db, const char *name,
+    const char *field, const char *index, cdc_target_error_t *err);
+
+
 /* ---- cdc_milvus_change.c ------------------------------------------- */
 
 int  cdc_milvus_rename_collection(cdc_target_t *t, const char *db,

@@ -113,6 +113,51 @@ test_tick_due(void)
 }
 
 
+/* a producer that had no answer has sent a message again */
+
+static void
+test_twice(void)
+{
+    size_t    i;
+    unsigned  five, six;
+
+    set_up();
+    lane->reserve = 0;                   /* nothing may be sent yet */
+    channel->upto.lo = channel->upto.hi = 0;
+
+    put_insert(1, MS(1000), 5);
+    put_insert(1, MS(1000), 6);
+    put_insert(1, MS(1000), 5);
+    put_delete(1, MS(1100), 7);
+    put_delete(1, MS(1100), 7);
+    put_insert(1, MS(1000), 5);
+    put_tick(MS(1200));
+    turn();
+
+    channel->upto.lo = 1000;
+    lane->reserve = UINT64_MAX / 2;
+    lane->wanting = 1;
+    cdc_lane_wake(lane);
+    turn();
+    answer_all();
+
+    five = six = 0;
+
+    for (i = 0; i < nsent; i++) {
+        five += sent[i].type == CDC_MSG_INSERT && sent[i].key == 5;
+        six += sent[i].type == CDC_MSG_INSERT && sent[i].key == 6;
+    }
+
+    is_int(five, 1, "a message that is in the log three times is sent once");
+    is_int(six, 1, "another one of that time, too");
+    is_int(nsent, 4, "so is a delete; and the tick");
+    is_int(channel->track.next.lo, 7, "all of them are done");
+    is_int(repl.buffered, 0, "their bytes are free");
+
+    tear_down();
+}
+
+
 /* an upsert comes as insert, then delete, both at one time (Milvus 2.3);
  * the connection breaks after the insert was acknowledged */
 
@@ -360,6 +405,7 @@ main(void)
     test_live();
     test_tick_order();
     test_tick_due();
+    test_twice();
     test_settle();
     test_equal_keys();
     test_raise();

@@ -172,6 +172,60 @@ test_grow(void)
 }
 
 
+/* the message before next tells whether the log is still the same one */
+
+static void
+test_before(void)
+{
+    json_t                *json;
+    uint64_t               n;
+    cdc_track_t            t;
+    cdc_log_msg_t          msg;
+    cdc_log_reader_ops_t   ops;
+
+    memset(&t, 0, sizeof(t));
+    memset(&msg, 0, sizeof(msg));
+    memset(&ops, 0, sizeof(ops));
+    ops.numbered = 1;
+    cdc_track_place(&t, at(7));
+
+    is_int(cdc_track_from(&t, &ops).lo, 7, "nothing was read before next");
+
+    n = add(&t, 7);
+    cdc_track_sum(&t, n, cdc_span("one message"));
+    cdc_track_done(&t, n);
+
+    json = cdc_track_save(&t);
+    cdc_track_free(&t);
+    memset(&t, 0, sizeof(t));
+    is_int(cdc_track_load(&t, json), CDC_OK, "loaded");
+    json_decref(json);
+
+    is_int(cdc_track_from(&t, &ops).lo, 7, "the one before next is read");
+    msg.pos = at(7);
+    msg.body = cdc_span("one message");
+    is_int(cdc_track_same(&t, &msg), 1, "it is as it was");
+    is_int(cdc_track_same(&t, &msg), 0, "asked once");
+
+    (void) cdc_track_from(&t, &ops);
+    msg.body = cdc_span("one messagE");
+    is_int(cdc_track_same(&t, &msg), -1, "it is another one");
+
+    (void) cdc_track_from(&t, &ops);
+    msg.pos = at(8);
+    is_int(cdc_track_same(&t, &msg), 0, "it is not there any more");
+
+    t.trust = 1;
+    is_int(cdc_track_from(&t, &ops).lo, 8, "it is gone: from next");
+    is_int(cdc_track_from(&t, &ops).lo, 7, "this time only");
+
+    ops.numbered = 0;
+    is_int(cdc_track_from(&t, &ops).lo, 8, "positions that never come again");
+
+    cdc_track_free(&t);
+}
+
+
 int
 main(void)
 {
@@ -179,6 +233,7 @@ main(void)
     test_save();
     test_rewind();
     test_grow();
+    test_before();
 
     return done_testing();
 }

@@ -1,0 +1,146 @@
+/*
+ * Log reader, Kafka: does the log still hold where a stream begins?
+ *
+ * Asked before reading begins at any other place than the start, and when the
+ * broker refuses the position.  On the reader's worker, because the question
+ * blocks; until it is answered next() has nothing.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cdc_kafka_int.h"
+
+
+static void cdc_kafka_range_done(cdc_job_t *job);
+
+
+/* worker */
+
+static void
+cdc_kafka_range_run(cdc_job_t *job)
+{
+    cdc_log_stream_t  *s;
+
+    s = job->data;
+
+    s->range_rc = rd_kafka_query_watermark_offsets(s->reader->rk, s->channel,
+                                                   0, &s->lo, &s->hi,
+                                                   CDC_KAFKA_ASK_MS);
+}
+
+
+void
+cdc_kafka_range_ask(cdc_log_stream_t *s)
+{
+    s->asking = 1;
+    s->job.run = cdc_kafka_range_run;
+    s->job.done = cdc_kafka_range_done;
+    s->job.data = s;
+
+    cdc_worker_submit(s->reader->worker, &s->job);
+}
+
+
+static void
+cdc_kafka_range_timer(cdc_timer_t *tm)
+{
+    cdc_kafka_range_ask(tm->data);
+}
+
+
+int
+cdc_kafka_unknown(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+           || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
+           || err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
+
+/* a topic that has been read is not there any more */
+
+static void
+cdc_kafka_missing(cdc_log_stream_t *s)
+{
+    char               text[CDC_REASON_MAX];
+    cdc_log_reader_t  *r;
+
+    r = s->reader;
+
+    if (s->missing || r->down || r->handler.degraded == NULL) {
+        return;
+    }
+
+    s->missing = 1;
+
+    (void) snprintf(text, sizeof(text), "kafka %.256s: there is no topic "
+                    "\"%.256s\" any more, it was read up to offset %" PRId64,
+                    r->brokers, s->channel, s->next_offset);
+    r->handler.degraded(r->handler.arg, text);
+}
+
+
+static void
+cdc_kafka_range_done(cdc_job_t *job)
+{
+    cdc_log_stream_t  *s;
+    cdc_log_reader_t  *r;
+
+    s = job->data;
+    r = s->reader;
+
+    if (s->stopped) {
+        cdc_kafka_stream_free(s);
+        return;
+    }
+
+    if (s->range_rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (cdc_kafka_unknown(s->range_rc)) {
+            cdc_kafka_missing(s);
+        }
+
+        s->retry.handler = cdc_kafka_range_timer;
+        s->retry.data = s;
+        cdc_timer_add(r->loop, &s->retry, CDC_KAFKA_PROBE_MS);
+        return;
+    }
+
+    s->asking = 0;
+
+    if (s->missing) {
+        s->missing = 0;
+        r->handler.degraded(r->handler.arg, NULL);
+    }
+
+    if (s->next_offset < s->lo) {
+        s->final = CDC_DECLINED;
+        (void) snprintf(s->text, sizeof(s->text),
+                        "topic \"%.256s\" no longer holds offset %" PRId64
+                        ": its first is %" PRId64 " (Kafka's retention has "
+                        "removed what lies between)",
+                        s->channel, s->next_offset, s->lo);
+        r->handler.readable(r->handler.arg, s);
+        return;
+    }
+
+    if (s->next_offset > s->hi) {
+        s->final = CDC_DECLINED;
+        (void) snprintf(s->text, sizeof(s->text),
+                        "topic \"%.256s\" ends at offset %" PRId64 ", before "
+                        "offset %" PRId64 " where the task stands (it was "
+                        "deleted and made anew, or Kafka has lost its end: "
+                        "what it holds from offset %" PRId64 " on has not "
+                        "been read)",
+                        s->channel, s->hi, s->next_offset, s->lo);
+        r->handler.readable(r->handler.arg, s);
+        return;
+    }
+
+    cdc_kafka_unconsume(s);
+
+    if (cdc_kafka_consume(s, s->next_offset, s->text) != CDC_OK) {
+        s->final = CDC_ERROR;
+        r->handler.readable(r->handler.arg, s);
+    }
+}
