@@ -124,7 +124,7 @@ class Testbed:
         waiting = [self.add_target(name, **options)
                    for name, options in targets.items()]
         if 'Kafka' in parts:
-            self.parts['kafka'].wait(60)
+            self.parts['kafka'].wait(180)
         waiting.insert(0, self.add_source(**source))
         for part in waiting:
             part.wait()

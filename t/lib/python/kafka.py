@@ -1,14 +1,20 @@
-"""The two requests to a Kafka broker that suites need, and no client.
+"""The requests to a Kafka broker that suites need, and no client.
 
     ends(address, topics)       {topic: the offset that its next message gets}
     forget(address, topics)     drops what is in these topics now
+    delete(address, topics)     drops the topics
+    produce(address, topic, values)
 """
 
 import contextlib
 import socket
 import struct
+import time
+import zlib
 
-LIST_OFFSETS, DELETE_RECORDS = 2, 21
+PRODUCE, LIST_OFFSETS, METADATA = 0, 2, 3
+DELETE_TOPICS, DELETE_RECORDS = 20, 21
+UNKNOWN_TOPIC = 3
 LATEST = HIGH_WATERMARK = -1
 
 
@@ -79,3 +85,38 @@ def forget(address, topics):
             r.take('i')
             r.take('q')
             failed(topic, r.take('h'))
+
+
+def delete(address, topics):
+    r = ask(address, DELETE_TOPICS, 0, struct.pack('>i', len(topics))
+            + b''.join(text(t) for t in topics) + struct.pack('>i', 10000))
+    for _ in range(r.take('i')):
+        topic = r.text()
+        failed(topic, r.take('h'))
+
+
+def message(value):
+    """In the form of Kafka 0.10, which each broker still takes."""
+    body = struct.pack('>bbqi', 1, 0, int(time.time() * 1000), -1) \
+        + struct.pack('>i', len(value)) + value
+    body = struct.pack('>I', zlib.crc32(body)) + body
+    return struct.pack('>qi', 0, len(body)) + body
+
+
+def produce(address, topic, values):
+    """One broker, partition 0; a topic that is not there is made."""
+    end = time.monotonic() + 20
+    batch = b''.join(message(v) for v in values)
+    while True:
+        r = ask(address, PRODUCE, 2, struct.pack('>hii', 1, 10000, 1)
+                + text(topic) + struct.pack('>iii', 1, 0, len(batch)) + batch)
+        r.take('i')
+        r.text()
+        r.take('i')
+        r.take('i')
+        code = r.take('h')
+        if code == UNKNOWN_TOPIC:          # who asks for it makes it
+            ask(address, METADATA, 0, struct.pack('>i', 1) + text(topic))
+        if not code or time.monotonic() > end:
+            return failed(topic, code)
+        time.sleep(0.3)

@@ -17,6 +17,15 @@ def sample(pid):
             int(peak[0]) * 1024 if peak else 0)
 
 
+def memory(pid):
+    """Resident memory now, in words."""
+    with open('/proc/%d/status' % pid) as f:
+        kb = {line.split(':')[0]: int(line.split()[1]) for line in f
+              if line.startswith(('VmRSS', 'RssAnon', 'RssFile', 'VmHWM'))}
+    return '%.1f MB resident (%.1f of it our own), %.1f MB at the peak' % (
+        kb['VmRSS'] / 1024, kb['RssAnon'] / 1024, kb['VmHWM'] / 1024)
+
+
 class Usage:
     """Samples what find() names; a process that ends keeps its last one."""
 
