@@ -113,7 +113,6 @@ def nginx_runs(t):
               ('/run/nginx', here + '/run'),
               ('/var/lib/nginx/milvus-cdc;', here + '/state;'),
               ('/etc/nginx/milvus-cdc/', here + '/'),
-              ('/dev/stdout', here + '/access.log'),
               ('listen 8444', 'listen 127.0.0.1:%d' % port)]
     text = read('nginx.conf')
     for old, new in change:
