@@ -18,6 +18,7 @@ from tap import Suite                      # goes on in the testbed's Python
 
 import progress                                             # noqa: E402
 from browser import Browser                                 # noqa: E402
+from process import wait_for                                # noqa: E402
 from testbed import Testbed                                 # noqa: E402
 
 WIDE, NARROW = (1400, 1000), (360, 800)
@@ -285,6 +286,10 @@ class Console(Suite):
             document.cookie, location.href, JSON.stringify(localStorage),
             JSON.stringify(sessionStorage)].join().includes("Mil'vus")''')
 
+    def forgotten(self, name):
+        """A dialog's close event comes a moment after it has closed."""
+        self.passes(name, wait_for, name, lambda: not self.secret_left(), 5)
+
     def create(self):
         """the form: both generations, the check, no token kept"""
         self.show([progress.task()])
@@ -305,7 +310,7 @@ class Console(Suite):
             'connect_timeout': 10}, 'collection_infos': [{'name': '*'}]}
         self.same(self.sent('create'), [wanted], 'current form')
         self.same(self.sent('check'), [wanted], 'the check asks the same')
-        self.ok(not self.secret_left(), 'nothing is left of the token')
+        self.forgotten('nothing is left of the token')
         self.b.click('#new')
         self.b.click('#create [name=form][value=host]')
         self.b.click('#create [name=scope][value=some]')
@@ -341,7 +346,7 @@ class Console(Suite):
         self.b.key('Escape')
         self.b.wait('!document.querySelector("#create").open')
         self.same(self.focus(), 'new', 'Escape goes back to the button')
-        self.ok(not self.secret_left(), 'Escape empties the form')
+        self.forgotten('Escape empties the form')
 
     def findings(self):
         self.server.check = {'ok': False, 'findings': [
