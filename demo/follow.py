@@ -1,4 +1,8 @@
-"""The last steps of demo/run: nginx, a task, rows, and the lag."""
+"""The last steps of demo/run.
+
+follow.py DIR source   a collection with rows, before there is a task
+follow.py DIR          nginx, a task, rows, and the lag
+"""
 
 import json
 import os
@@ -129,13 +133,15 @@ the end      sh demo/stop''' % {
         'source': source.uri, 'target': target.uri, 'name': NAME})
 
 
-def main(path):
+def main(path, only=None):
     bed = Testbed.load(path)
-    for name in ('source', 'target'):
-        bed[name].connect()
+    bed['source'].connect()
+    if only == 'source':
+        source_rows()
+        return
 
+    bed['target'].connect()
     step('3/4  nginx with the module, and a task')
-    source_rows()
     uri = start_nginx(bed).uri
     task_id = task(bed, uri)
     begin = time.monotonic()
@@ -156,6 +162,6 @@ def main(path):
 
 if __name__ == '__main__':
     try:
-        main(sys.argv[1])
+        main(*sys.argv[1:])
     except (TestbedError, compare.NotEqual) as e:
         sys.exit('demo: %s' % e)
