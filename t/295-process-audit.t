@@ -26,6 +26,8 @@ $nginx->api('list');
 $nginx->api('delete', {task_id => 'none'});
 $nginx->api('nonsense');
 
+# a line is written when the answer is out
+CDC::wait_for(sub { scalar(lines($log)) }, 5);
 my @lines = lines($log);
 is(@lines, 1, 'one line: a list changes nothing');
 
@@ -69,7 +71,8 @@ system('curl', '-s', '--noproxy', '*', '-o', '/dev/null', '-u', 'ann:secret', '-
        '{"request_type":"delete","request_data":{"task_id":"none"}}',
        'http://127.0.0.1:' . $nginx->port . '/cdc') == 0 or die "curl: $?";
 
-my ($line) = grep { $_->{type} eq 'delete' } lines($log);
+my $line;
+CDC::wait_for(sub { ($line) = grep { $_->{type} eq 'delete' } lines($log) }, 5);
 is($line && $line->{user}, 'ann', 'the user is named');
 
 CDC::done();
