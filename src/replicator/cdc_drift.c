@@ -366,7 +366,7 @@ cdc_drift_copy(cdc_drift_t *d, cdc_coll_t *c)
 
     for (i = 0; i < c->nparts; i++) {
         if (!c->parts[i].gone && !c->parts[i].dropping
-            && !c->parts[i].pending && c->parts[i].target_id)
+            && c->parts[i].target_id)
         {
             d->part_ids[d->nparts++] = c->parts[i].target_id;
         }
