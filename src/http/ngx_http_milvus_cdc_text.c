@@ -110,7 +110,10 @@ ngx_http_milvus_cdc_text_json(ngx_http_milvus_cdc_text_t *t, const void *data,
         return;
     }
 
-    ngx_memcpy(src, data, len);
+    if (len) {                           /* data may be NULL then */
+        ngx_memcpy(src, data, len);
+    }
+
     end = src + len;
 
     for (p = src; p < end; /* void */ ) {
