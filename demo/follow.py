@@ -1,8 +1,4 @@
-"""The last steps of demo/run.
-
-follow.py DIR source   a collection with rows, before there is a task
-follow.py DIR          nginx, a task, rows, and the lag
-"""
+"""The last steps of demo/run: nginx, a task, rows, and the lag."""
 
 import json
 import os
@@ -133,15 +129,13 @@ the end      sh demo/stop''' % {
         'source': source.uri, 'target': target.uri, 'name': NAME})
 
 
-def main(path, only=None):
+def main(path):
     bed = Testbed.load(path)
-    bed['source'].connect()
-    if only == 'source':
-        source_rows()
-        return
+    for name in ('source', 'target'):
+        bed[name].connect()
 
-    bed['target'].connect()
     step('3/4  nginx with the module, and a task')
+    source_rows()
     uri = start_nginx(bed).uri
     task_id = task(bed, uri)
     begin = time.monotonic()
@@ -162,6 +156,6 @@ def main(path, only=None):
 
 if __name__ == '__main__':
     try:
-        main(*sys.argv[1:])
+        main(sys.argv[1])
     except (TestbedError, compare.NotEqual) as e:
         sys.exit('demo: %s' % e)
