@@ -142,8 +142,11 @@ sub with_nginx {
     CDC::wait_for(sub { ask("http://127.0.0.1:$first/") ne '000'; }, 5);
     $test->($port);
     nginx('-s', 'stop');
-    ok(CDC::wait_for(sub { !-e "$dir/run/nginx.pid" }, 10),
-       "$name: nginx stops");
+    # it removes its pid file a moment before it ends
+    ok(CDC::wait_for(sub {
+        Subreaper::reap();
+        return !-e "$dir/run/nginx.pid" && !scalar(Subreaper::descendants($$));
+    }, 10), "$name: nginx stops");
 }
 
 
