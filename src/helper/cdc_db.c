@@ -161,7 +161,11 @@ cdc_db_start(cdc_db_t *db, char *err)
 }
 
 
-/* files of a database, and none that says which of them count? */
+/*
+ * Files of a database, and none that says which of them count?  The first
+ * manifest alone is what a kill leaves while LevelDB makes a new database:
+ * it has CURRENT before it has a log.
+ */
 
 static int
 cdc_db_headless(const char *path)
@@ -190,7 +194,8 @@ cdc_db_headless(const char *path)
     while (!found && (de = readdir(dir)) != NULL) {
         dot = strrchr(de->d_name, '.');
 
-        found = strncmp(de->d_name, "MANIFEST-", 9) == 0
+        found = (strncmp(de->d_name, "MANIFEST-", 9) == 0
+                 && strcmp(de->d_name, "MANIFEST-000001") != 0)
                 || (dot != NULL && (strcmp(dot, ".log") == 0
                                     || strcmp(dot, ".ldb") == 0
                                     || strcmp(dot, ".sst") == 0));

@@ -228,6 +228,30 @@ test_headless(const char *path)
 
 
 static void
+test_half_made(const char *path)
+{
+    int        fd;
+    char       err[CDC_REASON_MAX], file[320];
+    cdc_db_t  *db;
+
+    is_int(mkdir(path, 0700), 0, "killed while it was made:");
+
+    (void) snprintf(file, sizeof(file), "%s/MANIFEST-000001", path);
+    fd = open(file, O_CREAT | O_WRONLY, 0600);
+    ok(fd != -1 && write(fd, "x", 1) == 1, "half a manifest");
+    (void) close(fd);
+
+    db = cdc_db_open(path, err);
+    ok(db != NULL, "it is made");
+    cdc_db_close(db);
+
+    (void) snprintf(file, sizeof(file), "%s/CURRENT", path);
+    ok(unlink(file) == 0 && cdc_db_open(path, err) == NULL,
+       "once only");
+}
+
+
+static void
 test_remove(const char *path)
 {
     char         sub[300], file[320], out[320];
@@ -266,6 +290,8 @@ main(void)
     test_corrupt(path);
     test_remove(path);
     test_headless(path);
+    (void) cdc_db_remove(path);
+    test_half_made(path);
     (void) cdc_db_remove(path);
 
     (void) snprintf(path, sizeof(path), "%s/tasks", dir);
