@@ -56,13 +56,11 @@ cdc_load_warm(const cdc_lane_t *lane, const cdc_coll_t *self)
 }
 
 
-/* looks again when the next channel is free */
+/* for the channel that is the next to be free */
 
 static void
-cdc_load_cold_timer(cdc_timer_t *tm)
+cdc_load_cold_arm(cdc_repl_t *r)
 {
-    cdc_repl_t  *r = tm->data;
-
     uint64_t     now, next;
     cdc_lane_t  *lane;
 
@@ -76,9 +74,17 @@ cdc_load_cold_timer(cdc_timer_t *tm)
     }
 
     if (next != UINT64_MAX) {
-        cdc_timer_add(r->loop, tm, next - now);
+        cdc_timer_add(r->loop, &r->cold_timer, next - now);
     }
+}
 
+
+static void
+cdc_load_cold_timer(cdc_timer_t *tm)
+{
+    cdc_repl_t  *r = tm->data;
+
+    cdc_load_cold_arm(r);
     cdc_op_kick(r);
 }
 
@@ -126,7 +132,7 @@ cdc_load_hold(cdc_lane_t *lane, uint64_t ms)
 
     r->cold_timer.handler = cdc_load_cold_timer;
     r->cold_timer.data = r;
-    cdc_timer_add(r->loop, &r->cold_timer, ms);
+    cdc_load_cold_arm(r);
 }
 
 
