@@ -51,22 +51,6 @@ struct cdc_drift_s {
 };
 
 
-static char *
-cdc_drift_string(cdc_span_t s)
-{
-    char  *p;
-
-    p = malloc(s.len + 1);
-
-    if (p) {
-        memcpy(p, s.data, s.len);
-        p[s.len] = '\0';
-    }
-
-    return p;
-}
-
-
 static void
 cdc_drift_clear(cdc_drift_t *d)
 {
@@ -333,8 +317,9 @@ cdc_drift_index(void *arg, cdc_span_t request)
         name = f.number == 6 ? f.body : name;
     }
 
-    d->indexes[d->nindexes].field = cdc_drift_string(field);
-    d->indexes[d->nindexes].name = cdc_drift_string(name);
+    d->indexes[d->nindexes].field = strndup((const char *) field.data,
+                                            field.len);
+    d->indexes[d->nindexes].name = strndup((const char *) name.data, name.len);
     d->nindexes++;
 
     return CDC_OK;

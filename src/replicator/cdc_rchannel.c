@@ -146,22 +146,6 @@ cdc_rchannel_synced(void *arg)
 }
 
 
-static char *
-cdc_rchannel_string(cdc_span_t s)
-{
-    char  *p;
-
-    p = malloc(s.len + 1);
-
-    if (p) {
-        memcpy(p, s.data, s.len);
-        p[s.len] = '\0';
-    }
-
-    return p;
-}
-
-
 /* told by the metadata too, in any version, and taken from there */
 
 static int
@@ -249,8 +233,10 @@ cdc_rchannel_queue(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_op_kind_e kind,
     memcpy(op->raw, msg->body.data, op->raw_len);
     (void) cdc_wire_op_envelope(cdc_span_n(op->raw, op->raw_len), &op->env);
 
-    op->db = op->env.db_name.len ? cdc_rchannel_string(op->env.db_name)
-                                 : strdup("default");
+    op->db = op->env.db_name.len
+             ? strndup((const char *) op->env.db_name.data,
+                       op->env.db_name.len)
+             : strdup("default");
 
     cdc_op_queue(op);
 
