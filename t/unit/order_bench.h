@@ -849,4 +849,16 @@ answer_all(void)
 }
 
 
+/* what cdc_repl_reset() does, when the target has answered again */
+
+static void __attribute__((unused))
+begin_again(void)
+{
+    cdc_lane_reset(lane);
+    cdc_channel_reset(channel);
+    repl.resetting = 0;
+    cdc_channel_open(channel);
+}
+
+
 #endif /* ORDER_BENCH_H_INCLUDED */

@@ -448,10 +448,7 @@ test_stands_still(void)
     is_int(reset_asked, 1, "but not for ever: what is early is settled");
 
     use(0, 0);
-    cdc_lane_reset(lane);
-    cdc_channel_reset(channel);
-    repl.resetting = 0;
-    cdc_channel_open(channel);
+    begin_again();
     (void) usleep(1100 * 1000);
     UNTIL(sides[1].done);
     ok(sides[1].done != NULL, "the other goes on");

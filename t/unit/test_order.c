@@ -237,10 +237,7 @@ test_equal_keys(void)
     answer(CDC_ERROR, CDC_TARGET_DOUBT);
     is_int(repl.status.doubts, 1, "a request without an answer is counted");
 
-    cdc_lane_reset(lane);
-    cdc_channel_reset(channel);
-    repl.resetting = 0;
-    cdc_channel_open(channel);
+    begin_again();
     turn();
     answer_all();
 
