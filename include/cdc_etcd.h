@@ -62,6 +62,9 @@ cdc_etcd_follow_t *cdc_etcd_follow(cdc_loop_t *loop, const void *conf,
     const cdc_etcd_keys_t *keys, size_t n, cdc_etcd_handler_pt handler,
     void *arg, char *err);
 
+/* any thread; while it is down: when it tries again, cdc_now_ms(); 0: now */
+uint64_t cdc_etcd_next_try(cdc_etcd_follow_t *f);
+
 /* main thread; a ticket: SYNCED comes once handler() has had every change
  * that etcd held at the time of this call */
 uint64_t cdc_etcd_sync(cdc_etcd_follow_t *f);

@@ -28,8 +28,10 @@
  *     supervisor  FAILED  the same, passed on to the store, which makes it
  *                         durable and sends TASK
  *     supervisor  STOPPED task id: its replicator has ended, or there was
- *                         none: one follows every GONE (the store may
- *                         remove a deleted task's directory)
+ *                         none.  One follows every GONE (the store may
+ *                         remove a deleted task's directory), and every TASK
+ *                         that is not Running, with its revision as the id
+ *                         (nothing is in flight any more)
  *
  * A create or change is durable in LevelDB, then shown in the zone (TASK,
  * ACK), then answered: a client that got 200 finds its task in any worker's

@@ -75,6 +75,9 @@ typedef struct {
     /* 1 when the newest message known to the broker has been taken */
     int  (*at_end)(cdc_log_stream_t *s);
 
+    /* while it is degraded: when it looks again, cdc_now_ms(); 0: now */
+    uint64_t (*next_try)(cdc_log_reader_t *r);
+
     /*
      * Both may be NULL, and ask nobody: what is known, to be shown.  The
      * position behind the newest message; for how many ms the log keeps

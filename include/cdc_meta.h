@@ -143,6 +143,9 @@ cdc_meta_t *cdc_meta_open(cdc_loop_t *loop, const void *conf,
     const cdc_meta_handler_t *h, char *err);
 void cdc_meta_close(cdc_meta_t *m);
 
+/* while it is degraded: when it tries again, cdc_now_ms(); 0: now */
+uint64_t cdc_meta_next_try(cdc_meta_t *m);
+
 /*
  * done() runs once the catalogue holds every change that etcd had when sync
  * was called (a linearizable read, then the watch up to that revision; never

@@ -810,6 +810,8 @@ struct cdc_repl_s {
     uint64_t                     stop_at;     /* cdc_now_ms() */
     uint64_t                     trim_last;   /* bytes_in a second ago */
     uint64_t                     trimmed;     /* at the last trim */
+    int                          quit;        /* atomic: the ops thread begins
+                                              * nothing any more */
 
     unsigned                     started:1;   /* survey is durable */
     unsigned                     copied:1;    /* an older copy, perhaps */

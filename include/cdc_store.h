@@ -4,6 +4,7 @@
  *
  *   cdc_store.c          life of the process: start, listening, stop
  *   cdc_store_client.c   connections of the workers, answers
+ *   cdc_store_ends.c     those that wait for the end of a replicator
  *   cdc_store_api.c      requests; pause, resume, delete
  *   cdc_store_create.c   create: checks, probe, checks again, record
  *   cdc_store_dry.c      check: the same with all findings and no record
@@ -86,6 +87,8 @@ struct cdc_stored_s {
     uint64_t           revision;
     uint64_t           created_ms;
     uint64_t           seq;              /* of the last TASK sent */
+    uint64_t           ended;            /* revision at which it is known to
+                                          * have no process */
     cdc_task_state_e   state;
     unsigned           dirty:1;          /* to be written when possible */
 };
@@ -237,6 +240,12 @@ struct cdc_store_wait_s {
     uint64_t              seq;           /* ACK it waits for; 0: a probe */
     char                  data[CDC_TASK_ID_MAX + 32];   /* of the answer */
     char                 *more;          /* instead of data; NULL: that */
+
+    /* for the end of a task's process (cdc_store_ends.c) */
+    void                (*then)(cdc_store_t *s, cdc_store_wait_t *w);
+    char                 *arg;           /* its own, or NULL */
+    uint64_t              revision;
+    char                  task[CDC_TASK_ID_MAX + 1];
 };
 
 
@@ -293,6 +302,7 @@ struct cdc_store_s {
     unsigned              ntasks;
     cdc_store_client_t   *clients;
     cdc_store_wait_t     *waits;         /* for ACKs */
+    cdc_store_wait_t     *ends;          /* for ends of processes */
     cdc_store_create_t   *creates;
     unsigned              ncreates, nprobing;
     cdc_store_gone_t     *gone;
@@ -326,6 +336,16 @@ void cdc_store_wait_free(cdc_store_wait_t *w);           /* no answer */
 void cdc_store_fail(cdc_store_wait_t *w, cdc_error_e err, const char *text);
 void cdc_store_failf(cdc_store_wait_t *w, cdc_error_e err, ...);
 void cdc_store_format(char text[CDC_REASON_MAX], cdc_error_e err, ...);
+
+/*
+ * cdc_store_ends.c: then() once the paused task has no process any more, its
+ * last acknowledgements in and its checkpoint synced; at once when that is so.
+ * Also when somebody resumes or deletes it meanwhile: then() has to look.
+ */
+void cdc_store_wait_end(cdc_store_t *s, cdc_store_wait_t *w, cdc_stored_t *t,
+    void (*then)(cdc_store_t *s, cdc_store_wait_t *w));
+void cdc_store_ended(cdc_store_t *s, const char *id, uint64_t revision);
+void cdc_store_ends_forget(cdc_store_t *s, cdc_store_client_t *client);
 
 /* cdc_store_api.c */
 void cdc_store_request(cdc_store_client_t *client, uint64_t id,

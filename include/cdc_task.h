@@ -64,6 +64,9 @@ typedef struct {
     uint64_t  operations;                /* DDL and such, applied */
     uint64_t  buffered;                  /* bytes read and not acknowledged */
     uint64_t  degraded_since_ms;         /* 0: healthy */
+    uint64_t  next_try_ms;               /* Unix ms; 0: none is due, or it is
+                                          * not known when */
+    uint64_t  parked;                    /* messages, see cdc_parked.h */
     uint32_t  collections;               /* that are being followed */
     uint32_t  channels;
     uint32_t  live;                      /* 1: no backlog known */

@@ -280,6 +280,10 @@ void ngx_http_milvus_cdc_reason(ngx_http_milvus_cdc_slot_t *slot,
     ngx_str_t *reason);
 const char *ngx_http_milvus_cdc_state(ngx_uint_t state);
 
+/* {"since_ms":..,"cause":..,"next_try_ms":..}, NGX_DECLINED: none is due */
+ngx_int_t ngx_http_milvus_cdc_degraded(ngx_http_milvus_cdc_text_t *t,
+    ngx_http_milvus_cdc_slot_t *slot, ngx_str_t *reason);
+
 /* one scratch slot for each process: they are too large for a stack */
 extern ngx_http_milvus_cdc_slot_t  ngx_http_milvus_cdc_scratch;
 

@@ -197,7 +197,6 @@ static void
 ngx_http_milvus_cdc_progress_state(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_slot_t *slot)
 {
-    uint64_t   since;
     ngx_str_t  reason;
 
     ngx_http_milvus_cdc_reason(slot, &reason);
@@ -211,24 +210,13 @@ ngx_http_milvus_cdc_progress_state(ngx_http_milvus_cdc_text_t *t,
     }
 
     ngx_http_milvus_cdc_text_printf(t, ",\"since_ms\":%uL,\"created_ms\":%uL,"
-                                    "\"now_ms\":%uL,\"degraded\":",
+                                    "\"now_ms\":%uL,",
                                     slot->since_ms, slot->record.created_ms,
                                     ngx_http_milvus_cdc_wall_ms());
 
-    if (slot->record.state != CDC_TASK_RUNNING || reason.len == 0) {
-        ngx_http_milvus_cdc_text_str(t, "null");
-        return;
+    if (ngx_http_milvus_cdc_degraded(t, slot, &reason) != NGX_OK) {
+        ngx_http_milvus_cdc_text_str(t, "\"degraded\":null");
     }
-
-    since = slot->status.degraded_since_ms;
-
-    if (since == 0) {
-        since = ngx_max(slot->status.updated_ms, slot->since_ms);
-    }
-
-    ngx_http_milvus_cdc_text_printf(t, "{\"since_ms\":%uL,\"cause\":", since);
-    ngx_http_milvus_cdc_text_json(t, reason.data, reason.len);
-    ngx_http_milvus_cdc_text_str(t, ",\"next_try_ms\":null}");
 }
 
 

@@ -60,7 +60,10 @@ ngx_http_milvus_cdc_control(ngx_http_milvus_cdc_ctx_t *c)
         return ngx_http_milvus_cdc_error(c, CDC_E_NOT_FOUND, id);
     }
 
-    return ngx_http_milvus_cdc_store(c, 0);
+    /* pause is answered when the replicator has drained and is gone */
+
+    return ngx_http_milvus_cdc_store(c, c->type->done == CDC_E_HAS_PAUSED
+                                        ? c->mcf->drain_timeout + 1000 : 0);
 }
 
 
@@ -303,7 +306,11 @@ ngx_http_milvus_cdc_reason(ngx_http_milvus_cdc_slot_t *slot, ngx_str_t *reason)
         if (ngx_current_msec > slot->seen + NGX_HTTP_MILVUS_CDC_SILENT) {
             text = "its replicator does not report";
 
-        } else if (slot->status.degraded_since_ms) {
+        } else if (slot->status.degraded_since_ms
+                   && slot->status.updated_ms >= slot->since_ms)
+        {
+            /* an older report is that of the process before */
+
             text = slot->status.degraded[0] ? slot->status.degraded
                                             : "degraded";
         }
@@ -358,6 +365,10 @@ ngx_http_milvus_cdc_task_json(ngx_pool_t *pool,
     }
 
     if (reason.len && tail > 1) {
+        if (ngx_http_milvus_cdc_degraded(&t, slot, &reason) == NGX_OK) {
+            ngx_http_milvus_cdc_text_str(&t, ",");
+        }
+
         ngx_http_milvus_cdc_text_str(&t, "\"reason\":");
         ngx_http_milvus_cdc_text_json(&t, reason.data, reason.len);
         ngx_http_milvus_cdc_text_str(&t, ",");
@@ -369,6 +380,11 @@ ngx_http_milvus_cdc_task_json(ngx_pool_t *pool,
     if (reason.len && tail == 1) {
         ngx_http_milvus_cdc_text_str(&t, ",\"reason\":");
         ngx_http_milvus_cdc_text_json(&t, reason.data, reason.len);
+
+        if (slot->record.state == CDC_TASK_RUNNING) {
+            ngx_http_milvus_cdc_text_str(&t, ",");
+            (void) ngx_http_milvus_cdc_degraded(&t, slot, &reason);
+        }
     }
 
     if (tail > 1) {

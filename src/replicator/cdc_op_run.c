@@ -550,6 +550,13 @@ cdc_op_run(cdc_job_t *job)
     cdc_op_t  *op = job->data;
 
     memset(&op->error, 0, sizeof(cdc_target_error_t));
+
+    if (__atomic_load_n(&op->repl->quit, __ATOMIC_ACQUIRE)) {
+        op->error.class = CDC_TARGET_RETRY;
+        op->rc = CDC_ERROR;
+        return;
+    }
+
     CDC_FAULT("operation-before");
 
     switch (op->kind) {

@@ -15,7 +15,8 @@
  * target is greeted until it answers, and what was in doubt is settled.
  *
  * Stop: nothing new is sent, what is in flight may still be acknowledged
- * until shortly before the supervisor would kill, then the last checkpoint.
+ * until shortly before the supervisor would kill, and so may an operation
+ * that is running come to its end; then the last checkpoint.
  * A kill at any line leaves the former checkpoint and its reserves.
  *
  * Failure: FAILED to the store, which pauses the task durably; the
@@ -647,6 +648,7 @@ static void
 cdc_repl_stop_timer(cdc_timer_t *tm)
 {
     unsigned     busy;
+    cdc_op_t    *op;
     cdc_lane_t  *lane;
     cdc_repl_t  *r = tm->data;
 
@@ -654,6 +656,16 @@ cdc_repl_stop_timer(cdc_timer_t *tm)
 
     for (lane = r->lanes; lane; lane = lane->next) {
         busy += lane->busy;
+    }
+
+    /* one that the target does not answer would only take the time */
+
+    if (r->cause[CDC_CAUSE_TARGET][0] == '\0'
+        && r->cause[CDC_CAUSE_OP][0] == '\0')
+    {
+        for (op = r->ops; op; op = op->next) {
+            busy += op->running;
+        }
     }
 
     if (busy == 0 || cdc_now_ms() >= r->stop_at) {
@@ -676,6 +688,7 @@ cdc_repl_on_stop(void *data)
     }
 
     r->stopping = 1;
+    __atomic_store_n(&r->quit, 1, __ATOMIC_RELEASE);
 
     drain = json_integer_value(json_object_get(r->init, "drain_timeout"));
     r->stop_at = cdc_now_ms()

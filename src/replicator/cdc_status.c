@@ -17,6 +17,92 @@
 #define CDC_TRIM_QUIET      (1024 * 1024)    /* in CDC_STATUS_MS */
 
 
+/* the nearer one of those that lie ahead */
+
+static void
+cdc_repl_sooner(uint64_t *next, uint64_t when)
+{
+    if (when > cdc_now_ms() && (*next == 0 || when < *next)) {
+        *next = when;
+    }
+}
+
+
+/* when what is wrong by that cause is tried again, cdc_now_ms(); 0: it is
+ * being tried, or waits for something else than time */
+
+static uint64_t
+cdc_repl_next_try(cdc_repl_t *r, unsigned cause)
+{
+    uint64_t     next;
+    cdc_op_t    *op;
+    cdc_lane_t  *lane;
+
+    next = 0;
+
+    switch (cause) {
+
+    case CDC_CAUSE_META:
+    case CDC_CAUSE_SOURCE:
+        cdc_repl_sooner(&next, r->meta ? cdc_meta_next_try(r->meta) : 0);
+        break;
+
+    case CDC_CAUSE_LOG:
+        cdc_repl_sooner(&next, r->reader ? r->reader_ops->next_try(r->reader)
+                                         : 0);
+        break;
+
+    case CDC_CAUSE_TARGET:
+        cdc_repl_sooner(&next, r->retry_timer.slot ? r->retry_timer.when : 0);
+
+        for (lane = r->lanes; lane; lane = lane->next) {
+            cdc_repl_sooner(&next, lane->retry_at);
+        }
+
+        break;
+
+    case CDC_CAUSE_OP:
+        for (op = r->ops; op; op = op->next) {
+            cdc_repl_sooner(&next, op->sleeping ? op->timer.when : 0);
+        }
+
+        break;
+
+    case CDC_CAUSE_DISK:
+        cdc_repl_sooner(&next, r->checkpoint_timer.slot
+                               ? r->checkpoint_timer.when : 0);
+        break;
+
+    default:
+        break;
+    }
+
+    return next;
+}
+
+
+static void
+cdc_repl_when(cdc_repl_t *r)
+{
+    unsigned  i;
+    uint64_t  next;
+
+    r->status.next_try_ms = 0;
+
+    for (i = 0; i < CDC_CAUSES; i++) {
+        if (r->cause[i][0]) {
+            next = cdc_repl_next_try(r, i);
+
+            if (next) {
+                r->status.next_try_ms = cdc_wall_ms() + next - cdc_now_ms();
+            }
+
+            return;
+        }
+    }
+}
+
+
 void
 cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
 {
@@ -134,6 +220,8 @@ cdc_repl_status(cdc_repl_t *r)
 
     r->status.degraded_since_ms = cdc_repl_wall(r->degraded_at);
     r->status.checkpoint_ms = cdc_repl_wall(r->checkpoint_at);
+
+    cdc_repl_when(r);
 
     (void) cdc_conn_send(r->role->control, CDC_FRAME_STATUS, 0, 0, &r->status,
                          sizeof(cdc_task_status_t));

@@ -453,6 +453,8 @@ cdc_etcd_wait(cdc_etcd_follow_t *f, unsigned ms)
 
     (void) pthread_mutex_lock(&f->mutex);
 
+    f->next_try = ms ? cdc_now_ms() + ms : 0;
+
     while (!f->stop
            && pthread_cond_timedwait(&f->cond, &f->mutex, &ts) != ETIMEDOUT)
     {
@@ -464,6 +466,19 @@ cdc_etcd_wait(cdc_etcd_follow_t *f, unsigned ms)
     (void) pthread_mutex_unlock(&f->mutex);
 
     return stop;
+}
+
+
+uint64_t
+cdc_etcd_next_try(cdc_etcd_follow_t *f)
+{
+    uint64_t  when;
+
+    (void) pthread_mutex_lock(&f->mutex);
+    when = f->next_try;
+    (void) pthread_mutex_unlock(&f->mutex);
+
+    return when;
 }
 
 

@@ -87,6 +87,7 @@ struct cdc_etcd_follow_s {
     uint64_t             posted, handled;
     unsigned             stop:1;
     unsigned             refs;           /* the owner, and each post */
+    uint64_t             next_try;       /* cdc_now_ms() */
 
     /* main thread */
     unsigned             closed:1;

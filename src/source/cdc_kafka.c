@@ -55,6 +55,7 @@ static int cdc_kafka_next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err);
 static void cdc_kafka_release(cdc_log_msg_t *msg);
 static int cdc_kafka_at_end(cdc_log_stream_t *s);
 static int cdc_kafka_end(cdc_log_stream_t *s, cdc_pos_t *pos);
+static uint64_t cdc_kafka_next_try(cdc_log_reader_t *r);
 
 
 const cdc_log_reader_ops_t  cdc_kafka_reader = {
@@ -70,6 +71,7 @@ const cdc_log_reader_ops_t  cdc_kafka_reader = {
     cdc_kafka_next,
     cdc_kafka_release,
     cdc_kafka_at_end,
+    cdc_kafka_next_try,
     cdc_kafka_end,
     cdc_kafka_retention
 };
@@ -797,4 +799,11 @@ cdc_kafka_at_end(cdc_log_stream_t *s)
 
     return s->end || (cdc_kafka_end(s, &end) == CDC_OK
                       && (uint64_t) s->next_offset >= end.lo);
+}
+
+
+static uint64_t
+cdc_kafka_next_try(cdc_log_reader_t *r)
+{
+    return r->probe.slot ? r->probe.when : 0;
 }

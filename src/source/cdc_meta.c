@@ -196,6 +196,13 @@ cdc_meta_sync(cdc_meta_t *m, void (*done)(void *arg), void *arg)
 }
 
 
+uint64_t
+cdc_meta_next_try(cdc_meta_t *m)
+{
+    return cdc_etcd_next_try(m->follow);
+}
+
+
 /* ---- lookups --- */
 
 const cdc_meta_collection_t *

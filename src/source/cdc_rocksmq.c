@@ -46,6 +46,7 @@ static int cdc_rocksmq_next(cdc_log_stream_t *s, cdc_log_msg_t *msg,
 static void cdc_rocksmq_release(cdc_log_msg_t *msg);
 static int cdc_rocksmq_at_end(cdc_log_stream_t *s);
 static int cdc_rocksmq_end(cdc_log_stream_t *s, cdc_pos_t *pos);
+static uint64_t cdc_rocksmq_next_try(cdc_log_reader_t *r);
 
 
 const cdc_log_reader_ops_t  cdc_rocksmq_reader = {
@@ -61,6 +62,7 @@ const cdc_log_reader_ops_t  cdc_rocksmq_reader = {
     cdc_rocksmq_next,
     cdc_rocksmq_release,
     cdc_rocksmq_at_end,
+    cdc_rocksmq_next_try,
     cdc_rocksmq_end,
     NULL                                 /* it is in the source's milvus.yaml */
 };
@@ -568,4 +570,11 @@ cdc_rocksmq_end(cdc_log_stream_t *s, cdc_pos_t *pos)
     (void) pthread_mutex_unlock(&s->reader->mutex);
 
     return pos->lo ? CDC_OK : CDC_DECLINED;
+}
+
+
+static uint64_t
+cdc_rocksmq_next_try(cdc_log_reader_t *r)
+{
+    return __atomic_load_n(&r->retry_ms, __ATOMIC_RELAXED);
 }

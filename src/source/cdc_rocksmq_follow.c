@@ -129,6 +129,14 @@ cdc_rocksmq_notified(cdc_log_reader_t *r)
 /* ---- open and closed --- */
 
 static void
+cdc_rocksmq_later(cdc_log_reader_t *r)
+{
+    __atomic_store_n(&r->retry_ms, cdc_now_ms() + CDC_ROCKSMQ_RETRY_MS,
+                     __ATOMIC_RELAXED);
+}
+
+
+static void
 cdc_rocksmq_reopen(cdc_log_reader_t *r)
 {
     char  err[CDC_REASON_MAX];
@@ -141,7 +149,7 @@ cdc_rocksmq_reopen(cdc_log_reader_t *r)
     cdc_rocksmq_watch(r);                /* before anything is read */
 
     if (cdc_rocksmq_db_open(&r->db, err) != CDC_OK) {
-        r->retry_ms = cdc_now_ms() + CDC_ROCKSMQ_RETRY_MS;
+        cdc_rocksmq_later(r);
         cdc_rocksmq_say(r, err);
         return;
     }
@@ -158,7 +166,7 @@ cdc_rocksmq_lost(cdc_log_reader_t *r, const char *err)
     /* at once, unless that is all that happens */
 
     if (r->trouble > 0) {
-        r->retry_ms = cdc_now_ms() + CDC_ROCKSMQ_RETRY_MS;
+        cdc_rocksmq_later(r);
         cdc_rocksmq_say(r, err);
     }
 

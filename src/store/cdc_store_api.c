@@ -5,7 +5,8 @@
  *
  * A change is made in this order: LevelDB (synced), the supervisor (TASK or
  * GONE), its ACK, the answer.  When LevelDB refuses, nothing has changed
- * and the answer says why.
+ * and the answer says why.  The answer to pause waits for the end of the
+ * replicator as well.
  */
 
 #ifndef _GNU_SOURCE
@@ -28,7 +29,7 @@ typedef struct {
 } cdc_request_t;
 
 
-static void
+static int
 cdc_store_change(cdc_request_t *r, cdc_stored_t *t, cdc_task_state_e state,
     const char *reason)
 {
@@ -44,7 +45,7 @@ cdc_store_change(cdc_request_t *r, cdc_stored_t *t, cdc_task_state_e state,
         memcpy(t->reason, before.reason, sizeof(t->reason));
 
         cdc_store_failf(r->wait, CDC_E_STORE_FAILED, err);
-        return;
+        return CDC_ERROR;
     }
 
     t->dirty = 0;
@@ -53,7 +54,24 @@ cdc_store_change(cdc_request_t *r, cdc_stored_t *t, cdc_task_state_e state,
             state == CDC_TASK_PAUSED ? "paused" : "resumed");
 
     cdc_store_send_task(r->store, t);
-    cdc_store_wait_ack(r->store, r->wait, t->seq);
+
+    return CDC_OK;
+}
+
+
+static void
+cdc_store_paused(cdc_store_t *s, cdc_store_wait_t *w)
+{
+    cdc_store_done(w);
+}
+
+
+/* paused before, and all that was in flight has come to its end, too */
+
+static void
+cdc_store_paused_before(cdc_store_t *s, cdc_store_wait_t *w)
+{
+    cdc_store_failf(w, CDC_E_HAS_PAUSED, w->arg != NULL ? w->arg : "");
 }
 
 
@@ -70,11 +88,16 @@ cdc_store_pause(cdc_request_t *r)
     }
 
     if (t->state == CDC_TASK_PAUSED) {
-        cdc_store_failf(r->wait, CDC_E_HAS_PAUSED, r->id);
+        r->wait->arg = strdup(r->id);
+        cdc_store_wait_end(r->store, r->wait, t, cdc_store_paused_before);
         return;
     }
 
-    cdc_store_change(r, t, CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST);
+    if (cdc_store_change(r, t, CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST)
+        == CDC_OK)
+    {
+        cdc_store_wait_end(r->store, r->wait, t, cdc_store_paused);
+    }
 }
 
 
@@ -100,7 +123,10 @@ cdc_store_resume(cdc_request_t *r)
         return;
     }
 
-    cdc_store_change(r, t, CDC_TASK_RUNNING, "");
+    if (cdc_store_change(r, t, CDC_TASK_RUNNING, "") == CDC_OK) {
+        cdc_store_wait_ack(r->store, r->wait, t->seq);
+        cdc_store_ended(r->store, t->id, UINT64_MAX);
+    }
 }
 
 
@@ -142,6 +168,7 @@ cdc_store_delete(cdc_request_t *r)
     cdc_stored_free(t);
 
     cdc_store_wait_ack(s, r->wait, seq);
+    cdc_store_ended(s, r->id, UINT64_MAX);
 }
 
 

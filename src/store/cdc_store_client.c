@@ -90,6 +90,7 @@ void
 cdc_store_wait_free(cdc_store_wait_t *w)
 {
     free(w->more);
+    free(w->arg);
     free(w);
 }
 
@@ -171,6 +172,7 @@ cdc_store_client_closed(cdc_conn_t *c)
         }
     }
 
+    cdc_store_ends_forget(s, client);
     cdc_store_forget(s, client);
 
     *client->link = client->next;

@@ -158,6 +158,7 @@ cdc_store_control(cdc_conn_t *c, const cdc_frame_t *f, const uint8_t *payload)
         break;
 
     case CDC_FRAME_STOPPED:
+        cdc_store_ended(s, text, f->id);
         cdc_store_gone_stopped(s, text);
         break;
 

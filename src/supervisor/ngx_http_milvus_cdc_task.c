@@ -372,6 +372,11 @@ ngx_http_milvus_cdc_task_apply(ngx_http_milvus_cdc_task_t *task)
     if (!task->wanted || task->restart) {
         task->restart = 0;
         ngx_http_milvus_cdc_helper_stop(h);
+
+        if (!h->running) {
+            ngx_http_milvus_cdc_task_end(&ngx_http_milvus_cdc_sv, task);
+        }
+
         return;
     }
 
@@ -514,14 +519,14 @@ ngx_http_milvus_cdc_on_failed(ngx_http_milvus_cdc_supervisor_t *sv,
 }
 
 
-/* no process is left of a task that is paused or gone */
+/* no process is left of a task that is paused, by that revision, or gone */
 
 static void
 ngx_http_milvus_cdc_task_end(ngx_http_milvus_cdc_supervisor_t *sv,
     ngx_http_milvus_cdc_task_t *task)
 {
     (void) ngx_http_milvus_cdc_frames_send(&sv->store.frames,
-                                           CDC_FRAME_STOPPED, 0,
+                                           CDC_FRAME_STOPPED, task->revision,
                                            task->id.data, task->id.len);
 
     if (task->gone) {

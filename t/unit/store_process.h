@@ -319,6 +319,16 @@ stopped(const char *id)
 }
 
 
+/* the paused task of the last TASK has no process any more */
+
+static void
+drained(void)
+{
+    write_frame(control, CDC_FRAME_STOPPED, record.revision, record.task_id,
+                strlen(record.task_id));
+}
+
+
 static int
 client(void)
 {

@@ -80,6 +80,20 @@ test_states(int c)
     is_int(record.revision, 2, "grows the revision");
     nothing(c, "the answer waits for the ACK");
     ack();
+    nothing(c, "and for the end of the replicator");
+    by_id(c, 4, "pause", "a");
+    nothing(c, "which a second pause waits for as well");
+    record.revision = 1;
+    drained();
+    nothing(c, "that of a former life is none");
+    record.revision = 2;
+    drained();
+
+    /* in either order */
+
+    (void) read_frame(c, 5000);
+    is_int(frame.id, 4, "the second is told");
+    is_int(frame.status, CDC_E_HAS_PAUSED, "that it was paused already");
     answers(c, 3, CDC_E_OK, "{}", "paused");
 
     by_id(c, 4, "pause", "a");
@@ -90,6 +104,16 @@ test_states(int c)
     shows("a", CDC_TASK_RUNNING, "", "resume clears the reason");
     ack();
     answers(c, 5, CDC_E_OK, "{}", "resumed");
+
+    by_id(c, 7, "pause", "a");
+    shows("a", CDC_TASK_PAUSED, "manually pause through http interface",
+          "pause once more");
+    ack();
+    by_id(c, 8, "resume", "a");
+    shows("a", CDC_TASK_RUNNING, "", "resume does not wait for the end");
+    answers(c, 7, CDC_E_OK, "{}", "and ends the waiting of the pause");
+    ack();
+    answers(c, 8, CDC_E_OK, "{}", "resumed again");
 
     write_frame(control, CDC_FRAME_FAILED, 0, "b\0topic x: gone", 15);
     shows("b", CDC_TASK_PAUSED, "topic x: gone", "FAILED pauses");

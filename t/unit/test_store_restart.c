@@ -22,6 +22,7 @@ test_tasks(void)
     by_id(c, 3, "pause", "a");
     shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "a is paused");
     ack();
+    drained();
     answers(c, 3, CDC_E_OK, "{}", "and");
     by_id(c, 4, "resume", "a");
     shows("a", CDC_TASK_RUNNING, "", "resumed");
@@ -81,8 +82,16 @@ test_restart(void)
 
     /* asked to stop with an answer on its way and a probe running */
 
-    by_id(c, 1, "pause", "a");
-    shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "a last change");
+    by_id(c, 3, "pause", "a");
+    shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "a is paused");
+    drained();
+    answers(c, 3, CDC_E_OK, "{}", "and its replicator is gone");
+    by_id(c, 4, "pause", "c");
+    shows("c", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "c, too");
+    drained();
+    answers(c, 4, CDC_E_OK, "{}", "and its replicator is gone");
+    by_id(c, 1, "resume", "c");
+    shows("c", CDC_TASK_RUNNING, "", "a last change");
     create(c, 2, "p", "stuck");
     (void) usleep(20000);
     created = cdc_now_ms();
@@ -174,6 +183,7 @@ test_disk(void)
     by_id(c, 4, "pause", "a");
     shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "room again");
     ack();
+    drained();
     answers(c, 4, CDC_E_OK, "{}", "it works by itself");
     (void) usleep(2300000);
     close(c);
