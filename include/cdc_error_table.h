@@ -89,6 +89,9 @@
     /* what was given */                                                      \
     X(LOG_GAP_POLICY, 400, 400,                                               \
       "`log_gap` cannot be \"%s\", it should be \"refuse\" or \"earliest\"")  \
+    /* what was given */                                                      \
+    X(POISON_POLICY, 400, 400,                                                \
+      "`on_poison` cannot be \"%s\", it should be \"stop\" or \"skip\"")      \
     /* why */                                                                 \
     X(BAD_EXCLUDE, 400, 400, "`exclude_collections` is invalid, %s")          \
     X(BAD_MAPPING, 400, 400, "`name_mapping` is invalid, %s")                 \
@@ -160,6 +163,13 @@
     X(GET_NOT_FOUND, 400, 400, "not found: [%s]")                             \
     X(HAS_PAUSED, 400, 400, "the task has paused, task_id: %s")               \
     X(HAS_RUNNING, 400, 400, "the task has running, task_id: %s")             \
+    /* task id */                                                             \
+    X(PARKED_RUNNING, 400, 400,                                               \
+      "the task is running: pause it, try again, then resume it, task_id: %s")\
+    /* id */                                                                  \
+    X(PARKED_NOT_FOUND, 400, 400, "not found the parked message, id: %s")     \
+    /* what LevelDB says */                                                   \
+    X(PARKED_FAILED, 500, 500, "fail to look at the parked messages: %s")     \
     /* size, limit */                                                         \
     X(DOC_TOO_LARGE, 400, 400,                                                \
       "the task is too large to be kept, %d bytes of at most %d")             \

@@ -10,6 +10,9 @@
  *     store       ANSWER  status = cdc_error_e (CDC_E_OK: payload is the
  *                         JSON of "data"; otherwise the message's text)
  *
+ *     store       ACK     same id as REQUEST: it is at work, and waits for
+ *                         the end of a replicator; ANSWER follows
+ *
  *     supervisor  INIT    JSON, first frame to each helper (see below)
  *     store       TASK    cdc_task_record_t: create or change one task
  *     store       GONE    task id: the task was deleted

@@ -35,6 +35,8 @@
  *   cdc_checkpoint.c   LevelDB: what is durable, and what was reserved
  *   cdc_life.c         are these checkpoints the last ones, or a copy?
  *   cdc_restored.c     a copy: what has been sent since is not known
+ *   cdc_parked.c       messages that cannot be applied
+ *   cdc_parked_form.c  their stored and shown form
  */
 
 #ifndef CDC_REPLICATOR_H_INCLUDED
@@ -52,6 +54,7 @@
 #include "cdc_share.h"
 #include "cdc_track.h"
 #include "cdc_measure.h"
+#include "cdc_parked.h"
 
 
 #define CDC_BUDGET          (24 * 1024 * 1024)  /* unacknowledged bytes */
@@ -98,6 +101,7 @@ typedef struct cdc_body_s       cdc_body_t;
 typedef struct cdc_rbac_s       cdc_rbac_t;
 typedef struct cdc_equal_s      cdc_equal_t;
 typedef struct cdc_drift_s      cdc_drift_t;
+typedef struct cdc_parking_s    cdc_parking_t;
 
 
 /* ---- bytes of our own (cdc_object_doc.c) --------------------------- */
@@ -145,6 +149,8 @@ struct cdc_item_s {
     unsigned        farewell:1;          /* a drop's message on its own, sent
                                           * after its op */
     unsigned        asked:1;             /* catalogue was synced for it */
+    unsigned        poison:1;            /* parked: it does not go out */
+    cdc_parking_t  *parking;             /* it is tried again, out of there */
 };
 
 typedef struct {
@@ -229,6 +235,12 @@ void cdc_take_anew(cdc_repl_t *r, const char *topic, const cdc_track_t *t,
     cdc_log_msg_t *msg);
 void cdc_channel_close(cdc_channel_t *ch, uint64_t tick, uint64_t number,
     cdc_pos_t pos);
+/* cdc_take.c; owns msg->owner when it returns CDC_OK */
+int  cdc_channel_again(cdc_repl_t *r, const char *topic, cdc_log_msg_t *msg,
+    const cdc_log_reader_ops_t *ops, cdc_parking_t *e);
+/* cdc_take.c; CDC_OK: it is parked, all goes on without it.  CDC_ERROR: the
+ * task stops */
+int  cdc_channel_poison(cdc_item_t *item, const char *why);
 void cdc_channel_acked(cdc_item_t *item);
 /* cdc_emit.c.  CDC_OK: handed over.  CDC_AGAIN: has to wait.  CDC_DECLINED:
  * nothing for the target.  CDC_DONE: an open drop, which others may pass. */
@@ -319,8 +331,10 @@ void cdc_lane_gather(cdc_lane_t *lane);
 int  cdc_lane_nudge(cdc_lane_t *lane, uint64_t now);
 uint64_t cdc_lane_least(const cdc_lane_t *lane, const cdc_channel_t *ch);
 uint64_t cdc_lane_target_now(const cdc_lane_t *lane);
-cdc_chain_t *cdc_lane_build(cdc_lane_t *lane);   /* NULL: task has failed */
-void cdc_lane_poison(const cdc_send_t *send, const char *why);
+/* NULL: the task has failed, or what was wrong is not in flight any more */
+cdc_chain_t *cdc_lane_build(cdc_lane_t *lane);
+/* CDC_OK: the lane goes on without it.  CDC_ERROR: the task stops */
+int  cdc_lane_poison(cdc_lane_t *lane, cdc_send_t *send, const char *why);
 
 
 /* ---- what is settled (cdc_equal.c) -------------------------------- */
@@ -567,6 +581,7 @@ struct cdc_op_s {
     uint64_t            rnumber;         /* in the replicate track */
     cdc_pos_t           pos;             /* where it was read, for reasons */
     const char         *topic;
+    cdc_parking_t      *parking;         /* it is tried again, out of there */
     uint64_t            refused_at;      /* cdc_now_ms(); 0: not refused */
     unsigned            backoff;
     cdc_timer_t         timer;
@@ -634,6 +649,10 @@ void cdc_op_applied(const cdc_op_t *op);         /* logged, counted, shown */
 int  cdc_rchannel_start(cdc_repl_t *r);
 void cdc_rchannel_read(cdc_repl_t *r);
 void cdc_rchannel_done(cdc_repl_t *r, uint64_t number);
+int  cdc_rchannel_again(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_parking_t *e);
+
+
+#include "cdc_parking.h"
 
 
 /* ---- checkpoint (cdc_checkpoint.c) -------------------------------- */
@@ -738,8 +757,9 @@ enum {
     CDC_CAUSE_TARGET,
     CDC_CAUSE_OP,
     CDC_CAUSE_DISK,
-    CDC_CAUSE_SKIPPED,                   /* something is not carried; those
+    CDC_CAUSE_PARKED,                    /* messages that were passed; those
                                           * up to here stop the flow */
+    CDC_CAUSE_SKIPPED,                   /* something is not carried */
     CDC_CAUSE_USERS,                     /* users that the target lacks */
     CDC_CAUSE_CLOCK,                     /* the target's is behind */
     CDC_CAUSES
@@ -780,6 +800,11 @@ struct cdc_repl_s {
     cdc_log_stream_t            *rstream;
     cdc_track_t                  rtrack;
 
+    /* messages that cannot be applied */
+    cdc_parking_t               *parking, *again;
+    uint64_t                     parked_id;   /* the last one given */
+    char                         held[CDC_REASON_MAX];
+
     /* checkpoint */
     struct cdc_checkpoint_s     *checkpoint;
     cdc_timer_t                  checkpoint_timer;
@@ -810,6 +835,7 @@ struct cdc_repl_s {
     uint64_t                     stop_at;     /* cdc_now_ms() */
     uint64_t                     trim_last;   /* bytes_in a second ago */
     uint64_t                     trimmed;     /* at the last trim */
+    uint64_t                     stop_ops_at; /* the same */
     int                          quit;        /* atomic: the ops thread begins
                                               * nothing any more */
 
@@ -829,6 +855,8 @@ struct cdc_repl_s {
     unsigned                     rdirty:1;
     unsigned                     op_posted:1, pump_posted:1;
     unsigned                     reset_posted:1, hello_busy:1;
+    unsigned                     skip_poison:1;
+    unsigned                     parked_show:1;   /* parked.json is older */
 };
 
 void cdc_repl_status_start(cdc_repl_t *r);

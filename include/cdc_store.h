@@ -5,6 +5,7 @@
  *   cdc_store.c          life of the process: start, listening, stop
  *   cdc_store_client.c   connections of the workers, answers
  *   cdc_store_ends.c     those that wait for the end of a replicator
+ *   cdc_store_parked.c   requests about messages that were set aside
  *   cdc_store_api.c      requests; pause, resume, delete
  *   cdc_store_create.c   create: checks, probe, checks again, record
  *   cdc_store_dry.c      check: the same with all findings and no record
@@ -346,6 +347,10 @@ void cdc_store_wait_end(cdc_store_t *s, cdc_store_wait_t *w, cdc_stored_t *t,
     void (*then)(cdc_store_t *s, cdc_store_wait_t *w));
 void cdc_store_ended(cdc_store_t *s, const char *id, uint64_t revision);
 void cdc_store_ends_forget(cdc_store_t *s, cdc_store_client_t *client);
+
+/* cdc_store_parked.c: "parked", "parked_retry", "parked_drop" */
+void cdc_store_parked(cdc_store_t *s, cdc_store_wait_t *w, const char *type,
+    const char *task, const json_t *data);
 
 /* cdc_store_api.c */
 void cdc_store_request(cdc_store_client_t *client, uint64_t id,

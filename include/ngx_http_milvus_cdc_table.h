@@ -17,7 +17,7 @@
 
 
 /* grows whenever a struct below, or one inside it, changes */
-#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   5
+#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   6
 
 
 typedef struct {
@@ -55,7 +55,7 @@ typedef struct {
 } ngx_http_milvus_cdc_table_stat_t;
 
 
-#define NGX_HTTP_MILVUS_CDC_API_TYPES    12      /* the last one: others */
+#define NGX_HTTP_MILVUS_CDC_API_TYPES    15      /* the last one: others */
 #define NGX_HTTP_MILVUS_CDC_API_BUCKETS  8       /* up to 1, 2, 4 .. 128 ms */
 
 typedef struct {

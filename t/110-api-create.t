@@ -397,7 +397,18 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 
 
 
-=== TEST 27: what is left out
+=== TEST 27: what to do with a message that cannot be applied
+--- request eval
+[main::wrong(on_poison => 'park'), main::wrong(on_poison => 'Skip')]
+--- response_body eval
+[map {
+    main::refused("`on_poison` cannot be \"$_\", it should be \"stop\" or "
+                  . '"skip"')
+} qw(park Skip)]
+
+
+
+=== TEST 28: what is left out
 --- request eval
 [main::wrong(exclude_collections => ['a']),
  main::wrong(exclude_collections => ['a.b.c']),
@@ -414,7 +425,7 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 
 
 
-=== TEST 28: names on the target
+=== TEST 29: names on the target
 --- request eval
 [main::wrong(main::mapping(a => 'b', c => 'b')),
  main::wrong(main::mapping(a => 'b'), collection_infos =>
@@ -436,7 +447,7 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 
 
 
-=== TEST 29: positions that are none
+=== TEST 30: positions that are none
 --- error_code eval
 [400, 400, 500, 500, 500, 500]
 --- request eval

@@ -69,6 +69,15 @@ static const ngx_http_milvus_cdc_type_t  ngx_http_milvus_cdc_types[] = {
     { "progress", ngx_http_milvus_cdc_progress,
       ngx_http_milvus_cdc_id_fields, CDC_E_OK, 0 },
 
+    { "parked", ngx_http_milvus_cdc_parked,
+      ngx_http_milvus_cdc_parked_fields, CDC_E_OK, 0 },
+
+    { "parked_retry", ngx_http_milvus_cdc_parked,
+      ngx_http_milvus_cdc_parked_fields, CDC_E_OK, 1 },
+
+    { "parked_drop", ngx_http_milvus_cdc_parked,
+      ngx_http_milvus_cdc_parked_fields, CDC_E_PARKED_NOT_FOUND, 1 },
+
     { "position", ngx_http_milvus_cdc_position,
       ngx_http_milvus_cdc_id_fields, CDC_E_OK, 0 },
 

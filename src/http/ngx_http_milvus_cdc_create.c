@@ -142,6 +142,7 @@ const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_create_fields[] = {
       ngx_http_milvus_cdc_mapping_fields },
     { "exclude_collections", NGX_HTTP_MILVUS_CDC_STRINGS, NULL },
     { "log_gap", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "on_poison", NGX_HTTP_MILVUS_CDC_STRING, NULL },
     { "disable_auto_start", NGX_HTTP_MILVUS_CDC_BOOL, NULL },
     { "task_id", NGX_HTTP_MILVUS_CDC_STRING, NULL },
     { NULL, 0, NULL }
@@ -155,6 +156,7 @@ static const ngx_http_milvus_cdc_check_pt  ngx_http_milvus_cdc_checks[] = {
     ngx_http_milvus_cdc_check_selection,
     ngx_http_milvus_cdc_check_rpc_channel,
     ngx_http_milvus_cdc_check_log_gap,
+    ngx_http_milvus_cdc_check_on_poison,
     ngx_http_milvus_cdc_check_supported,
     ngx_http_milvus_cdc_check_target,
     ngx_http_milvus_cdc_check_task_id,

@@ -258,10 +258,10 @@ ngx_http_milvus_cdc_progress_flow(ngx_http_milvus_cdc_text_t *t,
                                     st->operations, st->errors);
 
     ngx_http_milvus_cdc_text_printf(t, ",\"rows_skipped\":%uL,"
-                                    "\"rows_settled\":%uL,\"parked\":0,"
+                                    "\"rows_settled\":%uL,\"parked\":%uL,"
                                     "\"buffered_bytes\":%uL",
                                     st->rows_skipped, st->rows_settled,
-                                    fresh ? st->buffered : 0);
+                                    st->parked, fresh ? st->buffered : 0);
 }
 
 

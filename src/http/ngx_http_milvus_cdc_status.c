@@ -119,6 +119,10 @@ static const ngx_http_milvus_cdc_metric_t  ngx_http_milvus_cdc_metrics[] = {
       "ended without an answer; their rows are settled.",
       NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(doubts) },
 
+    { "parked", "gauge", "Messages that could not be applied and were set "
+      "aside.",
+      NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(parked) },
+
     { "buffered_bytes", "gauge", "Bytes read and not acknowledged yet.",
       NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(buffered) },
 

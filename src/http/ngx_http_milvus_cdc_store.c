@@ -14,6 +14,9 @@
 #include "ngx_http_milvus_cdc_http.h"
 
 
+#define NGX_HTTP_MILVUS_CDC_END_EXTRA   5000    /* ms, to kill and reap */
+
+
 static ngx_int_t ngx_http_milvus_cdc_store_connect(
     ngx_http_milvus_cdc_ctx_t *c);
 static ngx_int_t ngx_http_milvus_cdc_store_again(
@@ -163,6 +166,17 @@ ngx_http_milvus_cdc_store_answer(ngx_http_milvus_cdc_frames_t *fr,
     ngx_http_milvus_cdc_ctx_t  *c;
 
     c = fr->data;
+
+    if (f->type == CDC_FRAME_ACK && f->id == 1) {
+
+        /* a replicator drains first, or is killed */
+
+        c->last = ngx_current_msec + c->mcf->drain_timeout
+                  + NGX_HTTP_MILVUS_CDC_END_EXTRA;
+
+        ngx_add_timer(&c->timer, c->last - ngx_current_msec);
+        return NGX_OK;
+    }
 
     if (f->type != CDC_FRAME_ANSWER || f->id != 1) {
         ngx_log_error(NGX_LOG_ALERT, c->request->connection->log, 0,

@@ -60,10 +60,7 @@ ngx_http_milvus_cdc_control(ngx_http_milvus_cdc_ctx_t *c)
         return ngx_http_milvus_cdc_error(c, CDC_E_NOT_FOUND, id);
     }
 
-    /* pause is answered when the replicator has drained and is gone */
-
-    return ngx_http_milvus_cdc_store(c, c->type->done == CDC_E_HAS_PAUSED
-                                        ? c->mcf->drain_timeout + 1000 : 0);
+    return ngx_http_milvus_cdc_store(c, 0);
 }
 
 
@@ -306,11 +303,7 @@ ngx_http_milvus_cdc_reason(ngx_http_milvus_cdc_slot_t *slot, ngx_str_t *reason)
         if (ngx_current_msec > slot->seen + NGX_HTTP_MILVUS_CDC_SILENT) {
             text = "its replicator does not report";
 
-        } else if (slot->status.degraded_since_ms
-                   && slot->status.updated_ms >= slot->since_ms)
-        {
-            /* an older report is that of the process before */
-
+        } else if (slot->status.degraded_since_ms) {
             text = slot->status.degraded[0] ? slot->status.degraded
                                             : "degraded";
         }

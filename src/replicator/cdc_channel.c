@@ -489,6 +489,7 @@ cdc_channel_skip(cdc_item_t *item)
 
     ch->repl->status.rows_skipped += item->env.rows;
 
+    cdc_parked_applied(ch->repl, item->parking);
     cdc_item_drop_body(item);
     cdc_track_done(&ch->track, item->number);
     free(item);
@@ -532,16 +533,20 @@ cdc_channel_acked(cdc_item_t *item)
     r = item->ch->repl;
 
     item->acked = 1;
-    r->status.rows_out += item->env.rows;
-    r->status.bytes_out += item->bytes;
 
-    if (item->coll) {
+    if (!item->poison) {
+        r->status.rows_out += item->env.rows;
+        r->status.bytes_out += item->bytes;
+        cdc_parked_applied(r, item->parking);
+    }
+
+    if (item->coll && !item->poison) {
         item->coll->count.rows_out += item->env.rows;
         item->coll->count.bytes_out += item->bytes;
         item->coll->counted = 1;
     }
 
-    if (item->settle) {
+    if (item->settle && !item->poison) {
         r->status.rows_settled += item->env.rows;
         cdc_equal_look(item);
         CDC_FAULT("settled");

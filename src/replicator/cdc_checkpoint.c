@@ -13,6 +13,8 @@
  *   rbac/<...>      a user, role, membership or grant
  *   rchan           track of the replicate channel
  *   life            where these checkpoints are at home (cdc_life.c)
+ *   parked/<id>     a message that cannot be applied (cdc_parked.h), its
+ *   ~parked/<id>    bytes
  *
  * One batch is written at a time, on the disk thread, with one fsync; it
  * holds all that changed since the last.  What is in a batch is a copy, so
@@ -46,6 +48,7 @@ typedef struct cdc_checkpoint_s {
     cdc_job_t             job;
     cdc_repl_t           *repl;
     cdc_db_batch_t       *batch;
+    char                 *parked;        /* of parked.json; NULL: as it is */
     int                   rc;
     int                   life;          /* the batch has a new one */
     char                  err[CDC_REASON_MAX];
@@ -258,6 +261,9 @@ cdc_checkpoint_build(cdc_repl_t *r, int last)
     cdc_checkpoint_objects(b, r, last);
     cdc_checkpoint_counts(b, r);
 
+    free(r->checkpoint->parked);
+    r->checkpoint->parked = cdc_parked_put(r, b);
+
     if (r->rdirty || last) {
         cdc_checkpoint_put(b, "rchan", "", cdc_track_save(&r->rtrack));
         r->rdirty = 0;
@@ -292,6 +298,17 @@ cdc_checkpoint_build(cdc_repl_t *r, int last)
 }
 
 
+/* [disk thread, or at exit] the store shows this while LevelDB is ours */
+
+static void
+cdc_checkpoint_show(cdc_checkpoint_t *cp)
+{
+    if (cp->rc == CDC_OK && cp->parked) {
+        (void) cdc_parked_publish(cp->repl->dir, cp->parked);
+    }
+}
+
+
 static void
 cdc_checkpoint_run(cdc_job_t *job)
 {
@@ -300,6 +317,7 @@ cdc_checkpoint_run(cdc_job_t *job)
     CDC_FAULT("checkpoint-before-write");
     cp->rc = cdc_db_write(cp->repl->db, cp->batch, cp->err);
     CDC_FAULT("checkpoint-after-write");
+    cdc_checkpoint_show(cp);
 }
 
 
@@ -339,6 +357,7 @@ cdc_checkpoint_failed(cdc_checkpoint_t *cp)
     }
 
     cdc_rbac_dirty(r);
+    cdc_parked_written(r, CDC_ERROR);
     r->rdirty = 1;
 
     for (last = &cp->writing; *last; last = &(*last)->next) { /* void */ }
@@ -381,6 +400,7 @@ cdc_checkpoint_done(cdc_job_t *job)
 
     cdc_repl_degraded(r, CDC_CAUSE_DISK, NULL);
     r->checkpoint_at = cdc_now_ms();
+    cdc_parked_written(r, CDC_OK);
 
     for (ch = r->channels; ch; ch = ch->next) {
         if (cdc_pos_cmp(ch->upto_next, ch->upto) > 0) {
@@ -559,6 +579,9 @@ cdc_checkpoint_last(cdc_repl_t *r)
         cdc_life_moved(r);
     }
 
+    r->checkpoint->rc = rc;
+    cdc_checkpoint_show(r->checkpoint);
+
     cdc_db_batch_destroy(b);
 
     return rc;
@@ -710,6 +733,10 @@ cdc_checkpoint_load(void *arg, cdc_span_t key, cdc_span_t value)
     memcpy(name, key.data, key.len);
     name[key.len] = '\0';
 
+    if (name[0] == CDC_PARKED_DATA[0]) {
+        return CDC_DONE;                 /* bytes of messages, to the end */
+    }
+
     json = json_loadb((const char *) value.data, value.len,
                       JSON_DECODE_ANY, NULL);
 
@@ -736,6 +763,9 @@ cdc_checkpoint_load(void *arg, cdc_span_t key, cdc_span_t value)
 
     } else if (strncmp(name, "rbac/", 5) == 0) {
         rc = cdc_rbac_load(r, name + 5, json);
+
+    } else if (strncmp(name, CDC_PARKED_KEY, strlen(CDC_PARKED_KEY)) == 0) {
+        rc = cdc_parked_load(r, json);
 
     } else if (strcmp(name, "rchan") == 0) {
         rc = cdc_track_load(&r->rtrack, json);
@@ -790,7 +820,7 @@ cdc_checkpoint_open(cdc_repl_t *r, char *err)
     }
 
     if (cdc_db_each(r->db, cdc_span_n(NULL, 0), cdc_checkpoint_load, r)
-        != CDC_OK)
+        == CDC_ERROR)
     {
         snprintf(err, CDC_REASON_MAX, "the task's checkpoints cannot be "
                  "read: restore the state directory from a copy, or delete "
@@ -857,6 +887,7 @@ cdc_checkpoint_close(cdc_repl_t *r)
         r->db = NULL;
     }
 
+    free(cp->parked);
     free(cp);
     r->checkpoint = NULL;
 }

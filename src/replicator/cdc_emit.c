@@ -10,6 +10,7 @@
 
 #include "cdc_replicator.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -311,6 +312,7 @@ int
 cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
 {
     int           rc;
+    char          why[CDC_PARKED_TEXT_MAX];
     unsigned      i, drop, sent;
     cdc_coll_t   *c;
     cdc_shard_t  *shard;
@@ -364,13 +366,13 @@ cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
     }
 
     if (sent == 0) {
-        cdc_repl_fail(ch->repl, "topic \"%s\", position %llu:%llu: the shard "
-                      "\"%.*s\" is not one of the collection \"%s\"",
-                      ch->name, (unsigned long long) item->pos.hi,
-                      (unsigned long long) item->pos.lo,
-                      (int) item->env.shard_name.len,
-                      item->env.shard_name.data, c->name);
-        return CDC_AGAIN;
+        snprintf(why, sizeof(why), "the shard \"%.*s\" is not one of the "
+                 "collection", item->env.shard_name.len > 256
+                               ? 256 : (int) item->env.shard_name.len,
+                 item->env.shard_name.data);
+
+        return cdc_channel_poison(item, why) == CDC_OK ? CDC_DECLINED
+                                                       : CDC_AGAIN;
     }
 
     return CDC_OK;

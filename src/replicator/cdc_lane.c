@@ -46,6 +46,7 @@
 
 
 static void cdc_lane_flush(cdc_post_t *post);
+static void cdc_lane_requeue(cdc_lane_t *lane);
 static void cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err);
 
 
@@ -446,7 +447,8 @@ cdc_lane_request(cdc_lane_t *lane)
 
     chain = cdc_lane_build(lane);
     if (chain == NULL) {
-        return CDC_ERROR;                /* the task has failed */
+        cdc_lane_requeue(lane);
+        return CDC_ERROR;
     }
 
     lane->busy = 1;
@@ -553,21 +555,13 @@ cdc_lane_acked(cdc_lane_t *lane)
 }
 
 
-/* surely not applied: the same again, after a while */
+/* surely not applied: what is in flight goes out again */
 
 static void
-cdc_lane_retry(cdc_lane_t *lane, const cdc_target_error_t *err)
+cdc_lane_requeue(cdc_lane_t *lane)
 {
     cdc_send_t  **last;
 
-    lane->repl->status.retries++;
-    lane->backoff = lane->backoff ? lane->backoff * 2 : CDC_BACKOFF_MIN;
-
-    if (lane->backoff > CDC_BACKOFF_MAX) {
-        lane->backoff = CDC_BACKOFF_MAX;
-    }
-
-    lane->retry_at = cdc_now_ms() + lane->backoff;
     lane->covered = 0;
 
     for (last = &lane->flight; *last; last = &(*last)->next) { /* void */ }
@@ -583,6 +577,25 @@ cdc_lane_retry(cdc_lane_t *lane, const cdc_target_error_t *err)
     lane->draining = 0;
     lane->last_early = NULL;
 
+    cdc_lane_defer(lane);
+}
+
+
+/* after a while */
+
+static void
+cdc_lane_retry(cdc_lane_t *lane, const cdc_target_error_t *err)
+{
+    lane->repl->status.retries++;
+    lane->backoff = lane->backoff ? lane->backoff * 2 : CDC_BACKOFF_MIN;
+
+    if (lane->backoff > CDC_BACKOFF_MAX) {
+        lane->backoff = CDC_BACKOFF_MAX;
+    }
+
+    lane->retry_at = cdc_now_ms() + lane->backoff;
+
+    cdc_lane_requeue(lane);
     cdc_repl_degraded(lane->repl, CDC_CAUSE_TARGET, err->text);
 
     /* the target's clock may have been set since it was read */
@@ -590,8 +603,6 @@ cdc_lane_retry(cdc_lane_t *lane, const cdc_target_error_t *err)
     if (lane->backoff > 1000) {
         cdc_repl_hello(lane->repl);
     }
-
-    cdc_lane_defer(lane);
 }
 
 
@@ -607,7 +618,13 @@ cdc_lane_refused(cdc_lane_t *lane, const cdc_target_error_t *err)
     }
 
     if (lane->single && send) {
-        cdc_lane_poison(send, err->text);
+        if (cdc_lane_poison(lane, send, err->text) == CDC_OK) {
+            lane->single = 0;
+            lane->backoff = 0;
+            cdc_lane_requeue(lane);
+            cdc_repl_degraded(lane->repl, CDC_CAUSE_TARGET, NULL);
+        }
+
         return;
     }
 

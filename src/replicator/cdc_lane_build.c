@@ -5,6 +5,7 @@
 
 #include "cdc_replicator.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -194,8 +195,8 @@ cdc_lane_build(cdc_lane_t *lane)
 
     for (send = lane->flight; send; send = send->next) {
         if (cdc_lane_add(lane, chain, send) != CDC_OK) {
-            cdc_lane_poison(send, "it has no primary key that could be read, "
-                            "or it is malformed");
+            (void) cdc_lane_poison(lane, send, "it has no primary key that "
+                                   "could be read, or it is malformed");
             goto failed;
         }
     }
@@ -212,18 +213,30 @@ failed:
 }
 
 
-/* the target will never take this one: the task pauses and names it */
+/* the target will never take this one: out of the flight with it */
 
-void
-cdc_lane_poison(const cdc_send_t *send, const char *why)
+int
+cdc_lane_poison(cdc_lane_t *lane, cdc_send_t *send, const char *why)
 {
-    const cdc_item_t  *item;
+    cdc_item_t   *item;
+    cdc_send_t  **link;
 
     item = send->item;
 
-    cdc_repl_fail(item->ch->repl, "a message cannot be applied: topic \"%s\", "
-                  "position %llu:%llu, %zu bytes, collection \"%s.%s\": %s",
-                  item->ch->name, (unsigned long long) item->pos.hi,
-                  (unsigned long long) item->pos.lo, item->bytes,
-                  item->coll->db, item->coll->name, why);
+    if (cdc_channel_poison(item, why) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    for (link = &lane->flight; *link != send; link = &(*link)->next) {
+        /* void */
+    }
+
+    *link = send->next;
+    free(send);
+
+    if (--item->sends == 0) {
+        cdc_channel_acked(item);
+    }
+
+    return CDC_OK;
 }

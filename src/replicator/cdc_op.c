@@ -311,6 +311,7 @@ cdc_op_finish(cdc_op_t *op)
     }
 
     if (op->from_rchannel) {
+        cdc_parked_applied(r, op->parking);
         cdc_rchannel_done(r, op->rnumber);
     }
 
@@ -857,10 +858,9 @@ cdc_op_found_other(cdc_op_t *op)
 static void
 cdc_op_done(cdc_job_t *job)
 {
-    cdc_op_t    *op;
+    cdc_op_t    *op = job->data;
     cdc_repl_t  *r;
 
-    op = job->data;
     r = op->repl;
     op->running = 0;
 

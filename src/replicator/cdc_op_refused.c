@@ -110,6 +110,49 @@ cdc_op_skipped(cdc_op_t *op)
 }
 
 
+/*
+ * Refused for good.  One of the replicate channel is a message, and may be
+ * parked; what the metadata tell, and drops of data channels, are states to
+ * come to, and nothing goes on without.
+ */
+
+static int
+cdc_op_poison(cdc_op_t *op)
+{
+    char          text[CDC_REASON_MAX];
+    cdc_repl_t   *r;
+    const char   *name;
+    cdc_parked_t  what;
+
+    r = op->repl;
+    name = op->target_name ? op->target_name : "";
+
+    snprintf(text, sizeof(text), "the target refuses %s on \"%.128s.%.128s\" "
+             "(topic \"%.128s\", position %llu:%llu): %.384s; put the target "
+             "right, then resume the task", cdc_op_name(op), op->target_db,
+             name, op->topic ? op->topic : "metadata",
+             (unsigned long long) op->pos.hi,
+             (unsigned long long) op->pos.lo, op->error.text);
+
+    if (!op->from_rchannel || op->kind != CDC_OP_APPLY) {
+        cdc_repl_fail(r, "%s", text);
+        return CDC_ERROR;
+    }
+
+    memset(&what, 0, sizeof(cdc_parked_t));
+    what.pos = op->pos;
+    what.channel = 1;
+    snprintf(what.topic, sizeof(what.topic), "%s", op->topic);
+    snprintf(what.operation, sizeof(what.operation), "%s", cdc_op_name(op));
+    snprintf(what.collection, sizeof(what.collection), "%s.%s",
+             op->ncolls ? op->colls[0]->db : op->db,
+             op->ncolls ? op->colls[0]->name : "");
+    snprintf(what.reason, sizeof(what.reason), "%.380s", op->error.text);
+
+    return cdc_parked_add(r, &what, cdc_span_n(op->raw, op->raw_len), text);
+}
+
+
 /* the target said no: CDC_OK when that ends the operation */
 
 static int
@@ -179,14 +222,7 @@ cdc_op_refused(cdc_op_t *op)
     }
 
     if (now - op->refused_at > CDC_REFUSED_MAX_MS) {
-        cdc_repl_fail(r, "the target refuses %s on \"%s.%s\" (topic \"%s\", "
-                      "position %llu:%llu): %s; put the target right, then "
-                      "resume the task", cdc_op_name(op), op->target_db,
-                      op->target_name ? op->target_name : "",
-                      op->topic ? op->topic : "metadata",
-                      (unsigned long long) op->pos.hi,
-                      (unsigned long long) op->pos.lo, op->error.text);
-        return CDC_ERROR;
+        return cdc_op_poison(op);
     }
 
     /* at once when no release is on its way by the channel */

@@ -379,7 +379,7 @@ cdc_progress_channels(cdc_repl_t *r)
         }
     }
 
-    for (i = 0; i < CDC_CAUSE_SKIPPED; i++) {
+    for (i = 0; i < CDC_CAUSE_PARKED; i++) {
         s->live &= r->cause[i][0] == '\0';
     }
 

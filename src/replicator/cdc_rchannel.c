@@ -208,7 +208,7 @@ cdc_rchannel_kind(cdc_repl_t *r, const cdc_op_envelope_t *env, cdc_pos_t pos,
 
 static void
 cdc_rchannel_queue(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_op_kind_e kind,
-    uint64_t ts, uint64_t number)
+    uint64_t ts, uint64_t number, cdc_parking_t *parking)
 {
     cdc_op_t  *op;
 
@@ -217,6 +217,7 @@ cdc_rchannel_queue(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_op_kind_e kind,
         return;
     }
 
+    op->parking = parking;
     op->from_rchannel = 1;
     op->rnumber = number;
     op->topic = r->rchannel;
@@ -248,10 +249,32 @@ cdc_rchannel_queue(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_op_kind_e kind,
 }
 
 
+static int
+cdc_rchannel_garbage(cdc_repl_t *r, const cdc_log_msg_t *msg)
+{
+    char          text[CDC_REASON_MAX];
+    cdc_parked_t  what;
+
+    memset(&what, 0, sizeof(cdc_parked_t));
+    what.pos = msg->pos;
+    what.channel = 1;
+    snprintf(what.topic, sizeof(what.topic), "%s", r->rchannel);
+    snprintf(what.reason, sizeof(what.reason), "it is not a message of "
+             "Milvus's own: find who writes to that topic");
+
+    snprintf(text, sizeof(text), "a message that is not Milvus's own: topic "
+             "\"%.256s\", position %llu:%llu, %zu bytes: find who writes to "
+             "that topic", r->rchannel, (unsigned long long) msg->pos.hi,
+             (unsigned long long) msg->pos.lo, msg->body.len);
+
+    return cdc_parked_add(r, &what, msg->body, text);
+}
+
+
 static void
 cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
 {
-    int                 rc;
+    int                 rc, passes;
     uint64_t            number;
     cdc_op_kind_e       kind;
     cdc_op_envelope_t   env;
@@ -261,20 +284,23 @@ cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
         return;
     }
 
+    passes = cdc_parked_passes(r, r->rchannel, msg->pos);
     rc = cdc_wire_op_envelope(msg->body, &env);
 
-    if (rc == CDC_DECLINED) {
+    if (rc == CDC_DECLINED && !passes) {
         cdc_repl_degraded(r, CDC_CAUSE_SKIPPED, "a Flush of more than 64 "
                           "collections in one request is not carried; the "
                           "target flushes by itself");
         env.known = 0;
 
-    } else if (rc != CDC_OK) {
-        cdc_repl_fail(r, "a message that is not Milvus's own: topic \"%s\", "
-                      "position %llu:%llu, %zu bytes", r->rchannel,
-                      (unsigned long long) msg->pos.hi,
-                      (unsigned long long) msg->pos.lo, msg->body.len);
-        return;
+    } else if (!passes && (rc != CDC_OK || env.type <= 0)) {
+        if (!cdc_track_known(&r->rtrack, msg->pos)
+            && cdc_rchannel_garbage(r, msg) != CDC_OK)
+        {
+            return;
+        }
+
+        passes = 1;
     }
 
     if (cdc_track_add(&r->rtrack, msg->pos, &number) != CDC_OK) {
@@ -284,13 +310,39 @@ cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
 
     cdc_track_sum(&r->rtrack, number, msg->body);
 
-    if (cdc_track_known(&r->rtrack, msg->pos) || rc == CDC_DECLINED
+    if (passes || cdc_track_known(&r->rtrack, msg->pos)
+        || rc == CDC_DECLINED
         || cdc_rchannel_kind(r, &env, msg->pos, &kind) != CDC_OK)
     {
         cdc_track_done(&r->rtrack, number);
         r->rdirty = 1;
+
+        if (passes) {
+            cdc_checkpoint_soon(r);
+        }
+
         return;
     }
 
-    cdc_rchannel_queue(r, msg, kind, env.ts, number);
+    cdc_rchannel_queue(r, msg, kind, env.ts, number, NULL);
+}
+
+
+/* a parked one, before all that is to come on what it is about */
+
+int
+cdc_rchannel_again(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_parking_t *e)
+{
+    cdc_op_kind_e       kind;
+    cdc_op_envelope_t   env;
+
+    if (cdc_wire_op_envelope(msg->body, &env) != CDC_OK || env.type <= 0
+        || cdc_rchannel_kind(r, &env, msg->pos, &kind) != CDC_OK)
+    {
+        return CDC_DECLINED;
+    }
+
+    cdc_rchannel_queue(r, msg, kind, env.ts, UINT64_MAX, e);
+
+    return CDC_OK;
 }

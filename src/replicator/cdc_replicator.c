@@ -15,8 +15,8 @@
  * target is greeted until it answers, and what was in doubt is settled.
  *
  * Stop: nothing new is sent, what is in flight may still be acknowledged
- * until shortly before the supervisor would kill, and so may an operation
- * that is running come to its end; then the last checkpoint.
+ * until shortly before the supervisor would kill, and an operation that is
+ * running may for a moment come to its end; then the last checkpoint.
  * A kill at any line leaves the former checkpoint and its reserves.
  *
  * Failure: FAILED to the store, which pauses the task durably; the
@@ -38,6 +38,7 @@
 #define CDC_ENDS_MS         5000
 #define CDC_STOP_MARGIN_MS  500
 #define CDC_OPEN_RETRY_MS   1000
+#define CDC_STOP_OPS_MS     500
 
 
 static void cdc_repl_hello_timer(cdc_timer_t *tm);
@@ -224,6 +225,9 @@ cdc_repl_reset_end(cdc_repl_t *r)
         cdc_channel_open(ch);
     }
 
+    cdc_parked_reset(r);
+    cdc_parked_again(r);
+
     cdc_op_kick(r);
     cdc_repl_pump(r);
 }
@@ -302,7 +306,10 @@ cdc_repl_go(cdc_repl_t *r)
 
     cdc_log(CDC_LOG_NOTICE, 0, "replicating to %s", r->target_conf.identity);
 
-    (void) cdc_rchannel_start(r);
+    if (cdc_rchannel_start(r) == CDC_OK) {
+        cdc_parked_again(r);
+    }
+
     cdc_drift_start(r);
 }
 
@@ -585,6 +592,7 @@ cdc_repl_begin(cdc_repl_t *r)
 
     if (cdc_repl_open(r, err) == CDC_OK) {
         cdc_repl_degraded(r, CDC_CAUSE_DISK, NULL);
+        cdc_parked_start(r);
         cdc_repl_hello(r);
         return;
     }
@@ -658,11 +666,9 @@ cdc_repl_stop_timer(cdc_timer_t *tm)
         busy += lane->busy;
     }
 
-    /* one that the target does not answer would only take the time */
+    /* once more does no harm: not worth a long stop */
 
-    if (r->cause[CDC_CAUSE_TARGET][0] == '\0'
-        && r->cause[CDC_CAUSE_OP][0] == '\0')
-    {
+    if (cdc_now_ms() < r->stop_ops_at) {
         for (op = r->ops; op; op = op->next) {
             busy += op->running;
         }
@@ -694,6 +700,8 @@ cdc_repl_on_stop(void *data)
     r->stop_at = cdc_now_ms()
                  + (drain > 2 * CDC_STOP_MARGIN_MS
                     ? (uint64_t) drain - CDC_STOP_MARGIN_MS : 0);
+
+    r->stop_ops_at = cdc_now_ms() + CDC_STOP_OPS_MS;
 
     r->retry_timer.handler = cdc_repl_stop_timer;
     r->retry_timer.data = r;

@@ -69,6 +69,12 @@ cdc_repl_next_try(cdc_repl_t *r, unsigned cause)
         break;
 
     case CDC_CAUSE_DISK:
+        if (r->db == NULL) {
+            cdc_repl_sooner(&next, r->retry_timer.slot ? r->retry_timer.when
+                                                       : 0);
+            break;
+        }
+
         cdc_repl_sooner(&next, r->checkpoint_timer.slot
                                ? r->checkpoint_timer.when : 0);
         break;
@@ -117,9 +123,11 @@ cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
         return;
     }
 
-    /* what is skipped is said each time, it does not end */
+    /* what is skipped or parked is said each time */
 
-    if (text && (r->cause[cause][0] == '\0' || cause == CDC_CAUSE_SKIPPED)) {
+    if (text && (r->cause[cause][0] == '\0' || cause == CDC_CAUSE_SKIPPED
+                 || cause == CDC_CAUSE_PARKED))
+    {
         cdc_log(CDC_LOG_WARN, 0, "degraded: %s", text);
         cdc_repl_event(r, CDC_EVENT_DEGRADED, "%s", text);
         r->status.errors++;

@@ -4,12 +4,14 @@
  * Rows, deletes and drops are; creates come from the catalogue, which has
  * them whole; a tick closes what it covers (cdc_channel.c).  What is unknown
  * is named in the task's status and passed over: its position is kept there.
+ * What cannot be a message of Milvus's is parked (cdc_parked.c).
  */
 
 #include "cdc_replicator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 
 static cdc_item_t *
@@ -105,6 +107,168 @@ cdc_channel_wants(cdc_channel_t *ch, const cdc_envelope_t *env,
 }
 
 
+/* done as soon as it is read: nothing of it goes to the target */
+
+static void
+cdc_channel_pass(cdc_channel_t *ch, cdc_log_msg_t *msg)
+{
+    uint64_t     number;
+    cdc_repl_t  *r;
+
+    r = ch->repl;
+
+    if (cdc_track_add(&ch->track, msg->pos, &number) != CDC_OK) {
+        cdc_repl_fail(r, "out of memory");
+        return;
+    }
+
+    cdc_track_sum(&ch->track, number, msg->body);
+    ch->reads++;
+    ch->dirty = 1;
+    cdc_track_done(&ch->track, number);
+    cdc_checkpoint_soon(r);
+}
+
+
+/* not one of Milvus's */
+
+static void
+cdc_channel_garbage(cdc_channel_t *ch, cdc_log_msg_t *msg)
+{
+    char          text[CDC_REASON_MAX];
+    cdc_parked_t  what;
+
+    memset(&what, 0, sizeof(cdc_parked_t));
+    what.pos = msg->pos;
+    snprintf(what.topic, sizeof(what.topic), "%s", ch->name);
+    snprintf(what.reason, sizeof(what.reason), "it is not a message of "
+             "Milvus's own: find who writes to that topic");
+
+    snprintf(text, sizeof(text), "a message that is not Milvus's own: topic "
+             "\"%.256s\", position %llu:%llu, %zu bytes: find who writes to "
+             "that topic", ch->name, (unsigned long long) msg->pos.hi,
+             (unsigned long long) msg->pos.lo, msg->body.len);
+
+    if (cdc_track_known(&ch->track, msg->pos)
+        || cdc_parked_add(ch->repl, &what, msg->body, text) == CDC_OK)
+    {
+        cdc_channel_pass(ch, msg);
+    }
+}
+
+
+static const char *
+cdc_channel_type(int32_t type)
+{
+    switch (type) {
+
+    case CDC_MSG_INSERT:
+        return "Insert";
+
+    case CDC_MSG_DELETE:
+        return "Delete";
+
+    case CDC_MSG_IMPORT:
+        return "Import";
+
+    case CDC_MSG_DROP_COLLECTION:
+        return "DropCollection";
+
+    case CDC_MSG_DROP_PARTITION:
+        return "DropPartition";
+
+    default:
+        return "";
+    }
+}
+
+
+int
+cdc_channel_poison(cdc_item_t *item, const char *why)
+{
+    char          text[CDC_REASON_MAX];
+    cdc_coll_t   *c;
+    cdc_parked_t  what;
+
+    c = item->coll;
+
+    snprintf(text, sizeof(text), "a message cannot be applied: topic "
+             "\"%.128s\", position %llu:%llu, %zu bytes, collection "
+             "\"%.128s.%.128s\": %.256s", item->ch->name,
+             (unsigned long long) item->pos.hi,
+             (unsigned long long) item->pos.lo, item->bytes,
+             c->db, c->name, why);
+
+    /* a drop without its operation, or the reverse, is no state to leave */
+
+    if (cdc_item_is_drop(item) || item->body == NULL) {
+        cdc_repl_fail(c->repl, "%s", text);
+        return CDC_ERROR;
+    }
+
+    memset(&what, 0, sizeof(cdc_parked_t));
+    what.pos = item->pos;
+    snprintf(what.topic, sizeof(what.topic), "%s", item->ch->name);
+    snprintf(what.operation, sizeof(what.operation), "%s",
+             cdc_channel_type(item->env.type));
+    snprintf(what.collection, sizeof(what.collection), "%s.%s", c->db,
+             c->name);
+    snprintf(what.reason, sizeof(what.reason), "%s", why);
+
+    if (cdc_parked_add(c->repl, &what, item->body->msg.body, text) != CDC_OK)
+    {
+        return CDC_ERROR;
+    }
+
+    item->poison = 1;
+
+    return CDC_OK;
+}
+
+
+/* a parked message, from the start: behind what has gone since */
+
+int
+cdc_channel_again(cdc_repl_t *r, const char *topic, cdc_log_msg_t *msg,
+    const cdc_log_reader_ops_t *ops, cdc_parking_t *e)
+{
+    cdc_item_t      *item;
+    cdc_channel_t   *ch;
+    cdc_envelope_t   env;
+
+    for (ch = r->channels; ch && strcmp(ch->name, topic) != 0; ch = ch->next) {
+        /* void */
+    }
+
+    if (ch == NULL || ch->stream == NULL
+        || cdc_wire_envelope(msg->body, &env) != CDC_OK
+        || (env.type != CDC_MSG_INSERT && env.type != CDC_MSG_DELETE
+            && env.type != CDC_MSG_IMPORT))
+    {
+        return CDC_DECLINED;
+    }
+
+    item = cdc_channel_item(ch, msg, &env);
+    if (item == NULL) {
+        return CDC_DECLINED;
+    }
+
+    item->body->ops = ops;
+    item->parking = e;
+    item->number = UINT64_MAX;           /* in no track */
+    item->asked = 1;
+    item->settle = 1;
+
+    r->buffered += item->bytes;
+    ch->bodies++;
+
+    cdc_list_push(&ch->open, item);
+    cdc_repl_pump(r);
+
+    return CDC_OK;
+}
+
+
 void
 cdc_take_anew(cdc_repl_t *r, const char *topic, const cdc_track_t *t,
     cdc_log_msg_t *msg)
@@ -147,11 +311,14 @@ cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
         return;
     }
 
-    if (cdc_wire_envelope(msg->body, &env) != CDC_OK) {
-        cdc_repl_fail(r, "a message that is not Milvus's own: topic \"%s\", "
-                      "position %llu:%llu, %zu bytes", ch->name,
-                      (unsigned long long) msg->pos.hi,
-                      (unsigned long long) msg->pos.lo, msg->body.len);
+    if (cdc_parked_passes(r, ch->name, msg->pos)) {
+        cdc_channel_pass(ch, msg);
+        r->reader_ops->release(msg);
+        return;
+    }
+
+    if (cdc_wire_envelope(msg->body, &env) != CDC_OK || env.type <= 0) {
+        cdc_channel_garbage(ch, msg);
         r->reader_ops->release(msg);
         return;
     }

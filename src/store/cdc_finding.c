@@ -86,6 +86,8 @@ static const cdc_finding_row_t  cdc_finding_rows[] = {
       "milvus_cdc_source says" },
     { CDC_E_LOG_GAP_POLICY, "request.log_gap",
       "leave \"log_gap\" out, or say \"refuse\" or \"earliest\"" },
+    { CDC_E_POISON_POLICY, "request.on_poison",
+      "leave \"on_poison\" out, or say \"stop\" or \"skip\"" },
     { CDC_E_BAD_EXCLUDE, "request.exclude_collections",
       "give names as \"database.collection\", of what the task follows" },
     { CDC_E_BAD_MAPPING, "request.name_mapping",

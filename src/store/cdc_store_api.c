@@ -23,6 +23,7 @@ typedef struct {
     cdc_store_t       *store;
     cdc_store_wait_t  *wait;
     json_t            *data;             /* request_data */
+    const char        *type;
     const char        *id;               /* its task_id, or "" */
     const char        *source;
     const json_t      *complaints;
@@ -186,6 +187,13 @@ cdc_store_check_request(cdc_request_t *r)
 }
 
 
+static void
+cdc_store_parked_request(cdc_request_t *r)
+{
+    cdc_store_parked(r->store, r->wait, r->type, r->id, r->data);
+}
+
+
 static const struct {
     const char  *type;
     void       (*handler)(cdc_request_t *r);
@@ -195,6 +203,9 @@ static const struct {
     { "pause", cdc_store_pause },
     { "resume", cdc_store_resume },
     { "delete", cdc_store_delete },
+    { "parked", cdc_store_parked_request },
+    { "parked_retry", cdc_store_parked_request },
+    { "parked_drop", cdc_store_parked_request },
 };
 
 
@@ -202,6 +213,8 @@ static void
 cdc_store_dispatch(cdc_request_t *r, const char *type)
 {
     size_t  i, n;
+
+    r->type = type;
 
     n = sizeof(cdc_store_requests) / sizeof(cdc_store_requests[0]);
 

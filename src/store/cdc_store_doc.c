@@ -133,6 +133,12 @@ cdc_doc_more(const cdc_stored_t *t, json_t *doc)
     if (json_string_length(value) != 0) {
         json_object_set(doc, "log_gap", value);
     }
+
+    value = json_object_get(t->request, "on_poison");
+
+    if (json_string_length(value) != 0) {
+        json_object_set(doc, "on_poison", value);
+    }
 }
 
 

@@ -35,6 +35,11 @@ cdc_store_wait_end(cdc_store_t *s, cdc_store_wait_t *w, cdc_stored_t *t,
 
     w->next = s->ends;
     s->ends = w;
+
+    /* it takes longer than a request may that is only about the store */
+
+    (void) cdc_conn_send(&w->client->conn, CDC_FRAME_ACK, CDC_E_OK, w->id,
+                         NULL, 0);
 }
 
 

@@ -365,6 +365,12 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
 
         if (slot->record.state != rec->state) {
             ngx_http_milvus_cdc_slot_changed(slot, rec, now);
+
+            /* what was wrong is for the next replicator to say again */
+
+            slot->status.degraded_since_ms = 0;
+            slot->status.next_try_ms = 0;
+            slot->status.degraded[0] = '\0';
         }
 
         rc = NGX_OK;

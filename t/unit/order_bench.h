@@ -340,6 +340,17 @@ cdc_checkpoint_barrier(cdc_repl_t *r, void (*done)(void *), void *arg)
 }
 
 
+int
+cdc_rchannel_again(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_parking_t *e)
+{
+    (void) r;
+    (void) msg;
+    (void) e;
+
+    return CDC_DECLINED;
+}
+
+
 void
 cdc_rchannel_read(cdc_repl_t *r)
 {

@@ -37,6 +37,7 @@ static const char        *run = "";      /* INIT's members about the run */
 static cdc_frame_t        frame;         /* the last one read */
 static uint8_t           *payload;
 static cdc_task_record_t  record;        /* of the last TASK */
+static int                acks;          /* requests that wait for an end */
 
 
 /* ---- targets: the host's name says how they behave --- */
@@ -286,6 +287,11 @@ read_frame(int fd, int ms)
     payload[frame.len] = '\0';
 
     rc = read_all(fd, payload, frame.len, ms);
+
+    if (frame.type == CDC_FRAME_ACK) {
+        acks++;                          /* the answer is still to come */
+        return read_frame(fd, ms);
+    }
 
     if (frame.type == CDC_FRAME_TASK) {
         memcpy(&record, payload, sizeof(record));

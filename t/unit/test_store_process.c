@@ -81,6 +81,7 @@ test_states(int c)
     nothing(c, "the answer waits for the ACK");
     ack();
     nothing(c, "and for the end of the replicator");
+    is_int(acks, 1, "which the worker is told");
     by_id(c, 4, "pause", "a");
     nothing(c, "which a second pause waits for as well");
     record.revision = 1;

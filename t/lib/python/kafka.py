@@ -3,7 +3,7 @@
     ends(address, topics)       {topic: the offset that its next message gets}
     forget(address, topics)     drops what is in these topics now
     delete(address, topics)     drops the topics
-    produce(address, topic, values)
+    produce(address, topic, values)    the offset of the first
 """
 
 import contextlib
@@ -115,8 +115,10 @@ def produce(address, topic, values):
         r.take('i')
         r.take('i')
         code = r.take('h')
+        offset = r.take('q')
         if code == UNKNOWN_TOPIC:          # who asks for it makes it
             ask(address, METADATA, 0, struct.pack('>i', 1) + text(topic))
         if not code or time.monotonic() > end:
-            return failed(topic, code)
+            failed(topic, code)
+            return offset
         time.sleep(0.3)
