@@ -38,7 +38,8 @@ sub whole {
     my ($when) = @_;
 
     ok($nginx->ready, "the API answers $when");
-    is($nginx->state($id), 'Running', "the task runs $when");
+    is($nginx->state($id), 'Running', "the task runs $when")
+        or diag($nginx->api('get', {task_id => $id})->{body});
     ok(CDC::wait_for(sub {
         return $nginx->supervisors == 1 && $nginx->stores == 1
             && $nginx->replicators == 1 && $nginx->workers == 2;
