@@ -16,6 +16,15 @@ REPO = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 BUILD = os.environ.get('CDC_BUILD') or os.path.join(REPO, 'build')
 
+
+def members(pairs):
+    """An object of an answer, none of whose members is there twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise TestbedError('twice in an answer: %s' % [k for k, _ in pairs])
+    return found
+
+
 CONFIG = '''\
 load_module %(module)s;
 %(user)sdaemon %(daemon)s;
@@ -250,7 +259,7 @@ class Nginx(Process):
             body['request_data'] = data
         status, text = self.post(path, json.dumps(body).encode())
         try:
-            return status, json.loads(text)
+            return status, json.loads(text, object_pairs_hook=members)
         except ValueError:
             return status, {'code': status, 'message': text.decode(
                 errors='replace')}
