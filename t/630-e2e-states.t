@@ -15,9 +15,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib', 'python'))
 
+from e2e import E2E           # first: changes the Python   # noqa: E402
 import compare                                               # noqa: E402
 import kafka                                                 # noqa: E402
-from e2e import E2E                                          # noqa: E402
 from fixtures import Shape                                   # noqa: E402
 from load import Load                                        # noqa: E402
 from process import wait_for                                 # noqa: E402
