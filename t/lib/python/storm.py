@@ -14,6 +14,7 @@ import time
 
 from pymilvus import Collection, connections, db, utility
 
+import compare
 from fixtures import AUTO_ID, EVERY, PLAIN, TEXT_KEY, Shape
 
 THREE = Shape(shards=3)
@@ -331,3 +332,17 @@ class Storm:
     def rows(self):
         return sum(len(rows) for place in self.places
                    for rows in place.parts.values())
+
+    def wrong(self, side):
+        """(place, text) for each count(*) that is not what was written."""
+        cluster = compare.Cluster(side)
+        for place in self.places:
+            counts = {None: sum(len(rows) for rows in place.parts.values())} \
+                if place.keyed else {name: len(rows) for name, rows
+                                     in place.parts.items()}
+            for part, number in sorted(counts.items()):
+                found = cluster.count(place.database, place.name, part)
+                if found != number:
+                    yield place, '%s.%s/%s: %d rows are written, the %s ' \
+                        'shows %d' % (place.database, place.name, part or '',
+                                      number, side, found)
