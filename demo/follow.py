@@ -27,7 +27,7 @@ def step(text):
     print('\n== %s' % text, flush=True)
 
 
-def curl(uri, request):
+def curl(uri, request, shown=True):
     """Runs the command that it prints."""
     body = json.dumps(request)
     print("$ curl -s -H 'Content-Type: application/json' %s/cdc -d '%s'"
@@ -36,7 +36,8 @@ def curl(uri, request):
                         'Content-Type: application/json', uri + '/cdc',
                         '-d', body], capture_output=True, text=True,
                        check=False)
-    print(r.stdout.strip(), flush=True)
+    if shown:
+        print(r.stdout.strip(), flush=True)
     answer = json.loads(r.stdout or '{}')
     if answer.get('code') != 200:
         raise TestbedError('nginx did not do it (its log: demo folder, '
@@ -67,15 +68,27 @@ def start_nginx(bed):
     return part
 
 
+def check(uri, wanted):
+    """The dry run of a create: of what is in order, only the names."""
+    findings = curl(uri, {'request_type': 'check', 'request_data': wanted},
+                    shown=False)['findings']
+    print('in order: %s' % ', '.join(f['check'] for f in findings if f['ok']))
+    for f in findings:
+        if not f['ok']:
+            print('%(level)s: %(check)s: %(text)s\n  cure: %(cure)s' % f)
+
+
 def task(bed, uri):
     tasks = curl(uri, {'request_type': 'list'})['tasks']
     if tasks:
         print('there is one from an earlier run')
         return tasks[0]['task_id']
-    return curl(uri, {'request_type': 'create', 'request_data': {
-        'milvus_connect_param': {'uri': bed['target'].uri,
-                                 'connect_timeout': 10},
-        'collection_infos': [{'name': '*'}]}})['task_id']
+    wanted = {'milvus_connect_param': {'uri': bed['target'].uri,
+                                       'connect_timeout': 10},
+              'collection_infos': [{'name': '*'}]}
+    check(uri, wanted)
+    return curl(uri, {'request_type': 'create',
+                      'request_data': wanted})['task_id']
 
 
 def source_rows():
