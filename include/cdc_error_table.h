@@ -36,7 +36,8 @@
       "fail to unmarshal the request, error: %s")                             \
     X(REQUEST_TYPE, 400, 400,                                                 \
       "invalid 'request_type' param, can be set [create delete pause resume " \
-      "get list position maintenance]")                                       \
+      "get list position maintenance check progress parked parked_retry "     \
+      "parked_drop]")                                                         \
     /* type of the request, text of the mapping error */                      \
     X(DECODE, 500, 500, "fail to decode the %s request, error: %s")           \
     X(STARTING, 503, 503,                                                     \
