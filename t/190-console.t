@@ -32,7 +32,7 @@ sub get { return map { "GET /cdc/ui/$_" } @_ }
 
 my $size = 0;
 $size += length slurp($_) for 'index.html', @files;
-cmp_ok($size, '<=', 60 * 1024, "the console is small ($size bytes)");
+cmp_ok($size, '<=', 60_000, "the console is small ($size bytes)");
 unlike(slurp($_), qr{(?:src|href|from|url\(|fetch\(|import)\W+https?:}i,
        "$_ asks nobody else") for 'index.html', @files;
 unlike(slurp('index.html'), qr/<script(?![^>]*\ssrc=)|\s(?:on\w+|style)=/,

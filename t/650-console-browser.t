@@ -131,6 +131,50 @@ class Console(Suite):
         self.same(self.texts('.line .state')[1], 'Silent',
                   'the replicator is silent')
 
+    def parked(self):
+        """messages that could not be applied"""
+        self.show([progress.skipping()])
+        self.sees('.sentence', 'Live, but for 2 min 1', 'it goes on')
+        self.sees('#parked', 'Insert default.books, it was passed',
+                  'what was parked')
+        self.ok(not self.b.run('document.querySelector("#task").innerText'
+                               '.includes("Next try")'),
+                'nobody knows of a next try')
+        self.same(self.b.run('[...document.querySelectorAll("#parked button")]'
+                             '.every((b) => b.disabled)'), True,
+                  'a task that runs has to be paused first')
+        self.clean('parked')
+        self.b.look(*NARROW, True)
+        self.clean('parked narrow dark')
+        self.show([progress.poisoned()])
+        self.sees('#parked', 'a message, the task stands in front of it',
+                  'the one that stops the task')
+        self.b.click('[aria-label="Drop message 1"]')
+        self.sees('#ask', 'the target lacks what it holds', 'a warning')
+        self.sees('#ask pre', '"parked_drop","request_data":{"task_id":'
+                  '"poisoned","id":1}', 'as a command')
+        self.clean('drop')
+        self.b.click('#ask [value=cancel]')
+        self.same(self.sent('parked_drop'), [], 'Cancel sends nothing')
+        self.b.click('[aria-label="Drop message 1"]')
+        self.server.parked[0]['state'] = 'drop'
+        self.b.click('#ask [value=go]')
+        self.sees('#notice', 'Message 1 of task poisoned is dropped.',
+                  'it is said')
+        self.same(self.sent('parked_drop'),
+                  [{'task_id': 'poisoned', 'id': 1}], 'dropped')
+        self.sees('#parked', 'dropped when the task is resumed',
+                  'and seen at once', 3)
+        self.b.click('[aria-label="Try again message 7"]')
+        self.b.click('#ask [value=go]')
+        self.sees('#notice', 'Message 7 of task poisoned is to be tried',
+                  'it is said')
+        self.same(self.sent('parked_retry'),
+                  [{'task_id': 'poisoned', 'id': 7}], 'tried again')
+        self.server.tasks = [progress.task('poisoned')]
+        self.b.wait('!document.querySelector("#parked").checkVisibility()')
+        self.ok(True, 'without any, nothing is shown')
+
     def looks(self):
         """light and dark, wide and narrow, nothing and much"""
         for name, tasks in (('one', [progress.task()]), ('none', []),
@@ -320,6 +364,8 @@ class Console(Suite):
                   exclude='shop.carts', mapping='shop -> store\n'
                   'books -> old.books', task_id='two', ca_pem_path='ca.pem',
                   disable_auto_start=True, use_start_position=True)
+        self.b.run('document.querySelector("[name=on_poison]").focus()')
+        self.b.key('ArrowDown')
         self.clean('create more')
         self.b.look(*NARROW, True)
         self.clean('create more narrow dark')
@@ -335,6 +381,7 @@ class Console(Suite):
                 'default': [{'name': 'books', 'use_start_position': True}],
                 'shop': [{'name': '*'}]},
             'disable_auto_start': True, 'task_id': 'two',
+            'on_poison': 'skip',
             'exclude_collections': ['shop.carts'],
             'name_mapping': [
                 {'source_db': 'shop', 'target_db': 'store'},
@@ -422,9 +469,9 @@ class Console(Suite):
 
     def run(self):
         self.start()
-        cases = (self.states, self.broken, self.looks, self.plots, self.table,
-                 self.foreign, self.away, self.keyboard, self.actions,
-                 self.create, self.real)
+        cases = (self.states, self.broken, self.parked, self.looks,
+                 self.plots, self.table, self.foreign, self.away,
+                 self.keyboard, self.actions, self.create, self.real)
         wanted = sys.argv[1:]
         with Browser() as self.b:
             for case in cases:

@@ -10,18 +10,12 @@ const parent = new URL('..', location.href).pathname.replace(/(.)\/$/, '$1');
 export const paths = given.length ? given : [parent];
 
 export async function request(type, data, path = paths[0], wait = 10) {
-  const body = {request_type: type};
-
-  if (data) {
-    body.request_data = data;
-  }
-
   let response;
   try {
     response = await fetch(path, {
       method: 'POST',
       headers: {'Content-Type': 'application/json'},
-      body: JSON.stringify(body),
+      body: JSON.stringify({request_type: type, request_data: data}),
       cache: 'no-store',
       signal: AbortSignal.timeout(wait * 1000),
     });
@@ -33,13 +27,11 @@ export async function request(type, data, path = paths[0], wait = 10) {
 
   const answer = await response.json().catch(() => null);
 
-  if (answer && answer.code === 200) {
+  if (answer?.code === 200) {
     return answer.data;
   }
-  if (answer && answer.message) {
-    throw new Error(answer.message);
-  }
-  throw new Error(`the server answers with status ${response.status}`);
+  throw new Error(answer?.message
+    || `the server answers with status ${response.status}`);
 }
 
 // What is secret stands as a variable of the shell in a command.
@@ -50,16 +42,9 @@ const SECRETS = {token: 'MILVUS_TOKEN', username: 'MILVUS_USER',
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 export function curl(type, data, path = paths[0]) {
-  const body = {request_type: type};
-
-  if (data) {
-    body.request_data = data;
-  }
-
   const hidden = (name, value) =>
     SECRETS[name] && value ? `\u0001${SECRETS[name]}\u0002` : value;
-
-  const json = JSON.stringify(body, hidden)
+  const json = JSON.stringify({request_type: type, request_data: data}, hidden)
     .replaceAll('\\u0001', '\u0001').replaceAll('\\u0002', '\u0002');
 
   return `curl -sS ${quoted(new URL(path, location.href).href)} \\\n`

@@ -1,33 +1,31 @@
 // The page: asks for the progress once a second and shows what it is told.
 
-import {$, clock, count, el, icon, put, set, setIcon, show} from './util.js';
+import {$, arrange, capital, clock, el, icon, plural, put, set, setIcon, show}
+  from './util.js';
 import {request} from './api.js';
 import {BAD, History, KINDS, View, WORDS, verdict} from './task.js';
 import {Ask, Create} from './forms.js';
 
-const EVERY = 1000;                              // ms
-const MANY = 8;                 // tasks: beyond, all are asked for less often
-const RARELY = 5;               // answers about one between those about all
+const EVERY = 1000;  // ms
+const MANY = 8;  // tasks: beyond, all are asked for less often
+const RARELY = 5;  // answers about one between those about all
 
-const tasks = new Map();                         // id -> the last answer
+const tasks = new Map();  // id -> the last answer
 const histories = new Map();
-const items = new Map();                         // id -> entry of the list
-const kinds = new Map();                         // id -> kind, as announced
+const items = new Map();  // id -> entry of the list
+let kinds = new Map();  // id -> kind, as announced
 
 let view = null;
 let chosen = null;
 let turn = 0;
-let fresh = 0;                                   // time of the last answer
-
-// Only what matters is announced, never a number that moves.
-const say = (text) => put($('#said'), text);
+let fresh = 0;  // time of the last answer
 
 function notice(text, more = []) {
   const node = $('#notice');
   node.replaceChildren(
     el('p', null, text),
     el('ul', null, ...more.map((line) => el('li', null, line))),
-    el('button', {type: 'button', 'aria-label': 'Dismiss', onclick: () => {
+    el('button', {'aria-label': 'Dismiss', onclick: () => {
       show(node, false);
       $('#main').focus();
     }}, '×'));
@@ -42,6 +40,7 @@ const create = new Create((text, id, warnings) => {
 
 const ask = new Ask((text) => {
   notice(text);
+  view?.parked.outdated();
   again();
   // the button that was pressed may be gone
   $('#main').focus();
@@ -68,9 +67,8 @@ function item(id) {
 
 function list(rows) {
   const wanted = $('#query').value.trim().toLowerCase();
-  const place = $('#list');
 
-  rows.forEach(({id, kind, text, task}, i) => {
+  for (const {id, kind, text, task} of rows) {
     const entry = item(id);
     set(entry.link, 'class', kind);
     set(entry.link, 'aria-current', id === chosen ? 'page' : null);
@@ -78,10 +76,8 @@ function list(rows) {
     put(entry.text, text);
     show(entry.node, `${id} ${text} ${task.target?.uri}`.toLowerCase()
       .includes(wanted));
-    if (place.children[i] !== entry.node) {
-      place.insertBefore(entry.node, place.children[i] || null);
-    }
-  });
+  }
+  arrange($('#list'), rows.map(({id}) => items.get(id).node));
 
   for (const [id, entry] of items) {
     if (!tasks.has(id)) {
@@ -91,40 +87,29 @@ function list(rows) {
   }
 
   show($('#tasks'), rows.length > 1);
-  show($('#find'), rows.length > 6);
+  show($('#query'), rows.length > 6);
 }
 
 function summary(rows) {
-  const parts = KINDS.map((kind) => [
-    rows.filter((row) => row.kind === kind).length, WORDS[kind]])
-    .filter(([n]) => n).map(([n, word]) => `${n} ${word}`);
-  const bad = rows.filter((row) => BAD.has(row.kind)).length;
+  const number = (kind) => rows.filter((row) => row.kind === kind).length;
+  const parts = KINDS.filter(number)
+    .map((kind) => `${number(kind)} ${WORDS[kind]}`);
+  const bad = BAD.reduce((n, kind) => n + number(kind), 0);
 
   put($('#summary'), rows.length
-    ? `${count(rows.length)} task${rows.length > 1 ? 's' : ''}: ${
-      parts.join(', ')}` : 'No tasks');
+    ? `${plural(rows.length, 'task')}: ${parts.join(', ')}` : 'No tasks');
   set($('#summary'), 'class', bad ? 'bad' : null);
   document.title = bad ? `${bad} in trouble – Milvus CDC` : 'Milvus CDC';
 }
 
+// Only what matters is announced, never a number that moves.
 function announce(rows) {
-  const news = [];
+  const news = rows.filter(({id, kind}) => kinds.has(id)
+    && kinds.get(id) !== kind).map(({id, kind}) => `${id} is ${WORDS[kind]}`);
 
-  for (const {id, kind} of rows) {
-    if (kinds.get(id) !== kind) {
-      if (kinds.has(id)) {
-        news.push(`${id} is ${WORDS[kind]}`);
-      }
-      kinds.set(id, kind);
-    }
-  }
-  for (const id of kinds.keys()) {
-    if (!tasks.has(id)) {
-      kinds.delete(id);
-    }
-  }
+  kinds = new Map(rows.map(({id, kind}) => [id, kind]));
   if (news.length) {
-    say(`${news.slice(0, 3).join('. ')}.`);
+    put($('#said'), `${news.slice(0, 3).join('. ')}.`);
   }
 }
 
@@ -154,23 +139,17 @@ function draw() {
     return;
   }
   if (view?.id !== chosen) {
-    view = new View(chosen, (action, task) => ask.open(action, task));
+    view = new View(chosen, (...what) => ask.open(...what));
     $('#task').replaceChildren(...view.nodes);
   }
   view.update(tasks.get(chosen), histories.get(chosen));
 }
 
 function take(task) {
-  tasks.set(task.task_id, task);
-  if (!histories.has(task.task_id)) {
-    histories.set(task.task_id, new History());
-  }
-  histories.get(task.task_id).add(task);
-}
-
-function drop(id) {
-  tasks.delete(id);
-  histories.delete(id);
+  const id = task.task_id;
+  tasks.set(id, task);
+  histories.set(id, histories.get(id) || new History());
+  histories.get(id).add(task);
 }
 
 // ---- the requests
@@ -185,7 +164,10 @@ async function look() {
   answer.tasks.forEach(take);
   if (!one) {
     const left = new Set(answer.tasks.map((task) => task.task_id));
-    [...tasks.keys()].filter((id) => !left.has(id)).forEach(drop);
+    [...tasks.keys()].filter((id) => !left.has(id)).forEach((id) => {
+      tasks.delete(id);
+      histories.delete(id);
+    });
   }
 
   fresh = Date.now();
@@ -209,10 +191,8 @@ async function tick() {
     // a task that is gone is no trouble: the next answer is about all
     if (turn % RARELY === 1 || tasks.size <= MANY) {
       document.body.classList.add('stale');
-      put($('#alarm'), `${error.message[0].toUpperCase()}${
-        error.message.slice(1)}. ${fresh
-        ? `What is shown is from ${clock(fresh)}. ` : ''
-      }Trying again.`);
+      put($('#alarm'), `${capital(error.message)}. ${fresh
+        ? `What is shown is from ${clock(fresh)}. ` : ''}Trying again.`);
     }
     turn = 0;
   }
@@ -230,21 +210,20 @@ function again() {
 }
 
 // a hash is a task
-$('.skip').addEventListener('click', (event) => {
+$('.skip').onclick = (event) => {
   event.preventDefault();
   $('#main').focus();
-});
-$('#new').addEventListener('click', () => create.open());
-$('#first').addEventListener('click', () => create.open());
-$('#query').addEventListener('input', draw);
-addEventListener('hashchange', () => {
+};
+$('#new').onclick = $('#first').onclick = () => create.open();
+$('#query').oninput = draw;
+window.onhashchange = () => {
   draw();
   $('#task h2')?.focus();
-});
-document.addEventListener('visibilitychange', () => {
+};
+document.onvisibilitychange = () => {
   if (!document.hidden) {
     again();
   }
-});
+};
 
 tick();

@@ -4,10 +4,10 @@
 // commands show a variable of the shell in its place, and a dialog that is
 // closed is emptied.
 
-import {$, el, icon, put, show} from './util.js';
+import {$, capital, el, icon, put, set, show} from './util.js';
 import {Command, curl, paths, request} from './api.js';
 
-const SLOW = 60;                 // seconds: the server looks at both clusters
+const SLOW = 60;  // seconds: the server looks at both clusters
 
 // What all dialogs do: cancel, send once, say what went wrong.
 class Dialog {
@@ -18,12 +18,11 @@ class Dialog {
     this.go = $('[value=go]', this.dialog);
     this.command = new Command($('.curl', this.dialog));
 
-    $('[value=cancel]', this.dialog).addEventListener(
-      'click', () => this.dialog.close());
-    this.form.addEventListener('submit', (event) => {
+    $('[value=cancel]', this.dialog).onclick = () => this.dialog.close();
+    this.form.onsubmit = (event) => {
       event.preventDefault();
       this.submit();
-    });
+    };
   }
 
   async run(work) {
@@ -31,7 +30,7 @@ class Dialog {
       return;
     }
     this.busy = true;
-    this.dialog.setAttribute('aria-busy', 'true');
+    set(this.dialog, 'aria-busy', 'true');
     put(this.failed, '');
     try {
       await work();
@@ -39,7 +38,7 @@ class Dialog {
       put(this.failed, error.message);
     } finally {
       this.busy = false;
-      this.dialog.removeAttribute('aria-busy');
+      set(this.dialog, 'aria-busy');
     }
   }
 }
@@ -51,17 +50,23 @@ const ACTIONS = {
     text: 'Nothing is applied to the target until it is resumed; then it '
       + 'goes on where it stopped. The source has to keep its log for '
       + 'that long.',
-    button: 'Pause', done: 'paused',
   },
-  resume: {
-    text: 'It goes on where it stopped.',
-    button: 'Resume', done: 'resumed',
-  },
+  resume: {text: 'It goes on where it stopped.'},
   delete: {
     text: 'The target keeps what it has and follows no longer. This '
       + 'cannot be taken back: a new task goes on from its own creation, '
       + 'and what was written in between stays missing.',
-    button: 'Delete', done: 'deleted',
+    danger: true,
+  },
+  parked_retry: {
+    text: 'When the task is resumed. One that was passed comes after all '
+      + 'that was behind it.',
+    button: 'Try again', done: 'to be tried again',
+  },
+  parked_drop: {
+    text: 'It is not applied: the target lacks what it holds. For one that '
+      + 'was passed this cannot be taken back.',
+    button: 'Drop', done: 'dropped', danger: true,
   },
 };
 
@@ -71,26 +76,30 @@ export class Ask extends Dialog {
     this.done = done;
   }
 
-  open(action, task) {
-    const words = ACTIONS[action];
+  open(action, {task_id}, more) {
+    const {text, danger, button = capital(action), done = `${action}d`}
+      = ACTIONS[action];
 
     this.action = action;
-    this.task = task;
-    put($('#ask-title'), `${words.button} this task?`);
-    put($('#ask-text'), `${task.task_id}: ${words.text}`);
-    put(this.go, words.button);
-    this.go.className = action === 'delete' ? 'danger' : 'primary';
+    this.past = done;
+    this.data = {task_id, ...more};
+    put($('#ask-title'),
+      `${button} ${more ? `message ${more.id}` : 'this task'}?`);
+    put($('#ask-text'), `${task_id}: ${text}`);
+    put(this.go, button);
+    this.go.className = danger ? 'danger' : 'primary';
     put(this.failed, '');
-    this.command.show(curl(action, {task_id: task.task_id}));
+    this.command.show(curl(action, this.data));
     this.dialog.showModal();
   }
 
   submit() {
     this.run(async () => {
-      const id = this.task.task_id;
-      await request(this.action, {task_id: id});
+      const {task_id, id} = this.data;
+      await request(this.action, this.data);
       this.dialog.close();
-      this.done(`Task ${id} is ${ACTIONS[this.action].done}.`);
+      this.done(`${id == null ? 'Task' : `Message ${id} of task`} ${task_id} `
+        + `is ${this.past}.`);
     });
   }
 }
@@ -121,38 +130,34 @@ function selection(field) {
     (chosen[database] ??= []).push(info);
   }
 
-  const plain = Object.keys(chosen).every((name) => name === 'default')
-    && !(chosen.default || []).some((info) => info.name === '*');
-
-  return plain ? {collection_infos: chosen.default || []}
-    : {db_collections: chosen};
+  const {default: plain = [], ...others} = chosen;
+  return filled(others) || plain.some((info) => info.name === '*')
+    ? {db_collections: chosen} : {collection_infos: plain};
 }
 
 // "db -> other", "db.name -> other.name"
 function mapping(text) {
-  const found = [];
+  const found = {};
 
   for (const line of lines(text)) {
     const [from, to, ...rest] = line.split('->').map((s) => s.trim());
     if (!from || !to || rest.length) {
       throw new Error(`"${line}" should be: name -> other name`);
     }
-    const whole = !from.includes('.') && !to.includes('.');
-    const [source, name] = whole ? [from] : split(from);
-    const [target, other] = whole ? [to] : split(to);
-    let row = found.find((r) => r.source_db === source
-      && r.target_db === target);
-    if (!row) {
-      row = {source_db: source, target_db: target};
-      found.push(row);
-    }
+    const whole = !`${from}${to}`.includes('.');
+    const [source_db, name] = whole ? [from] : split(from);
+    const [target_db, other] = whole ? [to] : split(to);
+    const row = found[`${source_db} ${target_db}`] ??= {source_db, target_db};
     if (!whole) {
       (row.collection_mapping ??= {})[name] = other;
     }
   }
 
-  return found;
+  return Object.values(found);
 }
+
+// without any, there is no such member in the request
+const filled = (some) => Object.keys(some).length ? some : undefined;
 
 export class Create extends Dialog {
   constructor(done) {
@@ -164,12 +169,11 @@ export class Create extends Dialog {
     api.append(...paths.map((path) => el('option', {value: path}, path)));
     show($('#from'), paths.length > 1);
 
-    this.form.addEventListener('input', () => this.changed());
-    $('[value=check]', this.dialog).addEventListener(
-      'click', () => this.check());
-    this.dialog.addEventListener('close', () => this.clear());
+    this.form.oninput = () => this.changed();
+    this.dialog.onclose = () => this.clear();
+    $('[value=check]', this.dialog).onclick = () => this.check();
     this.form.addEventListener('invalid', ({target}) => {
-      target.closest('details')?.setAttribute('open', '');
+      target.closest('details')?.toggleAttribute('open', true);
     }, true);
   }
 
@@ -187,10 +191,9 @@ export class Create extends Dialog {
   }
 
   field(name) {
-    const field = this.form.elements[name];
-    return field.type === 'checkbox' ? field.checked
-      : ['token', 'password'].includes(name) ? field.value
-        : field.value.trim();
+    const {type, value, checked} = this.form.elements[name];
+    return type === 'checkbox' ? checked : type === 'password' ? value
+      : type === 'number' && value ? Number(value) : value.trim();
   }
 
   changed() {
@@ -212,41 +215,23 @@ export class Create extends Dialog {
     const some = (...names) => Object.fromEntries(
       names.map((name) => [name, field(name)])
         .filter(([, value]) => value !== '' && value !== false));
-    const number = (name) => field(name) === ''
-      ? {} : {[name]: Number(field(name))};
 
-    const dial = some('server_name', 'ca_pem_path', 'client_pem_path',
-      'client_key_path');
-    const connect = {
-      ...(field('form') === 'uri' ? some('uri', 'token') : {
-        ...some('host'), ...number('port'),
-        ...some('username', 'password', 'enable_tls'),
-      }),
-      ...number('connect_timeout'),
-      ...some('ignore_partition'),
+    return {
+      milvus_connect_param: {
+        ...(field('form') === 'uri' ? some('uri', 'token')
+          : some('host', 'port', 'username', 'password', 'enable_tls')),
+        ...some('connect_timeout', 'ignore_partition'),
+        dial_config: filled(some('server_name', 'ca_pem_path',
+          'client_pem_path', 'client_key_path')),
+      },
+      ...selection(field),
+      ...some('log_gap', 'on_poison', 'disable_auto_start', 'task_id'),
+      exclude_collections: filled(lines(field('exclude'))),
+      name_mapping: filled(mapping(field('mapping'))),
+      rpc_channel_info: field('rpc_channel')
+        ? {name: field('rpc_channel')} : undefined,
+      extra_info: filled(some('enable_user_role')),
     };
-    if (Object.keys(dial).length) {
-      connect.dial_config = dial;
-    }
-
-    const data = {milvus_connect_param: connect, ...selection(field),
-      ...some('log_gap', 'disable_auto_start', 'task_id')};
-    const names = mapping(field('mapping'));
-    const left = lines(field('exclude'));
-
-    if (left.length) {
-      data.exclude_collections = left;
-    }
-    if (names.length) {
-      data.name_mapping = names;
-    }
-    if (field('rpc_channel')) {
-      data.rpc_channel_info = {name: field('rpc_channel')};
-    }
-    if (field('enable_user_role')) {
-      data.extra_info = {enable_user_role: true};
-    }
-    return data;
   }
 
   check() {
@@ -269,13 +254,12 @@ export class Create extends Dialog {
     const bad = findings.filter((f) => !f.ok);
     const good = findings.filter((f) => f.ok);
     const errors = bad.filter((f) => f.level === 'error').length;
-    const row = (f) => el(
-      'li', {class: f.ok ? 'good' : f.level},
+    const row = (f) => el('li', {class: f.ok ? 'good' : f.level},
       icon(f.ok ? 'live' : f.level === 'error' ? 'stopped' : 'held'),
-      el('div', null, el('strong', null, f.ok ? f.check
-        : `${f.level}: ${f.check}`),
-        f.text && el('p', null, f.text),
-        !f.ok && f.cure && el('p', {class: 'cure'}, `Cure: ${f.cure}`)));
+      el('div', null,
+        el('strong', null, f.ok ? f.check : `${f.level}: ${f.check}`),
+        el('p', null, f.text),
+        !f.ok && f.cure ? el('p', {class: 'cure'}, `Cure: ${f.cure}`) : null));
 
     this.findings.replaceChildren(
       el('p', {class: ok ? 'good' : 'bad'}, el('strong', null, ok

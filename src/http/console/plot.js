@@ -1,13 +1,13 @@
 // A line over the last minutes, as SVG that grows with its place.
 
-import {$, clock, el, set, svg} from './util.js';
+import {clock, el, put, set, svg} from './util.js';
 
 const HEIGHT = 150;
 const LEFT = 58;
 const RIGHT = 10;
 const TOP = 10;
 const BOTTOM = 22;
-const SPAN = 300;                               // seconds
+const SPAN = 300;  // seconds
 
 // The top of an axis, of which the half is round as well.
 
@@ -17,10 +17,10 @@ const above = (value, power, steps) =>
 export const ofTen = (value) => above(
   value, 10 ** Math.floor(Math.log10(value)), [1, 2, 3, 4, 5, 6, 8, 10]);
 
-export const ofTime = (value) => value <= 6 || value > 86400
-  ? value <= 6 ? ofTen(value) : 86400 * ofTen(value / 86400)
-  : above(value, 1, [10, 20, 30, 60, 120, 240, 600, 1200, 1800, 3600, 7200,
-    14400, 28800, 43200, 86400]);
+export const ofTime = (value) => value <= 6 ? ofTen(value)
+  : value > 86400 ? 86400 * ofTen(value / 86400)
+    : above(value, 1, [10, 20, 30, 60, 120, 240, 600, 1200, 1800, 3600, 7200,
+      14400, 28800, 43200, 86400]);
 
 export class Plot {
   // "format" makes text of a value; "ceiling" and "least": the axis's top
@@ -31,29 +31,24 @@ export class Plot {
     this.least = least;
     this.points = [];
     this.width = 0;
-
     this.grid = svg('g', {class: 'grid'});
     this.area = svg('path', {class: 'area'});
     this.line = svg('path', {class: 'line'});
     this.mark = svg('g', {class: 'mark'},
       svg('line', {y1: TOP, y2: HEIGHT - BOTTOM}),
       svg('circle', {r: 3.5}));
-    this.svg = svg('svg', {role: 'img', height: HEIGHT},
-      this.grid, this.area, this.line, this.mark);
+    const over = (at) => {
+      this.at = at;
+      this.point();
+    };
+    this.svg = svg('svg', {role: 'img', height: HEIGHT,
+      onpointermove: (event) => over(event.offsetX),
+      onpointerleave: () => over(null)},
+    this.grid, this.area, this.line, this.mark);
     this.value = el('output', {'aria-live': 'off'});
     this.node = el('figure', null,
-      el('figcaption', null, el('span', null, title),
-        this.value),
+      el('figcaption', null, el('span', null, title), this.value),
       this.svg);
-
-    this.svg.addEventListener('pointermove', (event) => {
-      this.at = event.offsetX;
-      this.point();
-    });
-    this.svg.addEventListener('pointerleave', () => {
-      this.at = null;
-      this.point();
-    });
 
     new ResizeObserver(([entry]) => {
       this.width = Math.floor(entry.contentRect.width);
@@ -68,13 +63,12 @@ export class Plot {
   }
 
   x(at) {
-    const wide = this.width - LEFT - RIGHT;
-    return LEFT + wide * (1 - (this.now - at) / 1000 / SPAN);
+    return LEFT + (this.width - LEFT - RIGHT)
+      * (1 - (this.now - at) / 1000 / SPAN);
   }
 
   y(value) {
-    const high = HEIGHT - TOP - BOTTOM;
-    return TOP + high * (1 - value / this.top);
+    return TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / this.top);
   }
 
   draw() {
@@ -90,58 +84,35 @@ export class Plot {
     this.axes();
 
     // one piece for each run of known values
-    let line = '';
-    let area = '';
-    let open = null;
-    const close = () => {
-      if (open != null) {
-        area += `L${open} ${this.y(0)}Z`;
-      }
-      open = null;
-    };
-    let first = null;
-
+    const pieces = [[]];
     for (const p of this.points) {
       if (p.value == null) {
-        close();
-        continue;
-      }
-
-      const x = Math.max(this.x(p.at), LEFT).toFixed(1);
-      const y = this.y(p.value).toFixed(1);
-
-      if (open == null) {
-        line += `M${x} ${y}`;
-        area += `M${x} ${this.y(0)}L${x} ${y}`;
-        first = x;
+        pieces.push([]);
       } else {
-        line += `L${x} ${y}`;
-        area += `L${x} ${y}`;
+        pieces.at(-1).push(`${Math.max(this.x(p.at), LEFT).toFixed(1)} ${
+          this.y(p.value).toFixed(1)}`);
       }
-      open = x;
     }
 
-    close();
-    set(this.line, 'd', line || null);
-    set(this.area, 'd', area || null);
+    const path = (text) => pieces.filter((points) => points.length)
+      .map(text).join('') || null;
+    const foot = (point) => `${point.split(' ')[0]} ${this.y(0)}`;
+    set(this.line, 'd', path((points) => `M${points.join('L')}`));
+    set(this.area, 'd', path((points) => `M${foot(points[0])}L${
+      points.join('L')}L${foot(points.at(-1))}Z`));
 
     const last = this.points.at(-1);
-    const text = last && last.value != null
+    const text = last?.value != null
       ? `now ${this.format(last.value)}, at most ${
         this.format(Math.max(...values))}`
       : 'not known now';
 
     // a screen reader reads it when it comes by
     set(this.svg, 'aria-label', `${this.title}, last 5 minutes: ${text}`);
-    this.point(first);
+    this.point();
   }
 
   axes() {
-    const key = `${this.width} ${this.top}`;
-    if (this.drawn === key) {
-      return;
-    }
-    this.drawn = key;
     this.grid.replaceChildren();
 
     for (let i = 0; i <= 4; i += 2) {
@@ -156,39 +127,31 @@ export class Plot {
     const step = this.width < 420 ? 2 : 1;
     for (let minute = 6 - step; minute >= 0; minute -= step) {
       const x = this.x(this.now - minute * 60000);
-      this.grid.append(svg(
-        'text', {x, y: HEIGHT - 5,
-          'text-anchor': minute ? 'middle' : 'end'},
-        minute ? `-${minute} min` : 'now'));
+      this.grid.append(svg('text', {x, y: HEIGHT - 5,
+        'text-anchor': minute ? 'middle' : 'end'},
+      minute ? `-${minute} min` : 'now'));
     }
   }
 
   // the value under the pointer, else the newest
   point() {
-    let p = this.points.at(-1);
+    const away = (p) => Math.abs(this.x(p.at) - this.at);
+    const p = this.at == null ? this.points.at(-1)
+      : this.points.reduce((a, b) => (away(b) < away(a) ? b : a));
+    const known = p?.value != null;
 
-    if (this.at != null) {
-      const away = (q) => Math.abs(this.x(q.at) - this.at);
-      p = this.points.reduce((a, b) => (away(b) < away(a) ? b : a), p);
-    }
-
-    const known = p && p.value != null;
     set(this.mark, 'visibility', known ? null : 'hidden');
+    put(this.value, known ? this.format(p.value)
+      + (this.at == null ? '' : ` at ${clock(p.at)}`) : null);
 
-    if (!known) {
-      this.value.textContent = 'not known';
-      return;
+    if (known) {
+      const x = this.x(p.at);
+      const [line, circle] = this.mark.children;
+      set(line, 'x1', x);
+      set(line, 'x2', x);
+      set(line, 'visibility', this.at == null ? 'hidden' : null);
+      set(circle, 'cx', x);
+      set(circle, 'cy', this.y(p.value));
     }
-
-    const x = this.x(p.at);
-    set($('line', this.mark), 'x1', x);
-    set($('line', this.mark), 'x2', x);
-    set($('line', this.mark), 'visibility',
-      this.at == null ? 'hidden' : null);
-    set($('circle', this.mark), 'cx', x);
-    set($('circle', this.mark), 'cy', this.y(p.value));
-
-    this.value.textContent = this.format(p.value)
-      + (this.at == null ? '' : ` at ${clock(p.at)}`);
   }
 }

@@ -1,14 +1,14 @@
 // One task: what is said of it, and everything that is known about it.
 
-import {bytes, count, el, icon, moment, percent, put, rate, seconds, set,
-  setIcon, show} from './util.js';
-import {Command, curl} from './api.js';
+import {arrange, bytes, capital, count, el, icon, moment, percent, plural, put,
+  rate, seconds, section, set, setIcon, show} from './util.js';
+import {Command, curl, request} from './api.js';
 import {Plot, ofTen, ofTime} from './plot.js';
 
 const BY_REQUEST = ['', 'manually pause through http interface',
   'the task is disabled auto start'];
-const SILENT = 10;                                // seconds without a report
-const AT_ONCE = 5;                                // seconds between two sorts
+const SILENT = 10;  // seconds without a report
+const RARELY = 5000;  // ms between two sorts, two looks at "parked"
 
 // The kinds, the worst first.
 export const WORDS = {
@@ -18,41 +18,41 @@ export const WORDS = {
 
 export const KINDS = Object.keys(WORDS);
 
-export const BAD = new Set(['stopped', 'held']);
+export const BAD = ['stopped', 'held'];
 
 const ago = (task, ms) =>
   ms ? seconds((task.now_ms - ms) / 1000) : null;
+
+const and = (known, unit) => known == null ? null : known + unit;
 
 // {kind, text}: the sentence about a task
 export function verdict(task) {
   const list = (...parts) => parts.filter(Boolean).join(', ');
   const speed = task.rows_per_second >= 0.5
     ? `${rate(task.rows_per_second)} rows/s` : 'idle';
-  const lag = task.lag_seconds == null
-    ? null : `${seconds(task.lag_seconds)} behind`;
-  const left = task.catch_up_seconds == null
-    ? null : `about ${seconds(task.catch_up_seconds)} to go`;
+  const lag = and(seconds(task.lag_seconds), ' behind');
+  const left = and(seconds(task.catch_up_seconds), ' to go');
+  const starting = {kind: 'starting', text: 'Starting'};
 
   if (task.state === 'Paused') {
+    const time = ago(task, task.since_ms) || 'some time';
     return BY_REQUEST.includes(task.reason || '')
-      ? {kind: 'paused', text: list(
-        `Paused for ${ago(task, task.since_ms) || 'some time'}`, lag)}
-      : {kind: 'stopped', text: `Stopped ${
-        ago(task, task.since_ms) || 'some time'} ago: ${task.reason}`};
+      ? {kind: 'paused', text: list(`Paused for ${time}`, lag)}
+      : {kind: 'stopped', text: `Stopped ${time} ago: ${task.reason}`};
   }
   if (task.state !== 'Running') {
-    return {kind: 'starting', text: 'Starting'};
+    return starting;
   }
   if (task.degraded) {
-    return {kind: 'held', text: `Held up for ${
+    return {kind: 'held', text: `${task.live ? 'Live, but' : 'Held up'} for ${
       ago(task, task.degraded.since_ms)}: ${task.degraded.cause}`};
   }
   if (silent(task)) {
-    return {kind: 'held', text: 'Its replicator has not reported for '
-      + seconds(task.report_age_seconds ?? age(task))};
+    return {kind: 'held', text:
+      `Its replicator has not reported for ${seconds(quiet(task))}`};
   }
   if (task.report_age_seconds == null) {
-    return {kind: 'starting', text: 'Starting'};
+    return starting;
   }
   if (task.live) {
     return {kind: 'live', text: list('Live', lag, speed)};
@@ -63,21 +63,26 @@ export function verdict(task) {
       speed, left)};
   }
   return {kind: 'behind', text: list(
-    'Catching up', lag,
-    task.backlog_bytes == null ? null : `${bytes(task.backlog_bytes)} left`,
-    left)};
+    'Catching up', lag, and(bytes(task.backlog_bytes), ' left'), left)};
 }
 
 const age = (task) => (task.now_ms - task.since_ms) / 1000;
 
+const quiet = (task) => task.report_age_seconds ?? age(task);
+
 const silent = (task) => task.state === 'Running' && age(task) > SILENT
-  && (task.report_age_seconds ?? age(task)) > SILENT;
+  && quiet(task) > SILENT;
 
-const place = (database, name) => `${database || 'default'}.${name}`;
+// Is this another value than the last time?
+const changed = (part, value) =>
+  part.key !== (part.key = JSON.stringify(value));
 
+const place = (c) => `${c.database || 'default'}.${c.name}`;
+
+// on the target, where it is another
 const copied = (c) => {
-  const to = place(c.target_database ?? c.database, c.target_name ?? c.name);
-  return to === place(c.database, c.name) ? null : to;
+  const to = place({database: c.target_database, name: c.target_name});
+  return to === place(c) ? null : to;
 };
 
 // ---- source, replicator, target
@@ -89,29 +94,15 @@ class Line {
         title: el('strong'), more: el('span')};
       part.node = el('li', null, el('span', {class: 'what'}, name),
         part.title, part.more,
-        el('span', {class: 'state'}, part.icon,
-          part.state));
+        el('span', {class: 'state'}, part.icon, part.state));
       return part;
     });
-    this.flows = ['reads', 'writes'].map((name) => {
-      const rate = el('span');
-      return {node: el('li', {class: 'flow'},
-        el('span', {class: 'hidden'}, name), rate), rate};
-    });
+    this.flows = ['reads', 'writes'].map((name) => el('li', null,
+      el('span', {class: 'hidden'}, name), el('span')));
     const [source, replicator, target] = this.parts;
     this.node = el('ol', {class: 'line',
-      'aria-label': 'From source to target'},
-      source.node, this.flows[0].node, replicator.node,
-      this.flows[1].node, target.node);
-  }
-
-  part(i, kind, word, title, more) {
-    const part = this.parts[i];
-    set(part.node, 'class', kind);
-    put(part.title, title);
-    put(part.more, more);
-    put(part.state, word);
-    setIcon(part.icon, {good: 'live', bad: 'stopped'}[kind] || 'paused');
+      'aria-label': 'From source to target'}, source.node, this.flows[0],
+    replicator.node, this.flows[1], target.node);
   }
 
   update(task, rates) {
@@ -126,25 +117,31 @@ class Line {
       : !running ? rest
         : helper ? ['good', 'OK'] : ['idle', 'Starting'];
 
-    this.part(0, ...from, source?.name ?? null,
-      [source && ({rocksmq: 'RocksMQ', kafka: 'Kafka'}[source.kind]
-        || source.kind),
-        task.channels != null && `${task.channels} channel${
-          task.channels === 1 ? '' : 's'}`]
-          .filter(Boolean).join(', '));
-    this.part(1, ...self, helper ? `process ${helper.pid}` : 'no process',
-      helper ? `${bytes(helper.rss_bytes)}, ${
-        rates.cpu == null ? `${seconds(helper.cpu_seconds)} CPU`
-          : `${Math.round(rates.cpu * 100)} % CPU`}` : '');
-    this.part(2, ...to, target?.uri ?? null,
-      target?.version ? `Milvus ${target.version}` : '');
+    [
+      [...from, source?.name, [source && ({rocksmq: 'RocksMQ',
+        kafka: 'Kafka'}[source.kind] || source.kind),
+      task.channels != null && plural(task.channels, 'channel')]
+        .filter(Boolean).join(', ')],
+      [...self, helper ? `process ${helper.pid}` : 'no process',
+        helper ? `${bytes(helper.rss_bytes)}, ${rates.cpu == null
+          ? `${seconds(helper.cpu_seconds)} CPU`
+          : `${Math.round(rates.cpu * 100)} % CPU`}` : ''],
+      [...to, target?.uri, target?.version ? `Milvus ${target.version}` : ''],
+    ].forEach(([kind, word, title, more], i) => {
+      const part = this.parts[i];
+      set(part.node, 'class', kind);
+      put(part.title, title);
+      put(part.more, more);
+      put(part.state, word);
+      setIcon(part.icon, {good: 'live', bad: 'stopped'}[kind] || 'paused');
+    });
 
     [[from, rates.in], [to, task.bytes_per_second]]
       .forEach(([[kind], rate], i) => {
-        set(this.flows[i].node, 'class',
+        set(this.flows[i], 'class',
           `flow ${kind === 'good' ? self[0] : kind}`);
-        put(this.flows[i].rate, kind === 'bad' ? 'broken'
-          : running && rate != null ? `${bytes(rate)}/s` : '');
+        put(this.flows[i].lastChild, kind === 'bad' ? 'broken'
+          : running && and(bytes(rate), '/s') || '');
       });
   }
 }
@@ -152,50 +149,105 @@ class Line {
 // ---- figures
 
 const FIGURES = [
-  ['Rows read', (t) => count(t.rows_in)],
-  ['Rows applied', (t) => count(t.rows_out)],
-  ['First copy', (t) => percent(t.initial_copy_percent)],
-  ['To catch up', (t) => t.live && !t.catch_up_seconds ? 'nothing'
-    : seconds(t.catch_up_seconds)],
-  ['Bytes read', (t) => bytes(t.bytes_in)],
-  ['Bytes applied', (t) => bytes(t.bytes_out)],
-  ['Backlog', (t) => bytes(t.backlog_bytes)],
-  ['In flight', (t) => bytes(t.buffered_bytes)],
-  ['Checkpoint', (t) => t.checkpoint_age_seconds == null
-    ? null : `${seconds(t.checkpoint_age_seconds)} ago`],
-  ['Log kept for', (t) => t.retention_left_seconds == null
-    ? null : `${seconds(t.retention_left_seconds)} more`],
-  ['Requests', (t) => count(t.requests)],
-  ['Tried again', (t) => count(t.retries)],
-  ['Operations', (t) => count(t.operations)],
-  ['Restarts', (t) => count(t.restarts)],
-  ['Rows settled', (t) => count(t.rows_settled)],
-  ['Rows skipped', (t) => count(t.rows_skipped)],
-  ['Parked', (t) => count(t.parked)],
-  ['Last operation', ({last_operation: last, ...t}) => last
-    ? `${last.name} ${last.object}, ${ago(t, last.at_ms)} ago` : 'none'],
-  ['Last error', ({last_error: last, ...t}) => last
-    ? `${ago(t, last.at_ms)} ago: ${last.text}` : 'none'],
+  ['Rows read', 'rows_in', count],
+  ['Rows applied', 'rows_out', count],
+  ['First copy', 'initial_copy_percent', percent],
+  ['To catch up', 'catch_up_seconds', (s, task) =>
+    task.live && !s ? 'nothing' : seconds(s)],
+  ['Bytes read', 'bytes_in', bytes],
+  ['Bytes applied', 'bytes_out', bytes],
+  ['Backlog', 'backlog_bytes', bytes],
+  ['In flight', 'buffered_bytes', bytes],
+  ['Checkpoint', 'checkpoint_age_seconds', (s) => and(seconds(s), ' ago')],
+  ['Log kept for', 'retention_left_seconds',
+    (s) => and(seconds(s), ' more')],
+  ['Requests', 'requests', count],
+  ['Tried again', 'retries', count],
+  ['Operations', 'operations', count],
+  ['Restarts', 'restarts', count],
+  ['Rows settled', 'rows_settled', count],
+  ['Rows skipped', 'rows_skipped', count],
+  ['Parked', 'parked', count],
+  ['Last operation', 'last_operation', (last, task) => last
+    ? `${last.name} ${last.object}, ${ago(task, last.at_ms)} ago` : 'none'],
+  ['Last error', 'last_error', (last, task) => last
+    ? `${ago(task, last.at_ms)} ago: ${last.text}` : 'none'],
 ];
 
 class Figures {
   constructor() {
     this.values = FIGURES.map(() => el('dd'));
-    this.node = el('dl', {class: 'figures'}, ...FIGURES.map(
-      ([name], i) => el('div', {class: i < 4 ? 'large'
-        : name.startsWith('Last ') ? 'wide' : null},
+    this.node = el('dl', {class: 'figures'}, ...FIGURES.map(([name], i) =>
+      el('div', {class: i < 4 ? 'large' : name.startsWith('Last ') && 'wide'},
         el('dt', null, name), this.values[i])));
   }
 
   update(task) {
-    FIGURES.forEach(([, value], i) => put(this.values[i], value(task)));
+    FIGURES.forEach(([, member, text], i) =>
+      put(this.values[i], text(task[member], task)));
+  }
+}
+
+// ---- messages that could not be applied
+
+const WHERE = {
+  held: 'the task stands in front of it', parked: 'it was passed',
+  drop: 'dropped when the task is resumed',
+  retry: 'tried again when the task is resumed',
+};
+
+class Parked {
+  constructor(ask) {
+    this.ask = ask;
+    this.hint = el('p', {class: 'muted'});
+    this.list = el('ul', {id: 'parked'});
+    this.node = section('parked', 'Messages that could not be applied',
+      this.hint, this.list);
+    this.outdated();
+  }
+
+  outdated() {
+    this.asked = 0;
+  }
+
+  async update(task) {
+    show(this.node, task.parked > 0);
+    if (!task.parked || task.now_ms - this.asked < RARELY) {
+      return;
+    }
+    this.asked = task.now_ms;
+    try {
+      this.draw(task, await request('parked', {task_id: task.task_id}));
+    } catch (error) {
+      put(this.hint, capital(error.message));
+    }
+  }
+
+  draw(task, {parked}) {
+    const paused = task.state === 'Paused';
+    if (!changed(this, [paused, parked])) {
+      return;
+    }
+    put(this.hint, paused ? 'What is chosen here is done when the task is '
+      + 'resumed.' : 'To try again or drop one, pause the task first.');
+    this.list.replaceChildren(...parked.map((m) => el('li', null,
+      el('div', null,
+        el('strong', null, `${m.id}: `, [m.operation, m.collection]
+          .filter(Boolean).join(' ') || 'a message', `, ${WHERE[m.state]}`),
+        el('p', null, m.reason),
+        el('small', null, `${m.topic} at ${m.position}, ${bytes(m.bytes)}, ${
+          moment(m.at_ms, task.now_ms)}`)),
+      ...[['parked_retry', 'Try again'], ['parked_drop', 'Drop']].map(
+        ([action, word]) => el('button', {disabled: !paused,
+          'data-action': action, 'aria-label': `${word} message ${m.id}`,
+          onclick: () => this.ask(action, task, {id: m.id})}, word)))));
   }
 }
 
 // ---- collections
 
 const COLUMNS = [
-  ['Collection', (c) => place(c.database, c.name), (v) => v],
+  ['Collection', place, (v) => v],
   ['State', (c) => c.state, (v) => v],
   ['Behind', (c) => c.lag_seconds, seconds],
   ['Rows read', (c) => c.rows_in, count],
@@ -206,61 +258,49 @@ const COLUMNS = [
 
 class Table {
   constructor() {
-    this.by = 2;
-    this.down = true;
     this.rows = new Map();
-    this.sorted = 0;
-
+    this.all = [];
     this.query = el('input', {type: 'search', autocomplete: 'off',
-      spellcheck: 'false', placeholder: 'Filter',
-      'aria-label': 'Filter collections',
+      placeholder: 'Filter', 'aria-label': 'Filter collections',
       oninput: () => this.draw(true)});
     this.heads = COLUMNS.map(([name], i) => el(
-      'th', {scope: 'col', class: i > 1 ? 'number' : null},
-      el('button', {type: 'button', onclick: () => this.sort(i)}, name)));
+      'th', {scope: 'col', class: i > 1 && 'number'},
+      el('button', {onclick: () => this.sort(i)}, name)));
     this.body = el('tbody');
     this.note = el('p', {class: 'muted'});
-    this.node = el('section', {'aria-labelledby': 'h-collections'},
-      el('div', {class: 'bar'},
-        el('h3', {id: 'h-collections'}, 'Collections'),
-        this.note, this.query),
+    this.node = section('collections', 'Collections',
+      el('div', {class: 'bar'}, this.note, this.query),
       // it scrolls by itself, also by the keyboard
       el('div', {class: 'scroll', tabindex: 0, role: 'group',
         'aria-labelledby': 'h-collections'},
         el('table', {'aria-labelledby': 'h-collections'},
           el('thead', null, el('tr', null, ...this.heads)),
           this.body)));
-    this.mark();
+    this.sort(2);
   }
 
-  mark() {
-    this.heads.forEach((head, i) => set(
-      head, 'aria-sort', i !== this.by ? null
-        : this.down ? 'descending' : 'ascending'));
-  }
-
-  sort(i) {
-    this.down = i === this.by ? !this.down : i > 1;
-    this.by = i;
-    this.mark();
+  sort(by) {
+    this.down = by === this.by ? !this.down : by > 1;
+    this.by = by;
+    this.heads.forEach((head, i) => set(head, 'aria-sort',
+      i === by && (this.down ? 'descending' : 'ascending')));
     this.draw(true);
   }
 
   update(task) {
-    this.all = task.collections || [];
-    this.total = task.collections_total ?? this.all.length;
+    this.all = task.collections;
+    this.total = task.collections_total;
     this.now = task.now_ms;
     // rows that change places each second cannot be read
-    this.draw(this.now - this.sorted > AT_ONCE * 1000);
+    this.draw(!(this.now - this.sorted < RARELY));
   }
 
   row(key) {
     let row = this.rows.get(key);
     if (!row) {
       const cells = COLUMNS.map((_, i) => (
-        i ? el('td', {class: i > 1 ? 'number' : null})
-          : el('th', {scope: 'row'}, el('span'),
-            el('small'))));
+        i ? el('td', {class: i > 1 && 'number'})
+          : el('th', {scope: 'row'}, el('span'), el('small'))));
       row = {cells, node: el('tr', null, ...cells)};
       this.rows.set(key, row);
     }
@@ -273,7 +313,7 @@ class Table {
     const keys = new Set();
 
     for (const c of this.all) {
-      const key = place(c.database, c.name);
+      const key = place(c);
       const {cells, node} = this.row(key);
       const to = copied(c);
 
@@ -295,26 +335,17 @@ class Table {
 
     if (again || this.body.children.length !== this.all.length) {
       const turn = this.down ? -1 : 1;
-      const order = [...this.all].sort((a, b) => {
+      arrange(this.body, [...this.all].sort((a, b) => {
         const [x, y] = [value(a) ?? -1, value(b) ?? -1];
-        return x < y ? -turn : x > y ? turn
-          : place(a.database, a.name) < place(b.database, b.name)
-            ? -1 : 1;
-      }).map((c) => this.rows.get(place(c.database, c.name)).node);
-
-      order.forEach((node, i) => {
-        if (this.body.children[i] !== node) {
-          this.body.insertBefore(node, this.body.children[i] || null);
-        }
-      });
+        return x < y ? -turn : x > y ? turn : place(a) < place(b) ? -1 : 1;
+      }).map((c) => this.rows.get(place(c)).node));
       this.sorted = this.now;
     }
 
     const shown = this.all.length;
-    put(this.note, !this.total ? 'none yet'
-      : shown < this.total
-        ? `${shown} of ${count(this.total)}, those furthest behind`
-        : count(this.total));
+    put(this.note, !this.total ? 'none yet' : shown < this.total
+      ? `${shown} of ${count(this.total)}, those furthest behind`
+      : `${count(this.total)} in all`);
     show(this.query, shown > 1);
   }
 }
@@ -325,38 +356,30 @@ class Events {
   constructor() {
     this.list = el('ol', {class: 'events', tabindex: 0,
       'aria-labelledby': 'h-events'});
-    this.node = el('section', {'aria-labelledby': 'h-events'},
-      el('h3', {id: 'h-events'}, 'What happened'), this.list);
+    this.node = section('events', 'What happened', this.list);
   }
 
   update(task) {
-    const events = [...(task.events || [])].reverse();
-    const key = JSON.stringify(events);
-    if (key === this.key) {
+    if (!changed(this, task.events)) {
       return;
     }
-    this.key = key;
-    this.list.replaceChildren(...events.map((e) => el(
+    this.list.replaceChildren(...task.events.map((e) => el(
       'li', {class: e.kind},
-      el('time', {datetime: new Date(e.at_ms).toISOString()},
-        moment(e.at_ms, task.now_ms)),
+      el('time', null, moment(e.at_ms, task.now_ms)),
       el('strong', null, e.kind.replaceAll('_', ' ')),
-      el('span', null, e.text || ''))));
-    if (!events.length) {
-      this.list.append(el('li', {class: 'muted'}, 'nothing yet'));
-    }
+      el('span', null, e.text))).reverse());
   }
 }
 
 // ---- all of it
 
 export class View {
-  // ask(action, task): the dialog of an action
+  // ask(action, task, more): the dialog of an action
   constructor(id, ask) {
     this.id = id;
     this.icon = icon('unknown');
     this.text = el('span');
-    this.sentence = el('p', {class: 'sentence'}, this.icon, this.text);
+    this.sentence = el('p', null, this.icon, this.text);
     this.next = el('p', {class: 'muted'});
     this.line = new Line();
     this.figures = new Figures();
@@ -364,13 +387,13 @@ export class View {
     this.rate = new Plot('Rows per second', rate, ofTen, 10);
     this.table = new Table();
     this.events = new Events();
-    this.raw = this.answer();
+    this.parked = new Parked(ask);
 
     this.buttons = Object.fromEntries(
       ['pause', 'resume', 'delete'].map((action) => [
-        action, el('button', {type: 'button', 'data-action': action,
+        action, el('button', {'data-action': action,
           onclick: () => ask(action, this.task)},
-          action[0].toUpperCase() + action.slice(1))]));
+          capital(action))]));
 
     this.nodes = [
       el('div', {class: 'head'},
@@ -378,8 +401,9 @@ export class View {
           id),
         el('div', {class: 'buttons'}, ...Object.values(this.buttons))),
       this.sentence, this.next, this.line.node,
+      this.parked.node,
       el('div', {class: 'plots'}, this.lag.node, this.rate.node),
-      this.figures.node, this.table.node, this.events.node, this.raw];
+      this.figures.node, this.table.node, this.events.node, this.answer()];
   }
 
   // stands still while it is open, so that it can be read
@@ -395,21 +419,21 @@ export class View {
 
   update(task, history) {
     const {kind, text} = verdict(task);
-    const wait = task.degraded?.next_try_ms
-      ? (task.degraded.next_try_ms - task.now_ms) / 1000 : null;
+    const next = task.degraded?.next_try_ms;
+    const wait = Math.ceil((next - task.now_ms) / 1000);
 
     this.task = task;
     set(this.sentence, 'class', `sentence ${kind}`);
     setIcon(this.icon, kind);
     put(this.text, text);
-    put(this.next, wait == null ? '' : wait > 0.5
-      ? `Next try in ${Math.ceil(wait)} s.` : 'Trying again now.');
-    show(this.next, wait != null && task.state === 'Running');
+    put(this.next, wait > 0 ? `Next try in ${wait} s.` : 'Trying again now.');
+    show(this.next, next && task.state === 'Running');
 
     show(this.buttons.pause, task.state !== 'Paused');
     show(this.buttons.resume, task.state === 'Paused');
 
     this.line.update(task, history.rates);
+    this.parked.update(task);
     this.figures.update(task);
     this.lag.show(history.lag, task.now_ms);
     this.rate.show(history.rate, task.now_ms);
@@ -447,19 +471,20 @@ export class History {
       }
     }
 
-    const {helper} = task;
-    const smooth = (old, now) =>
-      old == null ? now : old + (now - old) * Math.min(1, passed / 4);
+    // what has grown, a second, smoothed
+    const grown = (old, now, then) => {
+      const fresh = Math.max(0, now - then) / passed;
+      return old == null ? fresh
+        : old + (fresh - old) * Math.min(1, passed / 4);
+    };
+    const {helper, bytes_in: read} = task;
 
     if (before) {
-      this.rates.in = task.bytes_in == null ? null : smooth(
-        this.rates.in,
-        Math.max(0, task.bytes_in - before.bytes_in) / passed);
-      this.rates.cpu = helper && before.helper?.pid === helper.pid
-        ? smooth(this.rates.cpu,
-          Math.max(0, helper.cpu_seconds
-            - before.helper.cpu_seconds) / passed)
-        : null;
+      this.rates.in = read == null ? null
+        : grown(this.rates.in, read, before.bytes_in);
+      this.rates.cpu = helper?.pid !== before.helper?.pid ? null : helper
+        && grown(this.rates.cpu, helper.cpu_seconds,
+          before.helper.cpu_seconds);
     }
     this.task = task;
   }

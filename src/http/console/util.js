@@ -8,10 +8,8 @@ function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes || {})) {
     if (name.startsWith('on')) {
       node.addEventListener(name.slice(2), value);
-    } else if (value === true) {
-      node.setAttribute(name, '');
-    } else if (value !== false && value != null) {
-      node.setAttribute(name, value);
+    } else {
+      set(node, name, value);
     }
   }
 
@@ -29,30 +27,32 @@ export const svg = (tag, attributes, ...children) =>
 // screen reader's place survive the next second.
 
 export function put(node, text) {
-  const unknown = text == null;
-  const value = unknown ? 'not known' : String(text);
+  const value = String(text ?? 'not known');
 
   if (node.textContent !== value) {
     node.textContent = value;
-  }
-  if (node.classList.contains('unknown') !== unknown) {
-    node.classList.toggle('unknown', unknown);
+    node.classList.toggle('unknown', text == null);
   }
 }
 
 export function set(node, name, value) {
+  const text = value === true ? '' : String(value);
+
   if (value == null || value === false) {
     node.removeAttribute(name);
-  } else if (node.getAttribute(name) !== String(value)) {
-    node.setAttribute(name, value);
+  } else if (node.getAttribute(name) !== text) {
+    node.setAttribute(name, text);
   }
 }
 
-export const show = (node, shown) => {
-  if (node.hidden === shown) {
-    node.hidden = !shown;
+export const show = (node, shown) => set(node, 'hidden', !shown);
+
+// The children in this order; what stands right is not touched.
+export const arrange = (place, nodes) => nodes.forEach((node, i) => {
+  if (place.children[i] !== node) {
+    place.insertBefore(node, place.children[i] || null);
   }
-};
+});
 
 // Each state has a shape and a word, not only a colour.
 
@@ -67,15 +67,20 @@ const SHAPES = {
   unknown: 'M3 8h10',
 };
 
+export const setIcon = (node, kind) =>
+  set(node.firstChild, 'd', SHAPES[kind] || SHAPES.unknown);
+
 export function icon(kind) {
-  return svg('svg', {class: 'icon', viewBox: '0 0 16 16',
-    'aria-hidden': 'true'},
-    svg('path', {d: SHAPES[kind] || SHAPES.unknown}));
+  const node = svg('svg', {class: 'icon', viewBox: '0 0 16 16',
+    'aria-hidden': 'true'}, svg('path'));
+  setIcon(node, kind);
+  return node;
 }
 
-export function setIcon(node, kind) {
-  set($('path', node), 'd', SHAPES[kind] || SHAPES.unknown);
-}
+// A part of the page with a heading that names it.
+export const section = (id, title, ...more) =>
+  el('section', {'aria-labelledby': `h-${id}`},
+    el('h3', {id: `h-${id}`}, title), ...more);
 
 export const count = (n) =>
   n == null ? null : Math.round(n).toLocaleString('en-US');
@@ -110,29 +115,21 @@ export function seconds(s) {
     return `${Math.round(s)} s`;
   }
 
-  const minutes = Math.round(s / 60);
-  if (minutes < 10 && s % 60 >= 1) {
-    return `${Math.floor(s / 60)} min ${Math.floor(s % 60)} s`;
-  }
-  if (minutes < 60) {
-    return `${minutes} min`;
-  }
-
-  const [n, of, unit, small] = minutes < 48 * 60
-    ? [minutes, 60, 'h', 'min'] : [Math.floor(minutes / 60), 24, 'd', 'h'];
-  const rest = n % of;
-  return `${Math.floor(n / of)} ${unit}${rest ? ` ${rest} ${small}` : ''}`;
+  const [n, of, unit, small] = s < 600 ? [Math.floor(s), 60, 'min', 's']
+    : s < 48 * 3600 ? [Math.round(s / 60), 60, 'h', 'min']
+      : [Math.floor(s / 3600), 24, 'd', 'h'];
+  return [[Math.floor(n / of), unit], [n % of, small]]
+    .filter(([part]) => part).map((part) => part.join(' ')).join(' ');
 }
 
 export const percent = (n) =>
   n == null ? null : `${n >= 100 ? 100 : Math.floor(n * 10) / 10} %`;
 
-const two = (n) => String(n).padStart(2, '0');
+export const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
-export function clock(ms) {
-  const d = new Date(ms);
-  return [d.getHours(), d.getMinutes(), d.getSeconds()].map(two).join(':');
-}
+export const plural = (n, word) => `${count(n)} ${word}${n === 1 ? '' : 's'}`;
+
+export const clock = (ms) => new Date(ms).toTimeString().slice(0, 8);
 
 // the day as well where it is not today's
 export function moment(ms, now) {

@@ -228,7 +228,8 @@ class Browser:
             self.call('Input.dispatchMouseEvent', type=kind, x=x, y=y,
                       button='left', clickCount=1)
 
-    KEYS = {'Tab': 9, 'Enter': 13, 'Escape': 27, 'Space': 32}
+    KEYS = {'Tab': 9, 'Enter': 13, 'Escape': 27, 'Space': 32,
+            'ArrowDown': 40}
 
     def key(self, name, shift=False):
         code = self.KEYS[name]

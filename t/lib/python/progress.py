@@ -92,6 +92,38 @@ def stopped():
                 source={'name': 'main', 'kind': 'rocksmq', 'ok': False})
 
 
+PARKED = [
+    {'id': 1, 'state': 'held', 'topic': 'by-dev-rootcoord-dml_2',
+     'position': '0:310', 'bytes': 20, 'at_ms': NOW - 130000,
+     'reason': 'it is not a message of Milvus\'s own: find who writes to '
+     'that topic'},
+    {'id': 7, 'state': 'parked', 'topic': 'by-dev-rootcoord-dml_0',
+     'position': '0:99182', 'bytes': 1482000, 'at_ms': NOW - 90000000,
+     'operation': 'Insert', 'collection': 'default.books',
+     'reason': 'the length of "title" is 70000, at most 65535'}]
+
+
+def poisoned(**more):
+    """Stopped in front of a message; another one was passed."""
+    return task('poisoned', **dict({
+        'state': 'Paused', 'live': False, 'helper': None, 'parked': 2,
+        'rows_per_second': 0.0, 'bytes_per_second': 0.0,
+        'reason': 'a message that is not Milvus\'s own: topic '
+        '"by-dev-rootcoord-dml_2", position 0:310, 20 bytes; to go on '
+        'without it: the request "parked_drop" with its id 1, then resume'},
+        **more))
+
+
+def skipping():
+    """It goes on behind what was parked."""
+    return poisoned(state='Running', live=True, reason='', helper=LIVE[
+        'helper'], degraded={
+        'since_ms': NOW - 130000, 'next_try_ms': None,
+        'cause': '2 messages are parked, the last: topic '
+        '"by-dev-rootcoord-dml_2", position 0:310: see the request '
+        '"parked"'})
+
+
 def copying():
     return task('copying', live=False, initial_copy_percent=42.3,
                 catch_up_seconds=190.0, backlog_bytes=1210000000,
@@ -146,6 +178,7 @@ class Server:
         self.seen = []
         self.failing = None
         self.check = None
+        self.parked = copy.deepcopy(PARKED)
 
     def __call__(self, request):
         self.seen.append(request)
@@ -156,6 +189,8 @@ class Server:
             return 200, {'code': 200, 'data': {'task_id': 'made'}}
         if kind == 'check':
             return 200, {'code': 200, 'data': self.check}
+        if kind == 'parked':
+            return 200, {'code': 200, 'data': {'parked': self.parked}}
         if kind != 'progress':
             return 200, {'code': 200, 'data': {}}
         wanted = request.get('request_data', {}).get('task_id')
