@@ -2,7 +2,7 @@
  * Findings: what a check has looked at, and how it was (src/store/).
  *
  * A finding is {"check", "ok", "level", "text", "cure"}.  "check" names what
- * was looked at (the list is in the README), "level" is
+ * was looked at (the list is in doc/check.md), "level" is
  *
  *   error     the task would be refused, or could not do its work
  *   warning   it works, but not as one may expect
