@@ -287,7 +287,9 @@ cdc_kafka_close(cdc_log_reader_t *r)
     cdc_timer_del(r->loop, &r->probe);
     cdc_worker_destroy(r->worker);
     cdc_timer_del(r->loop, &r->keep_timer);
+    cdc_timer_del(r->loop, &r->newest_timer);
     free(r->keep_topic);
+    free(r->newest_topic);
 
     while (r->stopped != NULL) {
         cdc_kafka_stream_free(r->stopped);
@@ -532,7 +534,9 @@ cdc_kafka_start(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
     s->next = r->streams;
     r->streams = s;
 
+    s->taken_ms = cdc_now_ms();
     cdc_kafka_keep_start(r, channel);
+    cdc_kafka_newest_start(r);
 
     if (s->next_offset > 0) {
         cdc_kafka_range_ask(s);
@@ -587,6 +591,7 @@ cdc_kafka_event_error(cdc_log_stream_t *s, const rd_kafka_message_t *rkm)
 
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         s->end = 1;
+        s->newest = 0;
         return CDC_AGAIN;
 
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
@@ -721,6 +726,7 @@ cdc_kafka_next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err)
         }
 
         s->end = 0;
+        s->taken_ms = cdc_now_ms();
         s->last_err = RD_KAFKA_RESP_ERR_NO_ERROR;
         cdc_kafka_taken(s, rkm->len);
 
@@ -785,6 +791,8 @@ cdc_kafka_end(cdc_log_stream_t *s, cdc_pos_t *pos)
         return CDC_DECLINED;
     }
 
+    hi = s->newest > hi ? s->newest : hi;
+
     pos->hi = 0;
     pos->lo = (uint64_t) hi;
 
@@ -796,6 +804,10 @@ static int
 cdc_kafka_at_end(cdc_log_stream_t *s)
 {
     cdc_pos_t  end;
+
+    if (s->newest > s->next_offset) {
+        return 0;                        /* more came, and nobody took it */
+    }
 
     return s->end || (cdc_kafka_end(s, &end) == CDC_OK
                       && (uint64_t) s->next_offset >= end.lo);

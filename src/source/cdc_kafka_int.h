@@ -48,6 +48,11 @@ struct cdc_log_reader_s {
     int64_t              keep, keep_asked;       /* ms; -1: not known */
     int                  keep_failed;
 
+    char                *newest_topic;   /* cdc_kafka_newest.c; asked for */
+    cdc_timer_t          newest_timer;
+    cdc_job_t            newest_job;
+    int64_t              newest;         /* -1: no answer */
+
     char                 cause[CDC_REASON_MAX];
     char                 text[CDC_REASON_MAX];
 };
@@ -63,6 +68,10 @@ struct cdc_log_stream_s {
     cdc_event_t          event;
     int64_t              next_offset;    /* of the next message wanted */
     size_t               taken, taken_n; /* since the last wake-up */
+    uint64_t             taken_ms;       /* when the last one was */
+    uint64_t             newest_ms;      /* when "newest" was asked for */
+    int64_t              newest;         /* offset of the next message that
+                                          * is written; 0: see librdkafka */
 
     cdc_job_t            job;            /* asks for lo and hi */
     cdc_timer_t          retry;          /* of it */
@@ -87,6 +96,9 @@ void cdc_kafka_conf_free(cdc_log_reader_t *r);
 /* a channel is read: how long are its messages kept? (cdc_kafka_keep.c) */
 void cdc_kafka_keep_start(cdc_log_reader_t *r, const char *channel);
 int  cdc_kafka_retention(cdc_log_stream_t *s, uint64_t *ms);
+
+/* streams that nobody takes from: where does the log end? */
+void cdc_kafka_newest_start(cdc_log_reader_t *r);
 
 /* cdc_kafka.c */
 int  cdc_kafka_consume(cdc_log_stream_t *s, int64_t offset, char *err);

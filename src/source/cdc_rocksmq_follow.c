@@ -218,6 +218,15 @@ cdc_rocksmq_look(cdc_log_reader_t *r, int asked)
 
 /* ---- the streams --- */
 
+/* nobody takes from it: only where its end is may be looked at */
+
+static int
+cdc_rocksmq_stuffed(const cdc_log_stream_t *s)
+{
+    return s->queue.bytes >= s->reader->prefetch / 2;
+}
+
+
 static cdc_log_stream_t *
 cdc_rocksmq_next_stream(cdc_log_reader_t *r)
 {
@@ -231,8 +240,13 @@ cdc_rocksmq_next_stream(cdc_log_reader_t *r)
 
         s->pass = r->pass;
 
-        if (s->final == 0 && s->queue.bytes < r->prefetch / 2
-            && (!s->end || s->view != r->db.view))
+        if (s->final != 0) {
+            continue;
+        }
+
+        if (cdc_rocksmq_stuffed(s)
+            ? cdc_now_ms() - s->newest_ms >= CDC_ROCKSMQ_NEWEST_MS
+            : !s->end || s->view != r->db.view)
         {
             return s;
         }
@@ -310,7 +324,7 @@ cdc_rocksmq_filled(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, int rc,
 static int
 cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
 {
-    int                   rc, failed;
+    int                   rc, failed, stuffed;
     char                  text[CDC_REASON_MAX];
     size_t                room;
     uint64_t              newest;
@@ -326,12 +340,13 @@ cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
            && (s = cdc_rocksmq_next_stream(r)) != NULL)
     {
         s->busy = 1;
-        room = r->prefetch - s->queue.bytes;
+        stuffed = cdc_rocksmq_stuffed(s);
+        room = stuffed ? 0 : r->prefetch - s->queue.bytes;
 
         (void) pthread_mutex_unlock(&r->mutex);
 
         cdc_rocksmq_queue_init(&q);
-        rc = cdc_rocksmq_fill(s, &q, room, text);
+        rc = stuffed ? CDC_OK : cdc_rocksmq_fill(s, &q, room, text);
 
         if (rc == CDC_ERROR) {
             (void) snprintf(err, CDC_REASON_MAX, "%s", text);
