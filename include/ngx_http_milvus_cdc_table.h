@@ -17,7 +17,7 @@
 
 
 /* grows whenever a struct below, or one inside it, changes */
-#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   6
+#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   7
 
 
 typedef struct {
@@ -28,6 +28,9 @@ typedef struct {
                                                 same clock in all processes */
     uint64_t                    reported;    /* the same of the last report
                                                 alone; 0: there was none */
+    uint64_t                    lag_ms;      /* of a replicator before this
+                                                one, while that is less */
+    uint64_t                    lag_at;      /* when, ngx_current_msec */
     uint64_t                    restarts;    /* of its replicator, by fault */
     uint32_t                    in_use;
     uint32_t                    generation;  /* of the slot: grows with each
@@ -37,6 +40,9 @@ typedef struct {
     uint32_t                    epoch;       /* of the last synchronization
                                                 that named this task */
     uint32_t                    up;          /* its replicator reports */
+    uint32_t                    born;        /* created since this table is:
+                                                its counters began at 0 */
+    uint32_t                    pad;
     uint32_t                    nevents;
     cdc_task_event_t            events[CDC_PROGRESS_EVENTS];
     cdc_task_status_t           status;
@@ -97,6 +103,9 @@ void ngx_http_milvus_cdc_table_stat(ngx_shm_zone_t *zone,
 
 /* another number after each change of a slot; no lock */
 uint64_t ngx_http_milvus_cdc_table_changes(ngx_shm_zone_t *zone);
+
+/* the same, but for reports that bring new figures and no other state */
+uint64_t ngx_http_milvus_cdc_table_turns(ngx_shm_zone_t *zone);
 
 
 /* one for each request type, to be read and added to at any time */

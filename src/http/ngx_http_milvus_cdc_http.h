@@ -52,6 +52,13 @@ void ngx_http_milvus_cdc_text_printf(ngx_http_milvus_cdc_text_t *t,
 void ngx_http_milvus_cdc_text_json(ngx_http_milvus_cdc_text_t *t,
     const void *data, size_t len);
 
+/* the other text, compressed (.._gzip.c); whether a client takes it so; what
+ * then has to be in the answer's header */
+ngx_uint_t ngx_http_milvus_cdc_gzip_wanted(ngx_http_request_t *r);
+ngx_int_t ngx_http_milvus_cdc_gzip_header(ngx_http_request_t *r);
+void ngx_http_milvus_cdc_text_gzip(ngx_http_milvus_cdc_text_t *t,
+    ngx_http_milvus_cdc_text_t *from);
+
 /* a copy of the other text */
 void ngx_http_milvus_cdc_text_append(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_text_t *from);
@@ -78,9 +85,10 @@ typedef struct {
 } ngx_http_milvus_cdc_kept_t;
 
 /* NGX_OK: t, which is empty, is the answer now; NGX_DECLINED: it has to be
- * made from the table, and handed to put() before it is sent */
+ * made from the table, and handed to put() before it is sent.  "changes" is
+ * the table's, as it is now: another number makes another answer */
 ngx_int_t ngx_http_milvus_cdc_kept_get(ngx_http_milvus_cdc_kept_t *k,
-    ngx_shm_zone_t *zone, ngx_http_milvus_cdc_text_t *t);
+    ngx_shm_zone_t *zone, uint64_t changes, ngx_http_milvus_cdc_text_t *t);
 void ngx_http_milvus_cdc_kept_put(ngx_http_milvus_cdc_kept_t *k,
     ngx_http_milvus_cdc_text_t *t);
 
@@ -263,6 +271,8 @@ uint64_t ngx_http_milvus_cdc_age(ngx_http_milvus_cdc_told_t *told);
 /* ms, or CDC_UNKNOWN */
 uint64_t ngx_http_milvus_cdc_lag(cdc_task_status_t *st,
     ngx_http_milvus_cdc_told_t *told);
+uint64_t ngx_http_milvus_cdc_coll_lag(cdc_progress_coll_t *c,
+    ngx_http_milvus_cdc_told_t *told, uint64_t lag);
 uint64_t ngx_http_milvus_cdc_retention_left(cdc_task_status_t *st,
     uint64_t lag);
 

@@ -2,7 +2,8 @@
  * Answers that many ask for (list, metrics), made once for all of them.
  *
  * Such an answer is good while the task table has not changed, and for 100 ms
- * at most, because silence grows old without a change.  Each worker keeps its
+ * at most, because silence grows old without a change.  For metrics a report
+ * of figures is no change: it may wait for those 100 ms.  Each worker keeps its
  * own.  A request that is being answered holds a reference, so a newer one
  * does not pull the bytes away from a slow client.
  */
@@ -68,12 +69,8 @@ ngx_http_milvus_cdc_kept_use(ngx_http_milvus_cdc_kept_data_t *kd,
 
 ngx_int_t
 ngx_http_milvus_cdc_kept_get(ngx_http_milvus_cdc_kept_t *k,
-    ngx_shm_zone_t *zone, ngx_http_milvus_cdc_text_t *t)
+    ngx_shm_zone_t *zone, uint64_t changes, ngx_http_milvus_cdc_text_t *t)
 {
-    uint64_t  changes;
-
-    changes = ngx_http_milvus_cdc_table_changes(zone);
-
     if (k->data && k->changes == changes && k->zone == zone
         && (ngx_msec_int_t) (ngx_current_msec - k->at)
            < NGX_HTTP_MILVUS_CDC_KEPT_MS)

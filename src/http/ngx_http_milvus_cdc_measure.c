@@ -77,7 +77,7 @@ void
 ngx_http_milvus_cdc_measure_colls(ngx_http_milvus_cdc_text_t *t,
     ngx_shm_zone_t *zone)
 {
-    uint64_t                     more;
+    uint64_t                     lag;
     ngx_int_t                    rc;
     ngx_uint_t                   i, n;
     cdc_progress_coll_t         *c;
@@ -114,7 +114,7 @@ ngx_http_milvus_cdc_measure_colls(ngx_http_milvus_cdc_text_t *t,
         }
 
         ngx_http_milvus_cdc_told(&told, slot);
-        more = ngx_http_milvus_cdc_age(&told);
+        lag = ngx_http_milvus_cdc_lag(&slot->status, &told);
 
         for (n = 0; n < slot->progress.ncolls; n++) {
             c = &slot->progress.colls[n];
@@ -123,7 +123,9 @@ ngx_http_milvus_cdc_measure_colls(ngx_http_milvus_cdc_text_t *t,
                 ngx_http_milvus_cdc_measure_coll(t, slot, c,
                                                  "collection_lag_seconds");
                 ngx_http_milvus_cdc_text_printf(t, "%.3f\n",
-                                         (double) (c->lag_ms + more) / 1000);
+                                         (double)
+                                         ngx_http_milvus_cdc_coll_lag(c,
+                                                      &told, lag) / 1000);
             }
 
             ngx_http_milvus_cdc_measure_coll(&in, slot, c,

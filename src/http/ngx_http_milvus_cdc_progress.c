@@ -28,7 +28,7 @@ static void ngx_http_milvus_cdc_progress_last(ngx_http_milvus_cdc_text_t *t,
 static void ngx_http_milvus_cdc_progress_ends(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_slot_t *slot, ngx_http_milvus_cdc_main_conf_t *mcf);
 static void ngx_http_milvus_cdc_progress_colls(ngx_http_milvus_cdc_text_t *t,
-    ngx_http_milvus_cdc_slot_t *slot, uint64_t more);
+    ngx_http_milvus_cdc_slot_t *slot, uint64_t lag);
 static void ngx_http_milvus_cdc_progress_events(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_slot_t *slot);
 static int ngx_libc_cdecl ngx_http_milvus_cdc_cmp_progress(const void *one,
@@ -78,6 +78,20 @@ ngx_http_milvus_cdc_lag(cdc_task_status_t *st,
     }
 
     return st->lag_ms + ngx_http_milvus_cdc_age(told);
+}
+
+
+/* "lag" is the task's: no collection of it is farther behind */
+
+uint64_t
+ngx_http_milvus_cdc_coll_lag(cdc_progress_coll_t *c,
+    ngx_http_milvus_cdc_told_t *told, uint64_t lag)
+{
+    if (c->lag_ms == CDC_UNKNOWN) {
+        return CDC_UNKNOWN;
+    }
+
+    return ngx_min(c->lag_ms + ngx_http_milvus_cdc_age(told), lag);
 }
 
 
@@ -185,8 +199,7 @@ ngx_http_milvus_cdc_progress_json(ngx_http_milvus_cdc_text_t *t,
                                     "\"collections_total\":%uD",
                                     st->channels, st->collections);
 
-    ngx_http_milvus_cdc_progress_colls(t, slot,
-                                       ngx_http_milvus_cdc_age(&told));
+    ngx_http_milvus_cdc_progress_colls(t, slot, lag);
     ngx_http_milvus_cdc_progress_events(t, slot);
 
     ngx_http_milvus_cdc_text_str(t, "}");
@@ -378,14 +391,16 @@ ngx_http_milvus_cdc_progress_ends(ngx_http_milvus_cdc_text_t *t,
 
 static void
 ngx_http_milvus_cdc_progress_colls(ngx_http_milvus_cdc_text_t *t,
-    ngx_http_milvus_cdc_slot_t *slot, uint64_t more)
+    ngx_http_milvus_cdc_slot_t *slot, uint64_t lag)
 {
-    ngx_uint_t            i;
-    const char           *name, *target;
-    cdc_progress_coll_t  *c;
-    cdc_task_progress_t  *p;
+    ngx_uint_t                   i;
+    const char                  *name, *target;
+    cdc_progress_coll_t         *c;
+    cdc_task_progress_t         *p;
+    ngx_http_milvus_cdc_told_t   told;
 
     p = &slot->progress;
+    ngx_http_milvus_cdc_told(&told, slot);
 
     ngx_http_milvus_cdc_text_str(t, ",\"collections\":[");
 
@@ -413,8 +428,8 @@ ngx_http_milvus_cdc_progress_colls(ngx_http_milvus_cdc_text_t *t,
                                c->bytes_out);
 
         ngx_http_milvus_cdc_seconds(t, "lag_seconds",
-                                    c->lag_ms == CDC_UNKNOWN
-                                    ? CDC_UNKNOWN : c->lag_ms + more);
+                                    ngx_http_milvus_cdc_coll_lag(c, &told,
+                                                                 lag));
 
         ngx_http_milvus_cdc_text_printf(t, ",\"initial_copy_percent\":%.1f}",
                                         (double) c->copy / 10);

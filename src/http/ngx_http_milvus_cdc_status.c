@@ -19,6 +19,8 @@ typedef struct {
     uint64_t                     restarts;
     uint64_t                     created_ms;
     ngx_uint_t                   state;
+    ngx_uint_t                   known;      /* its figures are */
+    ngx_uint_t                   degraded;
     ngx_http_milvus_cdc_told_t   told;
     cdc_task_status_t            status;
     char                         task_id[CDC_TASK_ID_MAX + 1];
@@ -30,11 +32,13 @@ typedef enum {
     NGX_HTTP_MILVUS_CDC_U32,
     NGX_HTTP_MILVUS_CDC_LAG,                /* ms -> s, growing while silent */
     NGX_HTTP_MILVUS_CDC_AGE,                /* Unix ms -> s ago */
-    NGX_HTTP_MILVUS_CDC_FLAG,               /* 1 unless 0 */
+    NGX_HTTP_MILVUS_CDC_DEGRADED,
     NGX_HTTP_MILVUS_CDC_STATE,
     NGX_HTTP_MILVUS_CDC_RESTARTS,
     NGX_HTTP_MILVUS_CDC_NOW,                /* known while it reports */
     NGX_HTTP_MILVUS_CDC_NOW_MS,             /* the same, ms -> s */
+    NGX_HTTP_MILVUS_CDC_NOW_FLAG,           /* the same of a 0 or 1 */
+    NGX_HTTP_MILVUS_CDC_HELD,               /* nothing unless it reports */
     NGX_HTTP_MILVUS_CDC_PARTS,              /* thousandths -> 1 */
     NGX_HTTP_MILVUS_CDC_LIVE,
     NGX_HTTP_MILVUS_CDC_RETENTION,
@@ -53,6 +57,8 @@ typedef struct {
 
 static ngx_uint_t ngx_http_milvus_cdc_store_up(
     ngx_http_milvus_cdc_table_stat_t *st);
+static ngx_int_t ngx_http_milvus_cdc_metrics_text(ngx_http_request_t *r,
+    ngx_http_milvus_cdc_main_conf_t *mcf, ngx_http_milvus_cdc_text_t *t);
 static ngx_int_t ngx_http_milvus_cdc_rows(ngx_http_request_t *r,
     ngx_http_milvus_cdc_main_conf_t *mcf, ngx_http_milvus_cdc_row_t **rows);
 static void ngx_http_milvus_cdc_metric(ngx_http_milvus_cdc_text_t *t,
@@ -124,7 +130,7 @@ static const ngx_http_milvus_cdc_metric_t  ngx_http_milvus_cdc_metrics[] = {
       NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(parked) },
 
     { "buffered_bytes", "gauge", "Bytes read and not acknowledged yet.",
-      NGX_HTTP_MILVUS_CDC_U64, ngx_http_milvus_cdc_status_field(buffered) },
+      NGX_HTTP_MILVUS_CDC_HELD, ngx_http_milvus_cdc_status_field(buffered) },
 
     { "checkpoint_age_seconds", "gauge", "Time since the last checkpoint.",
       NGX_HTTP_MILVUS_CDC_AGE,
@@ -135,8 +141,7 @@ static const ngx_http_milvus_cdc_metric_t  ngx_http_milvus_cdc_metrics[] = {
       NGX_HTTP_MILVUS_CDC_AGE, ngx_http_milvus_cdc_status_field(updated_ms) },
 
     { "degraded", "gauge", "1 while a task is running and cannot proceed.",
-      NGX_HTTP_MILVUS_CDC_FLAG,
-      ngx_http_milvus_cdc_status_field(degraded_since_ms) },
+      NGX_HTTP_MILVUS_CDC_DEGRADED, 0 },
 
     { "collections", "gauge", "Collections that a task follows.",
       NGX_HTTP_MILVUS_CDC_U32, ngx_http_milvus_cdc_status_field(collections) },
@@ -169,10 +174,12 @@ static const ngx_http_milvus_cdc_metric_t  ngx_http_milvus_cdc_metrics[] = {
       NGX_HTTP_MILVUS_CDC_RETENTION, 0 },
 
     { "source_up", "gauge", "0 when the source is what stops a task.",
-      NGX_HTTP_MILVUS_CDC_U32, ngx_http_milvus_cdc_status_field(source_ok) },
+      NGX_HTTP_MILVUS_CDC_NOW_FLAG,
+      ngx_http_milvus_cdc_status_field(source_ok) },
 
     { "target_up", "gauge", "0 when the target is what stops a task.",
-      NGX_HTTP_MILVUS_CDC_U32, ngx_http_milvus_cdc_status_field(target_ok) },
+      NGX_HTTP_MILVUS_CDC_NOW_FLAG,
+      ngx_http_milvus_cdc_status_field(target_ok) },
 
     { "helper_up", "gauge", "1 when the task's replicator runs and reports.",
       NGX_HTTP_MILVUS_CDC_UP, 0 },
@@ -189,19 +196,18 @@ static const ngx_http_milvus_cdc_metric_t  ngx_http_milvus_cdc_metrics[] = {
 };
 
 
-static ngx_http_milvus_cdc_kept_t  ngx_http_milvus_cdc_kept_metrics;
+static ngx_http_milvus_cdc_kept_t  ngx_http_milvus_cdc_kept_metrics[2];
 
 
 ngx_int_t
 ngx_http_milvus_cdc_metrics_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                            rc;
-    ngx_uint_t                           i, ready, n, states[3];
-    ngx_http_milvus_cdc_row_t           *rows;
-    ngx_http_milvus_cdc_text_t           t;
-    ngx_http_milvus_cdc_main_conf_t     *mcf;
-    ngx_http_milvus_cdc_table_stat_t     st;
-    const ngx_http_milvus_cdc_metric_t  *m;
+    uint64_t                          turns;
+    ngx_int_t                         rc;
+    ngx_uint_t                        gzip;
+    ngx_http_milvus_cdc_kept_t       *kept;
+    ngx_http_milvus_cdc_text_t        t, zipped, *answer;
+    ngx_http_milvus_cdc_main_conf_t  *mcf;
 
     rc = ngx_http_milvus_cdc_get_only(r);
     if (rc != NGX_OK) {
@@ -209,43 +215,79 @@ ngx_http_milvus_cdc_metrics_handler(ngx_http_request_t *r)
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_milvus_cdc_module);
+    kept = ngx_http_milvus_cdc_kept_metrics;
+    turns = ngx_http_milvus_cdc_table_turns(mcf->zone);
+    gzip = ngx_http_milvus_cdc_gzip_wanted(r);
 
     ngx_http_milvus_cdc_text_init(&t, r->pool);
+    ngx_http_milvus_cdc_text_init(&zipped, r->pool);
 
-    rc = ngx_http_milvus_cdc_kept_get(&ngx_http_milvus_cdc_kept_metrics,
-                                      mcf->zone, &t);
-    if (rc == NGX_ERROR) {
+    answer = gzip ? &zipped : &t;
+
+    rc = ngx_http_milvus_cdc_kept_get(&kept[gzip], mcf->zone, turns, answer);
+
+    if (rc == NGX_DECLINED && gzip) {
+        rc = ngx_http_milvus_cdc_kept_get(&kept[0], mcf->zone, turns, &t);
+    }
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_milvus_cdc_metrics_text(r, mcf, &t);
+        ngx_http_milvus_cdc_kept_put(&kept[0], &t);
+    }
+
+    if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (rc == NGX_OK) {
-        goto send;
+    if (gzip && zipped.size == 0) {
+        ngx_http_milvus_cdc_text_gzip(&zipped, &t);
+        ngx_http_milvus_cdc_kept_put(&kept[1], &zipped);
+        kept[1].at = kept[0].at;
     }
 
-    rc = ngx_http_milvus_cdc_rows(r, mcf, &rows);
-    if (rc < 0) {
+    if ((gzip && ngx_http_milvus_cdc_gzip_header(r) != NGX_OK)
+        || ngx_http_milvus_cdc_header(r, "Vary", "Accept-Encoding") != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    n = rc;
+    return ngx_http_milvus_cdc_text_send(answer, r, NGX_HTTP_OK,
+                                         NGX_HTTP_MILVUS_CDC_PROM);
+}
+
+
+static ngx_int_t
+ngx_http_milvus_cdc_metrics_text(ngx_http_request_t *r,
+    ngx_http_milvus_cdc_main_conf_t *mcf, ngx_http_milvus_cdc_text_t *t)
+{
+    ngx_int_t                            n;
+    ngx_uint_t                           ready, states[3];
+    ngx_http_milvus_cdc_row_t           *row, *rows;
+    ngx_http_milvus_cdc_table_stat_t     st;
+    const ngx_http_milvus_cdc_metric_t  *m;
+
+    n = ngx_http_milvus_cdc_rows(r, mcf, &rows);
+    if (n < 0) {
+        return NGX_ERROR;
+    }
 
     ngx_memzero(states, sizeof(states));
 
-    for (i = 0; i < n; i++) {
-        states[rows[i].state]++;
+    for (row = rows; row < rows + n; row++) {
+        states[row->state]++;
     }
 
     ready = ngx_http_milvus_cdc_table_ready(mcf->zone);
     ngx_http_milvus_cdc_table_stat(mcf->zone, &st);
 
-    ngx_http_milvus_cdc_text_str(&t, "# HELP milvus_cdc_info The module.\n"
+    ngx_http_milvus_cdc_text_str(t, "# HELP milvus_cdc_info The module.\n"
                       "# TYPE milvus_cdc_info gauge\n"
                       "milvus_cdc_info{version=\"" CDC_VERSION "\"} 1\n");
 
-    ngx_http_milvus_cdc_gauge(&t, "ready", "gauge", "1 when the task table "
+    ngx_http_milvus_cdc_gauge(t, "ready", "gauge", "1 when the task table "
                               "shows every task of the store.", ready);
 
-    ngx_http_milvus_cdc_text_printf(&t,
+    ngx_http_milvus_cdc_text_printf(t,
                       "# HELP milvus_cdc_task_num Tasks by state.\n"
                       "# TYPE milvus_cdc_task_num gauge\n"
                       "milvus_cdc_task_num{task_state=\"Initial\"} %ui\n"
@@ -254,32 +296,28 @@ ngx_http_milvus_cdc_metrics_handler(ngx_http_request_t *r)
                       states[CDC_TASK_INITIAL], states[CDC_TASK_RUNNING],
                       states[CDC_TASK_PAUSED]);
 
-    ngx_http_milvus_cdc_gauge(&t, "store_up", "gauge", "1 when the task store "
+    ngx_http_milvus_cdc_gauge(t, "store_up", "gauge", "1 when the task store "
                               "runs and creates can be answered.",
                               ngx_http_milvus_cdc_store_up(&st));
 
-    ngx_http_milvus_cdc_gauge(&t, "zone_slots", "gauge", "Tasks that the zone "
+    ngx_http_milvus_cdc_gauge(t, "zone_slots", "gauge", "Tasks that the zone "
                               "has room for.", st.slots);
-    ngx_http_milvus_cdc_gauge(&t, "zone_slots_used", "gauge", "Tasks in the "
+    ngx_http_milvus_cdc_gauge(t, "zone_slots_used", "gauge", "Tasks in the "
                               "zone.", st.used);
-    ngx_http_milvus_cdc_gauge(&t, "store_restarts_total", "counter", "Starts "
+    ngx_http_milvus_cdc_gauge(t, "store_restarts_total", "counter", "Starts "
                               "of the store after it had ended by itself.",
                               st.store_restarts);
-    ngx_http_milvus_cdc_gauge(&t, "supervisor_takeovers_total", "counter",
+    ngx_http_milvus_cdc_gauge(t, "supervisor_takeovers_total", "counter",
                               "Starts of a supervisor.", st.takeovers);
 
     for (m = ngx_http_milvus_cdc_metrics; m->name; m++) {
-        ngx_http_milvus_cdc_metric(&t, m, rows, n);
+        ngx_http_milvus_cdc_metric(t, m, rows, n);
     }
 
-    ngx_http_milvus_cdc_measure_colls(&t, mcf->zone);
-    ngx_http_milvus_cdc_measure_api(&t, mcf->zone);
-    ngx_http_milvus_cdc_kept_put(&ngx_http_milvus_cdc_kept_metrics, &t);
+    ngx_http_milvus_cdc_measure_colls(t, mcf->zone);
+    ngx_http_milvus_cdc_measure_api(t, mcf->zone);
 
-send:
-
-    return ngx_http_milvus_cdc_text_send(&t, r, NGX_HTTP_OK,
-                                         NGX_HTTP_MILVUS_CDC_PROM);
+    return NGX_OK;
 }
 
 
@@ -409,6 +447,7 @@ ngx_http_milvus_cdc_rows(ngx_http_request_t *r,
     ngx_http_milvus_cdc_main_conf_t *mcf, ngx_http_milvus_cdc_row_t **rows)
 {
     ngx_int_t                    rc;
+    ngx_str_t                    reason;
     ngx_uint_t                   i, n;
     ngx_http_milvus_cdc_row_t   *row;
     ngx_http_milvus_cdc_slot_t  *slot;
@@ -439,6 +478,14 @@ ngx_http_milvus_cdc_rows(ngx_http_request_t *r,
         row->created_ms = slot->record.created_ms;
         ngx_http_milvus_cdc_told(&row->told, slot);
         row->state = ngx_min(slot->record.state, CDC_TASK_PAUSED);
+
+        /* counters of a task that is older must not begin at 0 again */
+
+        row->known = slot->born || slot->reported;
+
+        ngx_http_milvus_cdc_reason(slot, &reason);
+        row->degraded = row->state == CDC_TASK_RUNNING && reason.len;
+
         row->status = slot->status;
         ngx_memcpy(row->task_id, slot->record.task_id, CDC_TASK_ID_MAX + 1);
     }
@@ -479,10 +526,16 @@ ngx_http_milvus_cdc_metric_value(const ngx_http_milvus_cdc_metric_t *m,
         return fresh && *(uint32_t *) p;
 
     case NGX_HTTP_MILVUS_CDC_U32:
-        return *(uint32_t *) p;
+        return row->known ? *(uint32_t *) p : CDC_UNKNOWN;
 
-    case NGX_HTTP_MILVUS_CDC_FLAG:
-        return *(uint64_t *) p != 0;
+    case NGX_HTTP_MILVUS_CDC_DEGRADED:
+        return row->degraded;
+
+    case NGX_HTTP_MILVUS_CDC_NOW_FLAG:
+        return fresh ? *(uint32_t *) p : CDC_UNKNOWN;
+
+    case NGX_HTTP_MILVUS_CDC_HELD:
+        return fresh ? *(uint64_t *) p : 0;
 
     case NGX_HTTP_MILVUS_CDC_NOW:
         return fresh ? *(uint64_t *) p : CDC_UNKNOWN;
@@ -493,7 +546,7 @@ ngx_http_milvus_cdc_metric_value(const ngx_http_milvus_cdc_metric_t *m,
 
     case NGX_HTTP_MILVUS_CDC_PARTS:
         *ms = 1;
-        return *(uint32_t *) p;
+        return row->known ? *(uint32_t *) p : CDC_UNKNOWN;
 
     case NGX_HTTP_MILVUS_CDC_AGE:
         *ms = 1;
@@ -513,7 +566,7 @@ ngx_http_milvus_cdc_metric_value(const ngx_http_milvus_cdc_metric_t *m,
                                   : now - ngx_min(now, row->created_ms);
 
     default:
-        return *(uint64_t *) p;
+        return row->known ? *(uint64_t *) p : CDC_UNKNOWN;
     }
 }
 

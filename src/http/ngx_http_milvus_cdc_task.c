@@ -144,7 +144,9 @@ ngx_http_milvus_cdc_list(ngx_http_milvus_cdc_ctx_t *c)
     ngx_http_milvus_cdc_text_init(&t, pool);
 
     rc = ngx_http_milvus_cdc_kept_get(&ngx_http_milvus_cdc_kept_list,
-                                      c->mcf->zone, &t);
+                                      c->mcf->zone,
+                                      ngx_http_milvus_cdc_table_changes(
+                                                           c->mcf->zone), &t);
     if (rc == NGX_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

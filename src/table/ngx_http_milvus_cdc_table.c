@@ -33,6 +33,7 @@ typedef struct {
     uint64_t                     takeovers;
     uint64_t                     beat;       /* ngx_current_msec; 0: none */
     volatile uint64_t            changes;    /* of slots */
+    volatile uint64_t            turns;      /* but for reports */
     ngx_http_milvus_cdc_api_stat_t  api[NGX_HTTP_MILVUS_CDC_API_TYPES];
     ngx_http_milvus_cdc_slot_t   slots[1];
 } ngx_http_milvus_cdc_table_t;
@@ -44,6 +45,8 @@ static ngx_http_milvus_cdc_slot_t *ngx_http_milvus_cdc_table_open(
     ngx_shm_zone_t *zone, ngx_str_t *id);
 static void ngx_http_milvus_cdc_table_close(ngx_shm_zone_t *zone,
     ngx_http_milvus_cdc_slot_t *slot);
+static void ngx_http_milvus_cdc_slot_lag(ngx_http_milvus_cdc_slot_t *slot,
+    cdc_task_status_t *st);
 static void ngx_http_milvus_cdc_slot_changed(ngx_http_milvus_cdc_slot_t *slot,
     cdc_task_record_t *rec, uint64_t now);
 static void ngx_http_milvus_cdc_slot_event(ngx_http_milvus_cdc_slot_t *slot,
@@ -143,6 +146,7 @@ ngx_http_milvus_cdc_table_init(ngx_shm_zone_t *zone, void *data)
     t->slot_size = sizeof(ngx_http_milvus_cdc_slot_t);
     t->nslots = n;
     t->changes = ngx_http_milvus_cdc_table_now() << 20;
+    t->turns = t->changes;
 
     pool->data = t;
     pool->log_nomem = 0;
@@ -272,6 +276,13 @@ ngx_http_milvus_cdc_table_changes(ngx_shm_zone_t *zone)
 }
 
 
+uint64_t
+ngx_http_milvus_cdc_table_turns(ngx_shm_zone_t *zone)
+{
+    return ngx_http_milvus_cdc_table(zone)->turns;
+}
+
+
 void
 ngx_http_milvus_cdc_table_sync_begin(ngx_shm_zone_t *zone, ngx_uint_t restart)
 {
@@ -320,6 +331,7 @@ ngx_http_milvus_cdc_table_sync_end(ngx_shm_zone_t *zone)
     }
 
     t->ready = 1;
+    t->turns++;
     t->beat = ngx_current_msec;
 
     ngx_shmtx_unlock(&pool->mutex);
@@ -393,7 +405,9 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
             slot->restarts = 0;
             slot->nevents = 0;
             slot->up = 0;
+            slot->born = t->ready;
             slot->reported = 0;
+            slot->lag_ms = CDC_UNKNOWN;
             slot->since_ms = now;
             slot->seen = ngx_current_msec;
             slot->in_use = 1;
@@ -410,6 +424,7 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
         ngx_memcpy(&slot->record, rec, sizeof(cdc_task_record_t));
         slot->epoch = t->epoch;
         ngx_http_milvus_cdc_slot_close(t, slot);
+        t->turns++;
     }
 
     ngx_shmtx_unlock(&pool->mutex);
@@ -427,6 +442,7 @@ ngx_http_milvus_cdc_table_remove(ngx_shm_zone_t *zone, ngx_str_t *id)
 
     if (slot) {
         slot->in_use = 0;
+        ngx_http_milvus_cdc_table(zone)->turns++;
         ngx_http_milvus_cdc_table_close(zone, slot);
     }
 }
@@ -458,12 +474,17 @@ ngx_http_milvus_cdc_table_status(ngx_shm_zone_t *zone, ngx_str_t *id,
         ngx_memcpy(st->error, slot->status.error, sizeof(st->error));
     }
 
-    /* nor does it before it has looked: the lag that was goes on */
+    if (slot->reported && slot->status.pid != st->pid) {
+        slot->lag_ms = slot->status.lag_ms;
+        slot->lag_at = slot->reported;
+    }
 
-    if (st->lag_ms == CDC_UNKNOWN && slot->reported
-        && slot->status.lag_ms != CDC_UNKNOWN)
+    ngx_http_milvus_cdc_slot_lag(slot, st);
+
+    if (!slot->up || slot->status.parked != st->parked
+        || slot->status.degraded_since_ms != st->degraded_since_ms)
     {
-        st->lag_ms = slot->status.lag_ms + (ngx_current_msec - slot->reported);
+        ngx_http_milvus_cdc_table(zone)->turns++;
     }
 
     ngx_memcpy(&slot->status, st, sizeof(cdc_task_status_t));
@@ -498,6 +519,7 @@ ngx_http_milvus_cdc_table_down(ngx_shm_zone_t *zone, ngx_str_t *id)
 
     if (slot) {
         slot->up = 0;
+        ngx_http_milvus_cdc_table(zone)->turns++;
         ngx_http_milvus_cdc_table_close(zone, slot);
     }
 }
@@ -514,6 +536,33 @@ ngx_http_milvus_cdc_table_event(ngx_shm_zone_t *zone, ngx_str_t *id,
     if (slot) {
         ngx_http_milvus_cdc_slot_event(slot, ev->kind, ev->at_ms, ev->text);
         ngx_http_milvus_cdc_table_close(zone, slot);
+    }
+}
+
+
+/*
+ * A replicator begins at the last checkpoint, and knows no lag before it has
+ * looked.  What the one before it had acknowledged is on the target: from
+ * there the lag goes on, until the new one is farther.
+ */
+
+static void
+ngx_http_milvus_cdc_slot_lag(ngx_http_milvus_cdc_slot_t *slot,
+    cdc_task_status_t *st)
+{
+    uint64_t  lag;
+
+    if (slot->lag_ms == CDC_UNKNOWN) {
+        return;
+    }
+
+    lag = slot->lag_ms + (ngx_current_msec - slot->lag_at);
+
+    if (st->lag_ms > lag) {              /* CDC_UNKNOWN is, too */
+        st->lag_ms = lag;
+
+    } else {
+        slot->lag_ms = CDC_UNKNOWN;
     }
 }
 
@@ -597,6 +646,7 @@ ngx_http_milvus_cdc_table_restarted(ngx_shm_zone_t *zone, ngx_str_t *id)
 
     if (slot) {
         slot->restarts++;
+        ngx_http_milvus_cdc_table(zone)->turns++;
         ngx_http_milvus_cdc_table_close(zone, slot);
     }
 }
