@@ -130,18 +130,37 @@ is($bad, '', 'every panel has its place and says what it shows');
 
 my $nginx = CDC::Nginx->new->start;
 ok($nginx->ready, 'the API answers');
-$nginx->create(task_id => 'one');
+my @tasks = ('one', 'A.b_c-9', 'x' x 255);
+$nginx->create(task_id => $_, collection_infos => [{name => 'of_' . length}])
+    for @tasks;
 
 my $scrape = '';
 CDC::wait_for(sub {
     $scrape = $nginx->http('GET /cdc/metrics')->{body};
-    return $scrape =~ /^milvus_cdc_lag_seconds\{/m
+    return 3 == grep({ $scrape =~ /^milvus_cdc_helper_up\{task_id="$_"\} 1$/m }
+                     @tasks)
         && $scrape =~ /^milvus_cdc_request_total\{.*"create".*\} [1-9]/m;
 }, 15);
 
 spew("$dir/scrape", $scrape);
 ($status, $out) = promtool('check metrics', "$dir/scrape");
-isnt($status, 1, 'Prometheus takes the metrics') or diag($out);
+is("$status $out", '0 ', 'Prometheus takes the metrics, and would name them so');
+
+{
+    # Prometheus asks for it like this
+    my $url = 'http://127.0.0.1:' . $nginx->port . '/cdc/metrics';
+    system("curl -s -H 'Accept-Encoding: gzip' -D $dir/head $url "
+           . ">$dir/scrape.gz && gzip -dc $dir/scrape.gz >$dir/unzipped");
+    my $head = slurp("$dir/head");
+
+    like($head, qr/^Content-Encoding: gzip\r$/m, 'compressed when asked for');
+    like($head, qr/^Vary: Accept-Encoding\r$/m, 'which caches are told');
+    cmp_ok(-s "$dir/scrape.gz", '<', length($scrape) / 4, 'to a small part');
+    is(join(' ', slurp("$dir/unzipped") =~ /^(# .*)$/mg),
+       join(' ', $scrape =~ /^(# .*)$/mg), 'the same metrics');
+    like(slurp("$dir/unzipped"), qr/^milvus_cdc_request_latency_count.*\n\z/m,
+         'up to the end');
+}
 
 my %known = map { $_ => 1 } $scrape =~ /^# TYPE (\w+) /mg;
 my %label = map { $_ => 1 } qw(instance le), $scrape =~ /[{,](\w+)="/g;
