@@ -169,6 +169,7 @@ cdc_rocksmq_conf(cdc_log_reader_t *r, const json_t *conf, char *err)
 
     r->db.dir = r->dir;
     r->db.own = r->own;
+    cdc_rocksmq_manifest_init(&r->db.manifest);
 
     prefetch = json_integer_value(json_object_get(conf, "prefetch"));
     r->prefetch = prefetch > 0 ? (size_t) prefetch : CDC_ROCKSMQ_PREFETCH;

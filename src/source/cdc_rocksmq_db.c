@@ -1,14 +1,21 @@
 /*
- * The source's RocksDB, opened as a secondary instance.
+ * The source's RocksDB: its tables, opened as a secondary instance, and its
+ * write-ahead logs beside them (cdc_rocksmq_wal.c).
  *
- * RocksDB catches up by reading the MANIFEST first and the write-ahead logs
- * after it.  What the source flushes between the two is neither: the table is
- * not in the MANIFEST that was read, and the log is deleted.  Messages that
- * lie in it are missing then, newer ones are there, and a reader would pass
- * over them.  So a state counts only when the MANIFEST is the same before and
- * after: RocksDB deletes a log or a table only after it has said so in there.
- * The same holds when the source starts anew: it writes a new MANIFEST, names
- * it in CURRENT, and deletes after that.
+ * The secondary is shown an empty directory for its logs: else it keeps a
+ * copy of the source's memory, and replays at the start each log that is still
+ * there, also those whose messages are long in tables.  So it has a memtable
+ * in which there is nothing, and is told to catch up only when the MANIFEST
+ * has changed.
+ *
+ * A state counts only when the MANIFEST is the same before and after it was
+ * read: RocksDB deletes a log or a table only after it has said so in there.
+ * What is written moves from logs to tables, so the order of looks is: list
+ * and open the logs, then the tables, then read the logs, then let go of those
+ * that the MANIFEST no longer needs.  Whatever was written before the listing
+ * lies in a table of that state or in a log that is open.  A new log is taken
+ * in by the next such round.  The same holds when the source starts anew: it
+ * writes a new MANIFEST, names it in CURRENT, and deletes after that.
  *
  * Another directory, another file as the MANIFEST of the same name or another
  * IDENTITY is another database: all is opened anew.
@@ -35,9 +42,10 @@
 
 
 #define CDC_ROCKSDB_ERROR_LEVEL  3       /* of its InfoLogLevel */
+#define CDC_ROCKSDB_NO_LOGS      "logs"  /* in our directory, empty */
 
 
-/* what is ours: files of RocksDB's own log */
+/* what is ours: files of RocksDB's own log, and the empty directory */
 
 static void
 cdc_rocksmq_sweep(const char *path)
@@ -62,6 +70,8 @@ cdc_rocksmq_sweep(const char *path)
     while ((de = readdir(dir)) != NULL) {
         (void) unlinkat(fd, de->d_name, 0);
     }
+
+    (void) unlinkat(fd, CDC_ROCKSDB_NO_LOGS, AT_REMOVEDIR);
 
     (void) closedir(dir);
 }
@@ -235,6 +245,7 @@ cdc_rocksmq_foreign(cdc_rocksmq_db_t *db, const cdc_rocksmq_sign_t *now)
 static void
 cdc_rocksmq_options(cdc_rocksmq_db_t *db)
 {
+    char                                  path[4096];
     rocksdb_options_t                    *o;
     rocksdb_lru_cache_options_t          *lru;
     rocksdb_block_based_table_options_t  *table;
@@ -255,6 +266,8 @@ cdc_rocksmq_options(cdc_rocksmq_db_t *db)
     rocksdb_block_based_options_set_block_cache(table, db->cache);
 
     o = rocksdb_options_create();
+    (void) snprintf(path, sizeof(path), "%s/" CDC_ROCKSDB_NO_LOGS, db->own);
+    rocksdb_options_set_wal_dir(o, path);
     rocksdb_options_set_block_based_table_factory(o, table);
     rocksdb_block_based_options_destroy(table);
 
@@ -275,6 +288,38 @@ cdc_rocksmq_options(cdc_rocksmq_db_t *db)
 }
 
 
+static int
+cdc_rocksmq_own(cdc_rocksmq_db_t *db, char *err)
+{
+    char  path[4096];
+
+    if (mkdir(db->own, 0700) == -1 && errno != EEXIST) {
+        (void) snprintf(err, CDC_REASON_MAX, "mkdir(\"%.512s\") failed: %s",
+                        db->own, strerror(errno));
+        return CDC_ERROR;
+    }
+
+    cdc_rocksmq_sweep(db->own);
+
+    (void) snprintf(path, sizeof(path), "%s/" CDC_ROCKSDB_NO_LOGS, db->own);
+
+    if (mkdir(path, 0700) == -1 && errno != EEXIST) {
+        (void) snprintf(err, CDC_REASON_MAX, "mkdir(\"%.512s\") failed: %s",
+                        path, strerror(errno));
+        return CDC_ERROR;
+    }
+
+    if (db->wal.window.data == NULL
+        && cdc_rocksmq_wal_init(&db->wal, db->dir) != CDC_OK)
+    {
+        (void) snprintf(err, CDC_REASON_MAX, "rocksmq: no memory");
+        return CDC_ERROR;
+    }
+
+    return CDC_OK;
+}
+
+
 int
 cdc_rocksmq_db_open(cdc_rocksmq_db_t *db, char *err)
 {
@@ -288,13 +333,9 @@ cdc_rocksmq_db_open(cdc_rocksmq_db_t *db, char *err)
         return CDC_ERROR;
     }
 
-    if (mkdir(db->own, 0700) == -1 && errno != EEXIST) {
-        (void) snprintf(err, CDC_REASON_MAX, "mkdir(\"%.512s\") failed: %s",
-                        db->own, strerror(errno));
+    if (cdc_rocksmq_own(db, err) != CDC_OK) {
         return CDC_ERROR;
     }
-
-    cdc_rocksmq_sweep(db->own);
 
     if (db->options == NULL) {
         cdc_rocksmq_options(db);
@@ -314,9 +355,7 @@ cdc_rocksmq_db_open(cdc_rocksmq_db_t *db, char *err)
 
     db->sign = sign;
     db->steady = 0;
-    db->seen_ms = 0;
-    db->quiet_ms = 0;
-    db->view++;                          /* no stream's view is the last one */
+    db->known = 0;
 
     return CDC_OK;
 }
@@ -328,6 +367,12 @@ cdc_rocksmq_db_forget(cdc_rocksmq_db_t *db)
     if (db->db != NULL) {
         rocksdb_close(db->db);
         db->db = NULL;
+    }
+
+    cdc_rocksmq_manifest_close(&db->manifest);
+
+    if (db->wal.window.data != NULL) {
+        cdc_rocksmq_wal_clear(&db->wal);
     }
 
     db->steady = 0;
@@ -350,64 +395,110 @@ cdc_rocksmq_db_close(cdc_rocksmq_db_t *db)
 }
 
 
-int
-cdc_rocksmq_db_follow(cdc_rocksmq_db_t *db, char *err)
+/* one try; CDC_AGAIN: the MANIFEST has changed meanwhile */
+
+static int
+cdc_rocksmq_catch_up(cdc_rocksmq_db_t *db, char *err)
 {
-    int                  n;
+    int                  rc;
     char                *status;
-    uint64_t             now, since;
     cdc_rocksmq_sign_t   before, after;
 
-    db->steady = 0;
+    if (cdc_rocksmq_sign(db->dir, &before, err) != CDC_OK) {
+        return CDC_ERROR;
+    }
 
-    for (n = 0; n < CDC_ROCKSMQ_STEADY; n++) {
-
-        now = cdc_now_ms();
-
-        if (cdc_rocksmq_sign(db->dir, &before, err) != CDC_OK) {
-            goto failed;
-        }
-
-        if (cdc_rocksmq_foreign(db, &before)) {
-            (void) snprintf(err, CDC_REASON_MAX, "rocksmq \"%.512s\": it is "
-                            "another database now", db->dir);
-            goto failed;
-        }
-
-        status = NULL;
-        rocksdb_try_catch_up_with_primary(db->db, &status);
-
-        if (status != NULL) {
-            cdc_rocksmq_db_error(db, status, err);
-            goto failed;
-        }
-
-        if (cdc_rocksmq_sign(db->dir, &after, err) != CDC_OK) {
-            goto failed;
-        }
-
-        if (!cdc_rocksmq_same(&before, &after)) {
-            db->sign = before;
-            continue;
-        }
-
-        since = db->seen_ms > db->quiet_ms ? db->seen_ms : db->quiet_ms;
-
-        db->live = db->seen_ms != 0
-                   && cdc_now_ms() - since <= CDC_ROCKSMQ_LIVE_MS;
-        db->seen_ms = now;
-        db->sign = after;
-        db->steady = 1;
-        db->view++;
-
+    if (db->known && cdc_rocksmq_same(&before, &db->sign)) {
         return CDC_OK;
     }
 
-    return CDC_AGAIN;
+    if (cdc_rocksmq_foreign(db, &before)) {
+        (void) snprintf(err, CDC_REASON_MAX, "rocksmq \"%.512s\": it is "
+                        "another database now", db->dir);
+        return CDC_ERROR;
+    }
 
-failed:
+    db->known = 0;
+    db->sign = before;
 
-    cdc_rocksmq_db_forget(db);
+    if (before.manifest == 0) {
+        return CDC_AGAIN;
+    }
 
-    return CDC_ERROR;
+    status = NULL;
+    rocksdb_try_catch_up_with_primary(db->db, &status);
+
+    if (status != NULL) {
+        cdc_rocksmq_db_error(db, status, err);
+        return CDC_ERROR;
+    }
+
+    rc = cdc_rocksmq_manifest_read(&db->manifest, db->dir, before.name,
+                                   &db->wal.window, err);
+    if (rc != CDC_OK) {
+        return rc;
+    }
+
+    if (cdc_rocksmq_sign(db->dir, &after, err) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    if (!cdc_rocksmq_same(&before, &after)) {
+        return CDC_AGAIN;
+    }
+
+    db->known = 1;
+    db->view++;
+
+    return CDC_OK;
+}
+
+
+int
+cdc_rocksmq_db_follow(cdc_rocksmq_db_t *db, char *err)
+{
+    int  n, rc;
+
+    db->steady = 0;
+
+    if (cdc_rocksmq_wal_list(&db->wal, db->manifest.log) != CDC_OK) {
+        (void) cdc_rocksmq_failed(db->dir, "its logs", errno, err);
+        cdc_rocksmq_db_forget(db);
+        return CDC_ERROR;
+    }
+
+    rc = CDC_AGAIN;
+
+    for (n = 0; rc == CDC_AGAIN && n < CDC_ROCKSMQ_STEADY; n++) {
+        rc = cdc_rocksmq_catch_up(db, err);
+    }
+
+    if (rc == CDC_ERROR) {
+        cdc_rocksmq_db_forget(db);
+    }
+
+    if (rc != CDC_OK) {
+        return rc;
+    }
+
+    db->steady = 1;
+
+    /* what is in tables need not be read; but when it has been begun, its
+     * end shows that nothing is missing between the two */
+
+    if (db->wal.sequence == 0) {
+        cdc_rocksmq_wal_drop(&db->wal, db->manifest.log);
+    }
+
+    rc = cdc_rocksmq_wal_read(&db->wal, err);
+    cdc_rocksmq_wal_drop(&db->wal, db->manifest.log);
+
+    return rc == CDC_ERROR ? rc : CDC_OK;
+}
+
+
+int
+cdc_rocksmq_db_read(cdc_rocksmq_db_t *db, char *err)
+{
+    return cdc_rocksmq_wal_read(&db->wal, err);
 }

@@ -3,15 +3,18 @@
  * because each call may block on the disk.
  *
  * inotify tells that the source has written; no more often than each
- * CDC_ROCKSMQ_PACE_MS the secondary catches up, and each stream that has room
- * is filled from the new state.  Time ticks come in bursts, one per channel,
- * so an idle source costs a few looks each 200 ms.  Where inotify cannot be
- * had (its limits are per user), the pace is kept blindly.  A look without a
- * word from inotify follows after CDC_ROCKSMQ_IDLE_MS at the latest.
+ * CDC_ROCKSMQ_PACE_MS the logs are read on, and each stream that has room
+ * is filled.  Time ticks come in bursts, one per channel, so an idle source
+ * costs a few short reads each 200 ms.  The list of logs and the tables are
+ * looked at when inotify tells that they have changed, and each
+ * CDC_ROCKSMQ_IDLE_MS without a word from it.  Where it cannot be had (its
+ * limits are per user), the same paces are kept blindly.
  *
  * States: closed (each CDC_ROCKSMQ_RETRY_MS it is tried again, and "text"
  * says why) and open.  Any error of RocksDB's leads from open to closed,
- * and back at once; a stream's position is its own and outlives that.
+ * and back at once; a stream's position is its own and outlives that.  A log
+ * that is damaged leaves it open: it heals when the source has its messages
+ * in tables.
  */
 
 #ifndef _GNU_SOURCE
@@ -55,7 +58,8 @@ cdc_rocksmq_watch(cdc_log_reader_t *r)
 
     if (r->inotify != -1 && r->watch == -1) {
         r->watch = inotify_add_watch(r->inotify, r->dir,
-                                     IN_MODIFY|IN_MOVED_TO|IN_ONLYDIR);
+                                     IN_MODIFY|IN_CREATE|IN_MOVED_TO
+                                     |IN_ONLYDIR);
     }
 
     if (r->watch == -1) {
@@ -78,20 +82,29 @@ cdc_rocksmq_unwatch(cdc_log_reader_t *r)
 /* a log or the MANIFEST; not RocksDB's "LOG", nor a table that is not part
  * of anything before the MANIFEST says so */
 
-static int
-cdc_rocksmq_concerns(const struct inotify_event *ev)
+static void
+cdc_rocksmq_event(cdc_log_reader_t *r, const struct inotify_event *ev)
 {
     size_t  len;
 
     if (ev->mask & (IN_Q_OVERFLOW|IN_IGNORED)) {
-        return 1;
+        r->dirty = 1;
+        r->changed = 1;
+        return;
     }
 
     len = ev->len != 0 ? strlen(ev->name) : 0;
 
-    return (len > 4 && strcmp(ev->name + len - 4, ".log") == 0)
-           || strncmp(ev->name, "MANIFEST", 8) == 0
-           || strcmp(ev->name, "CURRENT") == 0;
+    if (len > 4 && strcmp(ev->name + len - 4, ".log") == 0) {
+        r->dirty = 1;
+        r->changed |= !(ev->mask & IN_MODIFY);
+
+    } else if (len != 0 && (strncmp(ev->name, "MANIFEST", 8) == 0
+                            || strcmp(ev->name, "CURRENT") == 0))
+    {
+        r->dirty = 1;
+        r->changed = 1;
+    }
 }
 
 
@@ -118,9 +131,7 @@ cdc_rocksmq_notified(cdc_log_reader_t *r)
                 r->watch = -1;           /* the directory is gone */
             }
 
-            if (cdc_rocksmq_concerns(ev)) {
-                r->dirty = 1;
-            }
+            cdc_rocksmq_event(r, ev);
         }
     }
 }
@@ -154,7 +165,7 @@ cdc_rocksmq_reopen(cdc_log_reader_t *r)
         return;
     }
 
-    r->dirty = 1;
+    r->changed = 1;
 }
 
 
@@ -171,6 +182,23 @@ cdc_rocksmq_lost(cdc_log_reader_t *r, const char *err)
     }
 
     r->trouble++;
+}
+
+
+/* the logs cannot be read on; what has been read stays good */
+
+static void
+cdc_rocksmq_failed(cdc_log_reader_t *r, const char *err)
+{
+    if (r->db.db == NULL) {
+        cdc_rocksmq_lost(r, err);
+        return;
+    }
+
+    r->ill = 1;
+    r->changed = 1;
+    cdc_rocksmq_later(r);
+    cdc_rocksmq_say(r, err);
 }
 
 
@@ -193,24 +221,42 @@ cdc_rocksmq_look(cdc_log_reader_t *r, int asked)
 
     now = cdc_now_ms();
 
-    if (!asked && r->db.steady
-        && (!r->dirty || now - r->db.seen_ms < CDC_ROCKSMQ_PACE_MS))
-    {
+    if (r->ill && now < r->retry_ms) {
+        return 0;
+    }
+
+    r->ill = 0;
+
+    if (asked || r->changed || !r->db.steady) {
+        r->changed = 0;
+        r->dirty = 0;
+        r->follow_ms = now;
+        rc = cdc_rocksmq_db_follow(&r->db, err);
+
+        if (rc == CDC_ERROR) {
+            cdc_rocksmq_failed(r, err);
+            return 0;
+        }
+
+        if (rc == CDC_AGAIN) {
+            r->changed = 1;
+            return 0;
+        }
+
+    } else if (!r->dirty || now - r->read_ms < CDC_ROCKSMQ_PACE_MS) {
         return 1;
     }
 
     r->dirty = 0;
-    rc = cdc_rocksmq_db_follow(&r->db, err);
+    r->read_ms = now;
+    rc = cdc_rocksmq_db_read(&r->db, err);
 
     if (rc == CDC_ERROR) {
-        cdc_rocksmq_lost(r, err);
+        cdc_rocksmq_failed(r, err);
         return 0;
     }
 
-    if (rc == CDC_AGAIN) {
-        r->dirty = 1;
-        return 0;
-    }
+    r->changed |= rc == CDC_AGAIN;
 
     return 1;
 }
@@ -240,13 +286,15 @@ cdc_rocksmq_next_stream(cdc_log_reader_t *r)
 
         s->pass = r->pass;
 
-        if (s->final != 0) {
+        /* one without a topic is new: it has to wait for the next pass */
+
+        if (s->final != 0 || s->topic == NULL) {
             continue;
         }
 
         if (cdc_rocksmq_stuffed(s)
             ? cdc_now_ms() - s->newest_ms >= CDC_ROCKSMQ_NEWEST_MS
-            : !s->end || s->view != r->db.view)
+            : cdc_rocksmq_news(s))
         {
             return s;
         }
@@ -265,7 +313,7 @@ cdc_rocksmq_newest(cdc_log_stream_t *s, int rc)
     uint64_t  first, end;
 
     if (rc == CDC_DONE) {
-        return s->last ? s->last + 1 : 0;
+        return s->last ? s->last + 1 : s->wanted;
     }
 
     if (rc != CDC_OK
@@ -276,7 +324,7 @@ cdc_rocksmq_newest(cdc_log_stream_t *s, int rc)
 
     s->newest_ms = cdc_now_ms();
 
-    return cdc_rocksmq_range(&s->reader->db, s->channel, &first, &end, err)
+    return cdc_rocksmq_range(s->reader, s->channel, &first, &end, err)
            == CDC_OK ? end : 0;
 }
 
@@ -306,7 +354,6 @@ cdc_rocksmq_filled(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, int rc,
 
     s->end = rc == CDC_DONE;
     s->full = rc == CDC_OK;
-    s->view = r->db.view;
 
     if (rc == CDC_DECLINED) {
         s->final = rc;
@@ -321,6 +368,44 @@ cdc_rocksmq_filled(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, int rc,
 }
 
 
+/* each stream gets its topic, and topics without one keep nothing */
+
+static int
+cdc_rocksmq_attach_all(cdc_log_reader_t *r, char *err)
+{
+    int                   rc;
+    size_t                i;
+    cdc_log_stream_t     *s;
+    cdc_rocksmq_topic_t  *t;
+
+    rc = CDC_OK;
+    r->pass++;
+
+    (void) pthread_mutex_lock(&r->mutex);
+
+    for (s = r->streams; s != NULL && rc == CDC_OK; s = s->next) {
+        rc = cdc_rocksmq_attach(s, r->pass);
+    }
+
+    (void) pthread_mutex_unlock(&r->mutex);
+
+    if (rc != CDC_OK) {
+        (void) snprintf(err, CDC_REASON_MAX, "rocksmq: no memory");
+        return CDC_ERROR;
+    }
+
+    for (i = 0; i < CDC_ROCKSMQ_BUCKETS; i++) {
+        for (t = r->db.wal.topics.topics[i]; t != NULL; t = t->next) {
+            if (t->wanted && t->pass != r->pass) {
+                cdc_rocksmq_topic_leave(t);
+            }
+        }
+    }
+
+    return cdc_rocksmq_wal_again(&r->db.wal, err);
+}
+
+
 static int
 cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
 {
@@ -331,8 +416,11 @@ cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
     cdc_log_stream_t     *s;
     cdc_rocksmq_queue_t   q;
 
+    if (cdc_rocksmq_attach_all(r, err) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
     failed = 0;
-    r->pass++;
 
     (void) pthread_mutex_lock(&r->mutex);
 
@@ -385,8 +473,7 @@ cdc_rocksmq_answer(cdc_log_reader_t *r, char *err)
 
         (void) pthread_mutex_unlock(&r->mutex);
 
-        rc = cdc_rocksmq_range(&r->db, ask->channel, &ask->first, &ask->end,
-                               err);
+        rc = cdc_rocksmq_range(r, ask->channel, &ask->first, &ask->end, err);
 
         (void) pthread_mutex_lock(&r->mutex);
 
@@ -415,19 +502,19 @@ cdc_rocksmq_wait_ms(cdc_log_reader_t *r)
 
     now = cdc_now_ms();
 
-    if (r->db.db == NULL) {
+    if (r->db.db == NULL || r->ill) {
         return r->retry_ms > now ? (int) (r->retry_ms - now) : 0;
+    }
+
+    if (r->changed || !r->db.steady) {
+        return 1;
     }
 
     if (!r->dirty) {
         return r->watch != -1 ? CDC_ROCKSMQ_IDLE_MS : CDC_ROCKSMQ_PACE_MS;
     }
 
-    if (!r->db.steady) {
-        return 1;
-    }
-
-    passed = now - r->db.seen_ms;
+    passed = now - r->read_ms;
 
     return passed < CDC_ROCKSMQ_PACE_MS ? (int) (CDC_ROCKSMQ_PACE_MS - passed)
                                         : 0;
@@ -455,13 +542,11 @@ cdc_rocksmq_wait(cdc_log_reader_t *r)
 
     if (n > 0 && (fds[1].revents & POLLIN)) {
         cdc_rocksmq_notified(r);
-
-    } else if (r->watch != -1) {
-        r->db.quiet_ms = cdc_now_ms();
     }
 
-    if (n == 0) {
-        r->dirty = 1;                    /* inotify is not all there is */
+    if (n == 0) {                        /* inotify is not all there is */
+        r->dirty = 1;
+        r->changed |= cdc_now_ms() - r->follow_ms >= CDC_ROCKSMQ_IDLE_MS;
     }
 }
 
@@ -496,7 +581,6 @@ cdc_rocksmq_thread(void *arg)
                  * another one in its place */
 
                 r->db.steady = 0;
-                r->dirty = 1;
 
                 if (++r->trouble % CDC_ROCKSMQ_TROUBLE == 0) {
                     cdc_rocksmq_db_close(&r->db);
@@ -514,6 +598,10 @@ cdc_rocksmq_thread(void *arg)
 
     cdc_rocksmq_unwatch(r);
     cdc_rocksmq_db_close(&r->db);
+
+    if (r->db.wal.window.data != NULL) {
+        cdc_rocksmq_wal_free(&r->db.wal);
+    }
 
     return NULL;
 }

@@ -12,6 +12,7 @@
 #include <rocksdb/c.h>
 
 #include "cdc_log_reader.h"
+#include "cdc_rocksmq_wal.h"
 
 
 /* of a stream; many streams share CDC_ROCKSMQ_AHEAD as far as that goes */
@@ -24,7 +25,6 @@
 
 #define CDC_ROCKSMQ_PACE_MS     4        /* between two looks, while busy */
 #define CDC_ROCKSMQ_IDLE_MS     200      /* without a word from inotify */
-#define CDC_ROCKSMQ_LIVE_MS     250
 #define CDC_ROCKSMQ_RETRY_MS    200
 #define CDC_ROCKSMQ_STEADY      50       /* tries to see a steady MANIFEST */
 #define CDC_ROCKSMQ_TROUBLE     10       /* failed reads before a reopen */
@@ -72,11 +72,11 @@ typedef struct {
     rocksdb_t           *db;             /* NULL: not open */
     cdc_rocksmq_sign_t   sign;
     char                 identity[64];
-    uint64_t             view;           /* counts states that were seen */
-    uint64_t             seen_ms;        /* when the last one was */
-    uint64_t             quiet_ms;       /* nothing had been written then */
+    cdc_rocksmq_manifest_t  manifest;
+    cdc_rocksmq_wal_t    wal;            /* what is not in tables yet */
+    uint64_t             view;           /* counts states of the tables */
     unsigned             steady:1;       /* may be read */
-    unsigned             live:1;         /* little time since the last one */
+    unsigned             known:1;        /* the tables are those of "sign" */
 } cdc_rocksmq_db_t;
 
 
@@ -118,8 +118,12 @@ struct cdc_log_reader_s {
     int                  watch;
     uint64_t             pass;
     uint64_t             retry_ms;       /* when to open again */
+    int                  ill;            /* nothing to be read until then */
     unsigned             trouble;        /* failed reads in a row */
+    uint64_t             read_ms;        /* when the logs were looked at */
+    uint64_t             follow_ms;      /* and the tables */
     int                  dirty;          /* something has been written */
+    int                  changed;        /* logs or tables came or went */
 
     int                  started;        /* main thread */
 };
@@ -138,8 +142,7 @@ struct cdc_log_stream_s {
     unsigned             waiting:1;      /* next() said CDC_AGAIN */
     unsigned             ready:1;        /* readable() is due */
     unsigned             full:1;         /* there is more than fits */
-    unsigned             end:1;          /* "view" holds no more */
-    uint64_t             view;
+    unsigned             end:1;          /* there was no more */
     uint64_t             pass;
     uint64_t             newest;         /* id behind the last message that
                                           * was seen; 0: none was */
@@ -150,8 +153,11 @@ struct cdc_log_stream_s {
     uint64_t             newest_ms;      /* when "newest" was looked for */
     uint64_t             wanted;         /* the id that comes next, or behind */
     uint64_t             last;           /* id of the last one read; 0: none */
-    int                  sure;           /* at the end of "view": none between
-                                          * "last" and there is lost */
+    cdc_rocksmq_topic_t *topic;
+    uint64_t             chain;          /* of the logs when it was seen */
+    uint64_t             view;           /* of the tables, likewise */
+    unsigned             tables:1;       /* there may be some in them */
+    unsigned             sure:1;         /* none before "wanted" is lost */
     size_t               prefix;         /* length of "<channel>/" */
     char                *key;            /* room for it and an id */
     char                *lower, *upper;
@@ -166,11 +172,14 @@ int  cdc_rocksmq_db_open(cdc_rocksmq_db_t *db, char *err);
 void cdc_rocksmq_db_close(cdc_rocksmq_db_t *db);
 
 /*
- * CDC_OK: "view" is the newest state.  CDC_AGAIN: the source's files change
- * too fast just now, nothing may be read until the next call.  CDC_ERROR:
- * to be opened anew.
+ * The newest state of the tables, and all logs that are not in there.
+ * CDC_AGAIN: the source's files change too fast just now, nothing may be read
+ * until the next call.  CDC_ERROR: to be opened anew.
  */
 int  cdc_rocksmq_db_follow(cdc_rocksmq_db_t *db, char *err);
+
+/* what the logs have by now; CDC_AGAIN: follow first.  CDC_ERROR: err */
+int  cdc_rocksmq_db_read(cdc_rocksmq_db_t *db, char *err);
 
 /* a message of RocksDB's, freed, with the cure where there is one */
 void cdc_rocksmq_db_error(cdc_rocksmq_db_t *db, char *status, char *err);
@@ -183,9 +192,15 @@ void cdc_rocksmq_stream_free(cdc_log_stream_t *s);
 void cdc_rocksmq_queue_init(cdc_rocksmq_queue_t *q);
 void cdc_rocksmq_queue_clear(cdc_rocksmq_queue_t *q);
 
+/* its topic, the place of each message that comes; CDC_ERROR: no memory */
+int  cdc_rocksmq_attach(cdc_log_stream_t *s, uint64_t pass);
+
+/* is there anything that has not been read? */
+int  cdc_rocksmq_news(const cdc_log_stream_t *s);
+
 /*
  * Appends to q up to "room" bytes, and the message that goes over it.
- * CDC_OK: there may be more.  CDC_DONE: there is none in this view.
+ * CDC_OK: there may be more.  CDC_DONE: there is none now.
  * CDC_DECLINED: a gap, err names it.  CDC_ERROR: reading failed (err); what
  * is in q is good all the same.
  */
@@ -193,7 +208,7 @@ int  cdc_rocksmq_fill(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, size_t room,
     char *err);
 
 /* ids of the first message and behind the last one; 0 both: there is none */
-int  cdc_rocksmq_range(cdc_rocksmq_db_t *db, const char *channel,
+int  cdc_rocksmq_range(cdc_log_reader_t *r, const char *channel,
     uint64_t *first, uint64_t *end, char *err);
 
 

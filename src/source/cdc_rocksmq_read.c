@@ -5,16 +5,20 @@
  * ids grow.  Until Milvus 2.3 all topics share one allocator, so that the ids
  * of one topic have holes; later each topic counts for itself.
  *
+ * A stream begins in the tables.  When there is no more in there it goes on
+ * with what the logs have, and stays there: each message that is written is
+ * seen, none can be missed, and RocksDB has nothing to do.  It comes back to
+ * the tables when what it has not read yet is moved into them, or when the
+ * logs have a hole.
+ *
  * Retention removes whole pages from the front of a topic, and what it
  * has removed leaves no trace.  So nothing is lost behind the wanted
  * position when
  *
  *   - a message before it is still there: what follows cannot be gone; or
  *   - the message with exactly that id is there; or
- *   - the state just before this one, a moment ago, was seen to end at the
- *     position, and one of these rules held then: nothing can have come, been
- *     read by Milvus itself and been removed since (retention counts in
- *     seconds); or
+ *   - the logs have been read without a hole since one of these rules held
+ *     and the stream was at the end; or
  *   - each id in between is a message of another topic: they were never ours.
  *
  * Otherwise it is a gap.  The last rule is for a position at the very end of
@@ -86,6 +90,9 @@ cdc_rocksmq_stream_init(cdc_log_stream_t *s)
     rocksdb_readoptions_set_iterate_upper_bound(s->options, s->upper,
                                                 s->prefix);
 
+    /* what is read once on the way to the end need not stay */
+    rocksdb_readoptions_set_fill_cache(s->options, 0);
+
     return CDC_OK;
 }
 
@@ -109,29 +116,10 @@ cdc_rocksmq_stream_free(cdc_log_stream_t *s)
 
 /* ---- keys --- */
 
-static int
-cdc_rocksmq_id(const char *p, size_t len, uint64_t *id)
+static cdc_span_t
+cdc_rocksmq_name(const cdc_log_stream_t *s)
 {
-    size_t    i;
-    uint64_t  n;
-
-    if (len == 0 || len > 19) {
-        return CDC_ERROR;
-    }
-
-    n = 0;
-
-    for (i = 0; i < len; i++) {
-        if (p[i] < '0' || p[i] > '9') {
-            return CDC_ERROR;
-        }
-
-        n = n * 10 + (uint64_t) (p[i] - '0');
-    }
-
-    *id = n;
-
-    return CDC_OK;
+    return cdc_span_n(s->channel, s->prefix - 1);
 }
 
 
@@ -149,7 +137,8 @@ cdc_rocksmq_at(const rocksdb_iterator_t *it, size_t prefix, uint64_t *id)
 
     key = rocksdb_iter_key(it, &len);
 
-    return cdc_rocksmq_id(key + prefix, len - prefix, id);
+    return cdc_rocksmq_digits((const uint8_t *) key + prefix, len - prefix,
+                              id);
 }
 
 
@@ -183,26 +172,58 @@ cdc_rocksmq_ended(cdc_rocksmq_db_t *db, rocksdb_iterator_t *it, char *err)
 
 /* ---- is it a gap? --- */
 
-/* messages of one other topic in [from, to); the iterator ends behind them */
+/* ids in [from, to) that are messages of any topic: of ours there is none
+ * left, or it would be the first */
 
-static uint64_t
-cdc_rocksmq_count(rocksdb_iterator_t *it, const char *topic, size_t prefix,
-    uint64_t from, uint64_t to)
+typedef struct {
+    cdc_rocksmq_topics_t  *topics;
+    uint64_t               from, to;
+    size_t                 n;
+    uint8_t                seen[CDC_ROCKSMQ_HOLE / 8];
+} cdc_rocksmq_others_t;
+
+
+static int
+cdc_rocksmq_other(void *arg, cdc_span_t topic, const cdc_rocksmq_entry_t *e)
 {
-    char         key[CDC_MAX_NAME_LEN * 2 + CDC_ROCKSMQ_ID_LEN];
-    size_t       len;
-    uint64_t     id, n;
-    const char  *p;
+    uint8_t                bit;
+    uint64_t               i;
+    cdc_rocksmq_topic_t   *t;
+    cdc_rocksmq_others_t  *o;
 
-    if (prefix > CDC_MAX_NAME_LEN * 2) {
-        return 0;
+    o = arg;
+
+    if (e->id >= o->from && e->id < o->to) {
+        t = cdc_rocksmq_topic(o->topics, topic, 0);
+
+        if (t != NULL && e->id < t->purged) {
+            return CDC_OK;
+        }
+
+        i = e->id - o->from;
+        bit = (uint8_t) (1 << i % 8);
+        o->n += !(o->seen[i / 8] & bit);
+        o->seen[i / 8] |= bit;
     }
+
+    return CDC_OK;
+}
+
+
+/* those of one topic in the tables; the iterator ends behind them */
+
+static void
+cdc_rocksmq_count(rocksdb_iterator_t *it, const char *topic, size_t prefix,
+    cdc_rocksmq_others_t *o)
+{
+    char                  key[CDC_MAX_NAME_LEN * 2 + CDC_ROCKSMQ_ID_LEN];
+    size_t                len;
+    const char           *p;
+    cdc_rocksmq_entry_t   e;
 
     memcpy(key, topic, prefix);
     len = prefix + (size_t) snprintf(key + prefix, CDC_ROCKSMQ_ID_LEN,
-                                     "%" PRIu64, from);
-
-    n = 0;
+                                     "%" PRIu64, o->from);
 
     for (rocksdb_iter_seek(it, key, len);
          rocksdb_iter_valid(it);
@@ -211,41 +232,32 @@ cdc_rocksmq_count(rocksdb_iterator_t *it, const char *topic, size_t prefix,
         p = rocksdb_iter_key(it, &len);
 
         if (len <= prefix || memcmp(p, key, prefix) != 0
-            || cdc_rocksmq_id(p + prefix, len - prefix, &id) != CDC_OK
-            || id >= to)
+            || cdc_rocksmq_digits((const uint8_t *) p + prefix, len - prefix,
+                                  &e.id) != CDC_OK
+            || e.id >= o->to)
         {
             break;
         }
 
-        n++;
+        (void) cdc_rocksmq_other(o, cdc_span_n(key, prefix - 1), &e);
     }
 
     /* on to the next topic: '0' follows '/' */
 
     key[prefix - 1] = '/' + 1;
     rocksdb_iter_seek(it, key, prefix);
-
-    return n;
 }
 
 
-/* 1 when each id in [from, to) is a message of some other topic */
-
-static int
-cdc_rocksmq_others(cdc_rocksmq_db_t *db, uint64_t from, uint64_t to)
+static void
+cdc_rocksmq_others_tables(cdc_rocksmq_db_t *db, cdc_rocksmq_others_t *o)
 {
     char                    topic[CDC_MAX_NAME_LEN * 2];
     size_t                  len, prefix;
-    uint64_t                n;
     const char             *p, *slash;
     rocksdb_iterator_t     *it;
     rocksdb_readoptions_t  *options;
 
-    if (to - from > CDC_ROCKSMQ_HOLE) {
-        return 0;
-    }
-
-    n = 0;
     options = rocksdb_readoptions_create();
     it = rocksdb_create_iterator(db->db, options);
 
@@ -262,13 +274,41 @@ cdc_rocksmq_others(cdc_rocksmq_db_t *db, uint64_t from, uint64_t to)
         }
 
         memcpy(topic, p, prefix);        /* the key goes with the iterator */
-        n += cdc_rocksmq_count(it, topic, prefix, from, to);
+        cdc_rocksmq_count(it, topic, prefix, o);
     }
 
     rocksdb_iter_destroy(it);
     rocksdb_readoptions_destroy(options);
+}
 
-    return n == to - from;
+
+/* 1 when each id in [from, to) is a message of some other topic */
+
+static int
+cdc_rocksmq_others(cdc_rocksmq_db_t *db, uint64_t from, uint64_t to)
+{
+    int                    all;
+    char                   err[CDC_REASON_MAX];
+    cdc_rocksmq_others_t  *o;
+
+    if (to - from > CDC_ROCKSMQ_HOLE
+        || (o = calloc(1, sizeof(cdc_rocksmq_others_t))) == NULL)
+    {
+        return 0;
+    }
+
+    o->topics = &db->wal.topics;
+    o->from = from;
+    o->to = to;
+
+    cdc_rocksmq_others_tables(db, o);
+
+    all = cdc_rocksmq_wal_each(&db->wal, cdc_rocksmq_other, o, err) == CDC_OK
+          && o->n == to - from;
+
+    free(o);
+
+    return all;
 }
 
 
@@ -292,47 +332,108 @@ cdc_rocksmq_gap(cdc_log_stream_t *s, uint64_t first, char *err)
 
 /* ---- reading --- */
 
-/* CDC_OK: the iterator stands at the next message, or at the end */
+/* the first message in the tables that retention has left */
 
 static int
-cdc_rocksmq_seek(cdc_log_stream_t *s, rocksdb_iterator_t *it, char *err)
+cdc_rocksmq_first(cdc_log_stream_t *s, rocksdb_iterator_t *it, uint64_t *id,
+    char *err)
 {
-    int                rc, sure;
-    uint64_t           id;
-    cdc_rocksmq_db_t  *db;
+    int  rc;
 
-    db = &s->reader->db;
-    sure = s->sure && s->end && db->live && s->view + 1 == db->view;
-
-    s->sure = 1;
-
-    if (s->last != 0) {
-        rocksdb_iter_seek(it, s->key, cdc_rocksmq_key(s, s->last));
-
-        if (cdc_rocksmq_at(it, s->prefix, &id) == CDC_OK && id == s->last) {
-            rocksdb_iter_next(it);
-            return CDC_OK;
-        }
+    if (s->topic->purged == UINT64_MAX) {
+        return CDC_DONE;
     }
 
-    rocksdb_iter_seek_to_first(it);
+    if (s->topic->purged == 0) {
+        rocksdb_iter_seek_to_first(it);
 
-    rc = cdc_rocksmq_at(it, s->prefix, &id);
+    } else {
+        rocksdb_iter_seek(it, s->key, cdc_rocksmq_key(s, s->topic->purged));
+    }
+
+    rc = cdc_rocksmq_at(it, s->prefix, id);
 
     if (rc == CDC_DONE) {
-        s->sure = sure;
-        return cdc_rocksmq_ended(db, it, err) == CDC_DONE ? CDC_OK
-                                                          : CDC_ERROR;
+        return cdc_rocksmq_ended(&s->reader->db, it, err);
     }
 
     if (rc == CDC_ERROR) {
         (void) snprintf(err, CDC_REASON_MAX, "topic \"%.256s\" has a key that "
                         "is not RocksMQ's", s->channel);
-        return CDC_ERROR;
+    }
+
+    return rc;
+}
+
+
+/* CDC_OK: the iterator stands at the next message.  CDC_DONE: there is none
+ * in the tables. */
+
+static int
+cdc_rocksmq_seek(cdc_log_stream_t *s, rocksdb_iterator_t *it, char *err)
+{
+    int                rc;
+    uint64_t           id, last;
+    cdc_rocksmq_db_t  *db;
+
+    db = &s->reader->db;
+
+    /* nothing has changed since the last one was read: no need to read it
+     * once more, it may be large */
+
+    if (s->sure && s->view == db->view
+        && cdc_rocksmq_key(s, s->last) == cdc_rocksmq_key(s, s->wanted))
+    {
+        rocksdb_iter_seek(it, s->key, cdc_rocksmq_key(s, s->wanted));
+        return CDC_OK;
+    }
+
+    s->view = db->view;
+
+    if (s->last != 0 && s->last >= s->topic->purged) {
+        rocksdb_iter_seek(it, s->key, cdc_rocksmq_key(s, s->last));
+
+        if (cdc_rocksmq_at(it, s->prefix, &id) == CDC_OK && id == s->last) {
+            rocksdb_iter_next(it);
+            s->sure = 1;
+            return CDC_OK;
+        }
+    }
+
+    rc = cdc_rocksmq_first(s, it, &id, err);
+
+    if (rc == CDC_ERROR) {
+        return rc;
+    }
+
+    if (rc == CDC_DONE) {
+
+        if (cdc_rocksmq_wal_ends(&db->wal, s->topic, &id, &last, err)
+            != CDC_OK)
+        {
+            return CDC_ERROR;
+        }
+
+        if (id == 0) {
+            return CDC_DONE;             /* nobody knows */
+        }
     }
 
     if (id >= s->wanted) {
-        return sure ? CDC_OK : cdc_rocksmq_gap(s, id, err);
+
+        if (cdc_rocksmq_gap(s, id, err) != CDC_OK) {
+            return CDC_DECLINED;
+        }
+
+        s->sure = 1;
+
+        return rc;
+    }
+
+    s->sure = 1;
+
+    if (rc == CDC_DONE) {
+        return rc;
     }
 
     rocksdb_iter_seek_for_prev(it, s->key, cdc_rocksmq_key(s, s->wanted));
@@ -346,49 +447,53 @@ cdc_rocksmq_seek(cdc_log_stream_t *s, rocksdb_iterator_t *it, char *err)
 }
 
 
-static int
-cdc_rocksmq_append(cdc_log_stream_t *s, rocksdb_iterator_t *it, uint64_t id,
-    cdc_rocksmq_queue_t *q)
+static cdc_rocksmq_msg_t *
+cdc_rocksmq_msg(uint64_t id, size_t len, char *err)
 {
-    size_t              len;
-    const char         *body;
     cdc_rocksmq_msg_t  *m;
 
-    body = rocksdb_iter_value(it, &len);
+    m = malloc(sizeof(cdc_rocksmq_msg_t) + len);
 
-    if (len != 0) {
-        m = malloc(sizeof(cdc_rocksmq_msg_t) + len);
-        if (m == NULL) {
-            return CDC_ERROR;
-        }
+    if (m == NULL) {
+        (void) snprintf(err, CDC_REASON_MAX, "rocksmq: no memory");
+        return NULL;
+    }
 
-        m->next = NULL;
-        m->id = id;
-        m->len = len;
-        memcpy(m->body, body, len);
+    m->next = NULL;
+    m->id = id;
+    m->len = len;
 
+    return m;
+}
+
+
+static void
+cdc_rocksmq_append(cdc_log_stream_t *s, uint64_t id, cdc_rocksmq_msg_t *m,
+    cdc_rocksmq_queue_t *q)
+{
+    if (m != NULL) {
         *q->last = m;
         q->last = &m->next;
-        q->bytes += len + sizeof(cdc_rocksmq_msg_t);
+        q->bytes += m->len + sizeof(cdc_rocksmq_msg_t);
     }
 
     s->last = id;
     s->wanted = id + 1;
-
-    return CDC_OK;
 }
 
 
-int
-cdc_rocksmq_fill(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, size_t room,
-    char *err)
+/* CDC_OK: there is no room for more.  CDC_DONE: that was all. */
+
+static int
+cdc_rocksmq_fill_tables(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q,
+    size_t room, char *err)
 {
     int                  rc;
+    size_t               len;
     uint64_t             id;
+    const char          *body;
+    cdc_rocksmq_msg_t   *m;
     rocksdb_iterator_t  *it;
-
-    /* what is read once on the way to the end need not stay */
-    rocksdb_readoptions_set_fill_cache(s->options, s->end);
 
     it = rocksdb_create_iterator(s->reader->db.db, s->options);
 
@@ -403,10 +508,21 @@ cdc_rocksmq_fill(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, size_t room,
             break;
         }
 
-        if (rc == CDC_OK && cdc_rocksmq_append(s, it, id, q) != CDC_OK) {
-            (void) snprintf(err, CDC_REASON_MAX, "rocksmq: no memory");
-            rc = CDC_ERROR;
-            break;
+        if (rc == CDC_OK) {
+            body = rocksdb_iter_value(it, &len);
+            m = len != 0 ? cdc_rocksmq_msg(id, len, err) : NULL;
+
+            if (len != 0) {
+
+                if (m == NULL) {
+                    rc = CDC_ERROR;
+                    break;
+                }
+
+                memcpy(m->body, body, len);
+            }
+
+            cdc_rocksmq_append(s, id, m, q);
         }
 
         rc = CDC_OK;                     /* or a key that is not a message */
@@ -424,13 +540,174 @@ cdc_rocksmq_fill(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, size_t room,
 }
 
 
+static int
+cdc_rocksmq_fill_logs(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, size_t room,
+    char *err)
+{
+    cdc_rocksmq_msg_t          *m;
+    const cdc_rocksmq_entry_t  *e;
+
+    while (q->bytes < room) {
+
+        e = cdc_rocksmq_topic_next(s->topic, s->wanted);
+
+        if (e == NULL) {
+            return CDC_DONE;
+        }
+
+        if (!s->sure) {
+
+            if (cdc_rocksmq_gap(s, e->id, err) != CDC_OK) {
+                return CDC_DECLINED;
+            }
+
+            s->sure = 1;
+        }
+
+        m = NULL;
+
+        if (e->len != 0) {
+            m = cdc_rocksmq_msg(e->id, e->len, err);
+
+            if (m == NULL) {
+                return CDC_ERROR;
+            }
+
+            if (cdc_rocksmq_wal_body(&s->reader->db.wal, e, m->body, err)
+                != CDC_OK)
+            {
+                free(m);
+                return CDC_ERROR;
+            }
+        }
+
+        cdc_rocksmq_append(s, e->id, m, q);
+    }
+
+    return CDC_OK;
+}
+
+
 int
-cdc_rocksmq_range(cdc_rocksmq_db_t *db, const char *channel, uint64_t *first,
-    uint64_t *end, char *err)
+cdc_rocksmq_attach(cdc_log_stream_t *s, uint64_t pass)
+{
+    cdc_rocksmq_wal_t    *wal;
+    cdc_rocksmq_topic_t  *t;
+
+    wal = &s->reader->db.wal;
+
+    if (s->topic == NULL || s->chain != wal->chain) {
+
+        t = cdc_rocksmq_topic(&wal->topics, cdc_rocksmq_name(s), 1);
+
+        if (t == NULL) {
+            return CDC_ERROR;
+        }
+
+        if (s->topic == NULL || !t->wanted) {
+            cdc_rocksmq_topic_want(t, s->wanted);
+        }
+
+        s->topic = t;
+        s->chain = wal->chain;
+        s->tables = 1;
+        s->sure = 0;
+    }
+
+    s->topic->pass = pass;
+
+    return CDC_OK;
+}
+
+
+int
+cdc_rocksmq_news(const cdc_log_stream_t *s)
+{
+    return !s->end || s->tables || s->topic->lost != 0
+           || s->topic->head != s->topic->tail;
+}
+
+
+int
+cdc_rocksmq_fill(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, size_t room,
+    char *err)
+{
+    int                   rc;
+    cdc_rocksmq_topic_t  *t;
+
+    t = s->topic;
+
+    if (t->lost != 0) {
+
+        /* it is known which one comes next */
+
+        s->wanted = t->lost - 1 > s->wanted ? t->lost - 1 : s->wanted;
+        s->tables = 1;
+        s->sure = 0;
+        t->lost = 0;
+    }
+
+    if (s->tables) {
+        rc = cdc_rocksmq_fill_tables(s, q, room, err);
+
+        if (rc != CDC_DONE) {
+            return rc;
+        }
+
+        s->tables = 0;
+    }
+
+    return cdc_rocksmq_fill_logs(s, q, room, err);
+}
+
+
+/* ---- where a topic begins and ends --- */
+
+static int
+cdc_rocksmq_range_of(cdc_log_stream_t *s, uint64_t *first, uint64_t *end,
+    char *err)
 {
     int                  rc;
+    uint64_t             begin, last;
+    cdc_rocksmq_db_t    *db;
     rocksdb_iterator_t  *it;
-    cdc_log_stream_t    *s;
+
+    db = &s->reader->db;
+
+    if (cdc_rocksmq_wal_ends(&db->wal, s->topic, &begin, &last, err)
+        != CDC_OK)
+    {
+        return CDC_ERROR;
+    }
+
+    it = rocksdb_create_iterator(db->db, s->options);
+
+    rc = cdc_rocksmq_first(s, it, first, err);
+
+    if (rc == CDC_OK && last == 0) {
+        rocksdb_iter_seek_to_last(it);
+        rc = cdc_rocksmq_at(it, s->prefix, &last);
+        rc = rc == CDC_DONE ? cdc_rocksmq_ended(db, it, err) : rc;
+
+    } else if (rc == CDC_DONE) {
+        *first = begin;
+        rc = CDC_OK;
+    }
+
+    *end = last != 0 ? last + 1 : 0;
+
+    rocksdb_iter_destroy(it);
+
+    return rc == CDC_ERROR ? rc : CDC_OK;
+}
+
+
+int
+cdc_rocksmq_range(cdc_log_reader_t *r, const char *channel, uint64_t *first,
+    uint64_t *end, char *err)
+{
+    int                rc;
+    cdc_log_stream_t  *s;
 
     *first = 0;
     *end = 0;
@@ -438,7 +715,9 @@ cdc_rocksmq_range(cdc_rocksmq_db_t *db, const char *channel, uint64_t *first,
     s = calloc(1, sizeof(cdc_log_stream_t));
 
     if (s == NULL || (s->channel = strdup(channel)) == NULL
-        || cdc_rocksmq_stream_init(s) != CDC_OK)
+        || cdc_rocksmq_stream_init(s) != CDC_OK
+        || (s->topic = cdc_rocksmq_topic(&r->db.wal.topics,
+                                         cdc_rocksmq_name(s), 1)) == NULL)
     {
         (void) snprintf(err, CDC_REASON_MAX, "rocksmq: no memory");
 
@@ -449,24 +728,14 @@ cdc_rocksmq_range(cdc_rocksmq_db_t *db, const char *channel, uint64_t *first,
         return CDC_ERROR;
     }
 
-    it = rocksdb_create_iterator(db->db, s->options);
-
-    rocksdb_iter_seek_to_first(it);
-    rc = cdc_rocksmq_at(it, s->prefix, first);
-
-    if (rc == CDC_OK) {
-        rocksdb_iter_seek_to_last(it);
-        rc = cdc_rocksmq_at(it, s->prefix, end);
-        *end += rc == CDC_OK;
-    }
+    s->reader = r;
+    rc = cdc_rocksmq_range_of(s, first, end, err);
 
     if (rc != CDC_OK) {
         *first = 0;
         *end = 0;
-        rc = cdc_rocksmq_ended(db, it, err) == CDC_ERROR ? CDC_ERROR : CDC_OK;
     }
 
-    rocksdb_iter_destroy(it);
     cdc_rocksmq_stream_free(s);
 
     return rc;
