@@ -439,7 +439,6 @@ cdc_rocksmq_seek(cdc_log_stream_t *s, rocksdb_iterator_t *it, char *err)
     rocksdb_iter_seek_for_prev(it, s->key, cdc_rocksmq_key(s, s->wanted));
 
     if (cdc_rocksmq_at(it, s->prefix, &id) == CDC_OK && id < s->wanted) {
-        s->last = id;
         rocksdb_iter_next(it);
     }
 
@@ -508,7 +507,7 @@ cdc_rocksmq_fill_tables(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q,
             break;
         }
 
-        if (rc == CDC_OK) {
+        if (rc == CDC_OK && id >= s->wanted) {
             body = rocksdb_iter_value(it, &len);
             m = len != 0 ? cdc_rocksmq_msg(id, len, err) : NULL;
 
@@ -639,9 +638,13 @@ cdc_rocksmq_fill(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, size_t room,
 
     if (t->lost != 0) {
 
-        /* it is known which one comes next */
+        /* of a stream that was done with the tables it is known which one
+         * comes next */
 
-        s->wanted = t->lost - 1 > s->wanted ? t->lost - 1 : s->wanted;
+        if (!s->tables && t->lost - 1 > s->wanted) {
+            s->wanted = t->lost - 1;
+        }
+
         s->tables = 1;
         s->sure = 0;
         t->lost = 0;

@@ -428,6 +428,9 @@ cdc_rocksmq_wal_record(cdc_rocksmq_wal_t *wal, cdc_rocksmq_log_t *log)
                 log->number, seq, wal->sequence);
 
         wal->chain++;
+
+    } else if (wal->sequence == 0) {
+        wal->chain++;                    /* who knows what came before it */
     }
 
     wal->hole = 0;

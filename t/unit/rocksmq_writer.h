@@ -372,7 +372,7 @@ writer_ask(writer_child_t *c, const char *fmt, ...)
 }
 
 
-static int
+static int __attribute__((unused))
 writer_start(writer_child_t *c, const char *dir, const char *compression,
     size_t buffer, uint64_t base)
 {
@@ -408,7 +408,7 @@ writer_start(writer_child_t *c, const char *dir, const char *compression,
 }
 
 
-static void
+static void __attribute__((unused))
 writer_end(writer_child_t *c, int sig)
 {
     if (sig != 0) {
@@ -421,7 +421,7 @@ writer_end(writer_child_t *c, int sig)
 }
 
 
-static uint64_t
+static uint64_t __attribute__((unused))
 writer_put_n(writer_child_t *c, const char *topic, int n, size_t len)
 {
     uint64_t  last;
