@@ -188,6 +188,30 @@ def operations(t):
     t.equal('equal after the flush')
 
 
+def shown(t, task):
+    """What "progress" knows of this source, when all is equal."""
+    def told():
+        now, = t.nginx.cdc('progress', {'task_id': task})[1]['data']['tasks']
+        return now['live'] and now['lag_seconds'] < 1 \
+            and now['backlog_bytes'] < 100000 and (
+                t.source.mq != 'kafka' or now['retention_left_seconds']) and now
+
+    now = t.passes('progress: live, less than a second behind, no backlog',
+                   wait_for, 'that', told, 30)
+    t.needed(now)
+    left = now['retention_left_seconds']
+    if t.source.mq == 'kafka':
+        # what the broker has by itself: a week
+        t.ok(abs(7 * 24 * 3600 - now['lag_seconds'] - left) < 0.01,
+             "what is left of the log's retention: %s s" % left)
+    else:
+        t.same(left, None, "the log's retention is not known")
+    t.same((now['source']['kind'], now['source']['ok'], now['target']['ok']),
+           (t.source.mq, True, True), 'both ends are well')
+    t.ok(now['initial_copy_percent'] == 100 and now['rows_out'] > 1000
+         and now['last_operation'], 'what it did', now)
+
+
 def pause(t, task):
     every = Collection('every', using=S)
     status, answer = t.nginx.cdc('pause', {'task_id': task})
@@ -221,5 +245,6 @@ with E2E() as t:
 
     for part in (rows, partitions, collections, databases, operations):
         part(t)
+    shown(t, task)
     pause(t, task)
     t.check_logs()
