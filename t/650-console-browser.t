@@ -171,6 +171,10 @@ class Console(Suite):
                   'it is said')
         self.same(self.sent('parked_retry'),
                   [{'task_id': 'poisoned', 'id': 7}], 'tried again')
+        self.show([progress.poisoned(parked=0)])
+        self.sees('#parked', 'the task stands in front of it',
+                  'also when nginx was started again')
+        self.ok(len(self.sent('parked')) < 3, 'a paused task is asked once')
         self.server.tasks = [progress.task('poisoned')]
         self.b.wait('!document.querySelector("#parked").checkVisibility()')
         self.ok(True, 'without any, nothing is shown')

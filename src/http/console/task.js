@@ -8,7 +8,7 @@ import {Plot, ofTen, ofTime} from './plot.js';
 const BY_REQUEST = ['', 'manually pause through http interface',
   'the task is disabled auto start'];
 const SILENT = 10;  // seconds without a report
-const RARELY = 5000;  // ms between two sorts, two looks at "parked"
+const RARELY = 5000;  // ms between two sorts
 
 // The kinds, the worst first.
 export const WORDS = {
@@ -203,31 +203,27 @@ class Parked {
     this.list = el('ul', {id: 'parked'});
     this.node = section('parked', 'Messages that could not be applied',
       this.hint, this.list);
-    this.outdated();
   }
 
   outdated() {
-    this.asked = 0;
+    this.key = null;
   }
 
+  // of a paused task the number may be that of a replicator long gone
   async update(task) {
-    show(this.node, task.parked > 0);
-    if (!task.parked || task.now_ms - this.asked < RARELY) {
+    const paused = task.state === 'Paused';
+    if (!changed(this, [paused, task.since_ms, task.parked])) {
       return;
     }
-    this.asked = task.now_ms;
-    try {
-      this.draw(task, await request('parked', {task_id: task.task_id}));
-    } catch (error) {
-      put(this.hint, capital(error.message));
+    const answer = task.parked || paused
+      ? await request('parked', {task_id: task.task_id})
+        .catch(() => this.outdated()) : {parked: []};
+    if (answer) {
+      this.draw(task, answer.parked, paused);
     }
   }
 
-  draw(task, {parked}) {
-    const paused = task.state === 'Paused';
-    if (!changed(this, [paused, parked])) {
-      return;
-    }
+  draw(task, parked, paused) {
     put(this.hint, paused ? 'What is chosen here is done when the task is '
       + 'resumed.' : 'To try again or drop one, pause the task first.');
     this.list.replaceChildren(...parked.map((m) => el('li', null,
