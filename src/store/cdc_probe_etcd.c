@@ -58,47 +58,48 @@ cdc_probe_option(const json_t *conf, const char *name)
 
 
 static void
-cdc_probe_files(cdc_tls_look_t *l, const json_t *conf)
+cdc_probe_server_tls(cdc_probe_t *p, const cdc_tls_look_t *look,
+    const json_t *conf, const char *server, size_t len)
 {
-    l->ca = cdc_probe_option(conf, "ca");
-    l->cert = cdc_probe_option(conf, "cert");
-    l->key = cdc_probe_option(conf, "key");
+    char            address[512];
+    cdc_tls_look_t  l;
+
+    (void) snprintf(address, sizeof(address), "%.*s", (int) len, server);
+
+    l = *look;
+    l.address = address;
+    l.ca = cdc_probe_option(conf, "ca");
+    l.cert = cdc_probe_option(conf, "cert");
+    l.key = cdc_probe_option(conf, "key");
+
+    (void) cdc_probe_tls(&l, CDC_CHECK_TLS_MS, p->findings);
 }
 
 
 static void
 cdc_probe_etcd_tls(cdc_probe_t *p, const json_t *etcd)
 {
-    char             address[512];
-    size_t           i;
-    json_t          *endpoints, *v;
-    const char      *s;
-    cdc_tls_look_t   l;
+    size_t       i;
+    json_t      *endpoints, *v;
+    const char  *s;
 
-    memset(&l, 0, sizeof(cdc_tls_look_t));
-
-    l.check = "source.etcd.tls";
-    l.who = "etcd";
-    l.address = address;
-    l.ca_option = "etcd_ca";
-    l.cert_option = "etcd_certificate and etcd_certificate_key";
-    l.name_option = "etcd";
-    cdc_probe_files(&l, etcd);
+    static const cdc_tls_look_t  look = {
+        .check = "source.etcd.tls", .who = "etcd", .ca_option = "etcd_ca",
+        .cert_option = "etcd_certificate and etcd_certificate_key",
+        .name_option = "etcd"
+    };
 
     endpoints = json_object_get(etcd, "endpoints");
 
     json_array_foreach(endpoints, i, v) {
         s = json_string_value(v);
 
-        if (s == NULL || strncmp(s, "https://", 8) != 0
-            || i == CDC_TLS_SERVERS)
+        if (s != NULL && strncmp(s, "https://", 8) == 0
+            && i < CDC_TLS_SERVERS)
         {
-            continue;
+            s += 8;
+            cdc_probe_server_tls(p, &look, etcd, s, strcspn(s, "/"));
         }
-
-        (void) snprintf(address, sizeof(address), "%.*s",
-                        (int) strcspn(s + 8, "/"), s + 8);
-        (void) cdc_probe_tls(&l, CDC_CHECK_TLS_MS, p->findings);
     }
 }
 
@@ -106,31 +107,24 @@ cdc_probe_etcd_tls(cdc_probe_t *p, const json_t *etcd)
 static void
 cdc_probe_kafka_tls(cdc_probe_t *p, const json_t *kafka)
 {
-    char             address[512];
-    size_t           n, i;
-    const char      *s;
-    cdc_tls_look_t   l;
+    size_t       n, i;
+    const char  *s;
+
+    static const cdc_tls_look_t  look = {
+        .check = "source.kafka.tls", .who = "Kafka", .ca_option = "kafka_ca",
+        .cert_option = "kafka_certificate and kafka_certificate_key",
+        .name_option = "kafka"
+    };
 
     if (!json_is_true(json_object_get(kafka, "tls"))) {
         return;
     }
 
-    memset(&l, 0, sizeof(cdc_tls_look_t));
-
-    l.check = "source.kafka.tls";
-    l.who = "Kafka";
-    l.address = address;
-    l.ca_option = "kafka_ca";
-    l.cert_option = "kafka_certificate and kafka_certificate_key";
-    l.name_option = "kafka";
-    cdc_probe_files(&l, kafka);
-
     s = cdc_probe_option(kafka, "brokers");
 
     for (i = 0; s != NULL && *s != '\0' && i < CDC_TLS_SERVERS; i++) {
         n = strcspn(s, ", ");
-        (void) snprintf(address, sizeof(address), "%.*s", (int) n, s);
-        (void) cdc_probe_tls(&l, CDC_CHECK_TLS_MS, p->findings);
+        cdc_probe_server_tls(p, &look, kafka, s, n);
 
         s += n;
         s += strspn(s, ", ");
