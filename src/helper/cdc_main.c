@@ -324,21 +324,24 @@ cdc_main_run(int (*role)(cdc_role_t *role))
 
 
 /*
- * What is read and sent comes in pieces of some megabytes.  By default each
- * is memory from the kernel and back to it, page by page: a tenth of all CPU
- * time in a backlog.  So free memory is kept; what is too much is given back
- * when the backlog is over (cdc_status.c).
+ * What is read and sent comes in pieces of up to some megabytes, allocated on
+ * one thread and freed on another, some of it seconds later.  With an arena
+ * for each thread a backlog held twice of what was in use.
  *
- * It is allocated on one thread and freed on another, some of it for seconds:
- * with an arena for each thread a backlog held twice of what was in use.
+ * A large piece is memory from the kernel and goes back to it: what lies
+ * between two others cannot be used for one that is larger, and the buffer
+ * into which librdkafka decompresses is twice as large as what it will hold,
+ * of which one from the kernel costs only what was written.  With 8 MB here
+ * a backlog held three times of what was in use; with less than 1 MB each
+ * small fetch costs page faults, a tenth of all CPU time.
  */
 
 static void
 cdc_main_memory(void)
 {
     (void) mallopt(M_ARENA_MAX, 2);
-    (void) mallopt(M_MMAP_THRESHOLD, 8 * 1024 * 1024);
-    (void) mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
+    (void) mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+    (void) mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 }
 
 
