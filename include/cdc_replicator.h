@@ -57,7 +57,8 @@
 #include "cdc_parked.h"
 
 
-#define CDC_BUDGET          (24 * 1024 * 1024)  /* unacknowledged bytes */
+#define CDC_BUDGET          (16 * 1024 * 1024)  /* unacknowledged bytes */
+#define CDC_BUDGET_MORE     (4 * 1024 * 1024)   /* to free what waits */
 #define CDC_REQUEST_BYTES   (8 * 1024 * 1024)   /* one ReplicateMessage */
 #define CDC_PACK_BYTES      (1024 * 1024)       /* between ticks, backlog */
 #define CDC_SHARED_BYTES    (512 * 1024)        /* one ReplicateMessage while

@@ -139,25 +139,67 @@ cdc_channel_open(cdc_channel_t *ch)
 }
 
 
+/* no channel that has something to read is behind this one in time */
+
+static int
+cdc_channel_oldest(const cdc_channel_t *ch)
+{
+    int                   before;
+    const cdc_channel_t  *other;
+    const cdc_repl_t     *r;
+
+    r = ch->repl;
+    before = 1;
+
+    for (other = r->channels; other; other = other->next) {
+        if (other == ch) {
+            before = 0;
+            continue;
+        }
+
+        if (other->stream && other->tick_read < ch->tick_read + before
+            && !r->reader_ops->at_end(other->stream))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/*
+ * Over the budget reading goes on only where it may free what is held: for
+ * a channel that holds nothing, one message; to the tick that open messages
+ * wait for (a drop among them; while stamps are raised no row goes without
+ * its tick); to the drop that frees the name which the oldest waits for.
+ *
+ * A little over it, any channel may.  Beyond, only the one that is behind all
+ * others: what its closed messages wait for lies no later than its tick and
+ * has been read everywhere, so they will leave, and its open ones need its
+ * own tick.  So there is always one that goes on, and what is held does not
+ * grow with the number of channels.
+ */
+
 static int
 cdc_channel_may_read(cdc_channel_t *ch)
 {
-    /*
-     * One message a channel is always allowed, and so is the tick that open
-     * messages wait for: a drop among them may be what frees the others, and
-     * while stamps are raised no row goes without its tick.
-     */
+    size_t  held;
 
-    if (ch->repl->buffered < CDC_BUDGET || ch->bodies == 0 || ch->drops
-        || ch->open_waits)
-    {
+    held = ch->repl->buffered;
+
+    if (held < CDC_BUDGET) {
         return 1;
     }
 
-    /* and so is the drop that frees the name which the oldest waits for */
+    if (ch->bodies != 0 && !ch->drops && !ch->open_waits
+        && !(ch->closed.head && ch->closed.head->coll
+             && cdc_coll_name_ends(ch->closed.head->coll)))
+    {
+        return 0;
+    }
 
-    return ch->closed.head && ch->closed.head->coll
-           && cdc_coll_name_ends(ch->closed.head->coll);
+    return held < CDC_BUDGET + CDC_BUDGET_MORE || cdc_channel_oldest(ch);
 }
 
 
@@ -166,10 +208,12 @@ cdc_channel_read(cdc_channel_t *ch)
 {
     int            rc, n;
     char           err[CDC_REASON_MAX];
+    uint64_t       tick;
     cdc_repl_t    *r;
     cdc_log_msg_t  msg;
 
     r = ch->repl;
+    tick = ch->tick_read;
 
     for (n = 0; ch->stream && !r->failed && !r->stopping && !r->resetting;
          n++)
@@ -212,6 +256,12 @@ cdc_channel_read(cdc_channel_t *ch)
 
         CDC_FAULT("after-read");
         cdc_channel_take(ch, &msg);
+    }
+
+    /* over the budget another may be the one that is behind all others now */
+
+    if (r->buffered >= CDC_BUDGET && (ch->tick_read != tick || !ch->more)) {
+        cdc_repl_pump(r);
     }
 
     cdc_channel_pump(ch);

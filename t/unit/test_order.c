@@ -396,6 +396,49 @@ test_budget(void)
 }
 
 
+static void
+test_budget_of_many(void)
+{
+    cdc_channel_t  *first, *second;
+
+    set_up();
+    put_tick(MS(1000));
+    turn();
+    answer_all();
+    put_insert(1, MS(1100), 1);
+    first = channel;
+
+    (void) add_second(2);
+    put_insert(2, MS(900), 2);
+    second = channel;
+
+    repl.buffered = CDC_BUDGET + CDC_BUDGET_MORE;
+    turn();
+    is_int(second->bodies, 1, "far over it the channel that is behind reads");
+    is_int(first->bodies, 0, "and no other");
+
+    use(0, 1);
+    put_tick(MS(1000));
+    answer_all();
+    turn();
+    turn();                              /* cdc_repl_pump() */
+    is_int(second->tick_read, MS(1000), "to its tick");
+    is_int(first->bodies, 1, "then it is the other's turn");
+
+    use(0, 1);
+    put_insert(2, MS(1150), 3);
+    repl.buffered = CDC_BUDGET;
+    turn();
+    is_int(second->bodies, 1, "a little over it each reads one message");
+
+    repl.buffered = 0;
+    answer_all();
+    repl.buffered = 0;
+
+    tear_down();
+}
+
+
 int
 main(void)
 {
@@ -410,6 +453,7 @@ main(void)
     test_drop_is_newer();
     test_unknown();
     test_budget();
+    test_budget_of_many();
 
     return done_testing();
 }
