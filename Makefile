@@ -11,7 +11,10 @@
 # BUILD=<folder> builds elsewhere, so that several builds can go side by side.
 
 NGINX         ?= nginx
-NGINX_SRC     ?= /usr/share/nginx/src
+# that of nginx-dev: installed, or brought by t/run
+NGINX_SRC     ?= $(patsubst %/configure,%,$(firstword $(wildcard \
+                     /usr/share/nginx/src/configure \
+                     $(TOP)/build-nginx/usr/share/nginx/src/configure)))
 HELPER_PATH   ?= /usr/lib/nginx/milvus-cdc-helper
 DESTDIR       ?=
 
@@ -169,7 +172,7 @@ $(NGX_MAKE): $(TOP)/config $(TOP)/config.make $(TOP)/Makefile $(B)/module.list
 	    { echo 'nginx-dev is missing: run "sh t/run build"' >&2; exit 1; }
 	@mkdir -p $(B)
 	cd $(NGINX_SRC) && \
-	    MILVUS_CDC_HELPER_PATH=$(HELPER_PATH) bash ./configure \
+	    MILVUS_CDC_HELPER_PATH=$(HELPER_PATH) sh ./configure \
 	        --with-compat --with-debug --builddir=$(NGX_OBJS) \
 	        --with-cc-opt='$(NGX_CC_OPT)' --with-ld-opt='$(NGX_LD_OPT)' \
 	        --add-dynamic-module=$(TOP) > $(B)/configure.log 2>&1 || \
