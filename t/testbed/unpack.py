@@ -1,7 +1,12 @@
-"""unpack.py WHEELS DIR: the server of the milvus wheel, ready to run.
+"""What pip downloaded, without pip.
 
-The wheel carries every file of the server compressed by lzma.  The Kafka
-client library among them is what the server is linked with.
+unpack.py client WHEELS      into the environment of the Python that runs this
+unpack.py server WHEELS DIR  the server of the milvus wheel, ready to run
+
+A wheel is a zip file of what goes into an environment.  pip would take the
+checksum of each file again, and seconds to come up.  The wheel of the server
+carries every file compressed by lzma; the Kafka client library among them is
+what the server is linked with.
 """
 
 import glob
@@ -9,10 +14,27 @@ import lzma
 import os
 import shutil
 import sys
+import sysconfig
 import zipfile
 
 
-def main(wheels, out):
+def client(wheels):
+    out = sysconfig.get_path('purelib')
+    for wheel in glob.glob(os.path.join(wheels, '*.whl')):
+        with zipfile.ZipFile(wheel) as z:
+            for entry in z.infolist():
+                # NAME.data/ holds what belongs elsewhere: modules, which
+                # belong here, and commands and headers, which nobody uses
+                top, _, rest = entry.filename.partition('/')
+                if top.endswith('.data'):
+                    where, _, rest = rest.partition('/')
+                    if where not in ('purelib', 'platlib') or not rest:
+                        continue
+                    entry.filename = rest
+                z.extract(entry, out)
+
+
+def server(wheels, out):
     (wheel,) = glob.glob(os.path.join(wheels, 'milvus-*.whl'))
     os.makedirs(os.path.join(out, 'bin'))
     with zipfile.ZipFile(wheel) as z:
@@ -32,4 +54,4 @@ def main(wheels, out):
 
 
 if __name__ == '__main__':
-    main(*sys.argv[1:])
+    {'client': client, 'server': server}[sys.argv[1]](*sys.argv[2:])
