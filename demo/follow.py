@@ -1,4 +1,8 @@
-"""The last steps of demo/run: nginx, a task, rows, and the lag."""
+"""The steps of demo/run after the packages: follow.py DIR rocksmq|kafka
+
+Servers and the rows of the source need no module, so they come up while it is
+still being built; standard input says how that ended, a line with its status.
+"""
 
 import json
 import os
@@ -17,10 +21,16 @@ import nginx as nginx_part                                   # noqa: E402
 from fixtures import Shape                                   # noqa: E402
 from lag import measure, percentile                          # noqa: E402
 from process import Ports, TestbedError, wait_for            # noqa: E402
-from testbed import Testbed                                  # noqa: E402
+import testbed                                               # noqa: E402
 
 SHAPE = Shape(dim=16)
 NAME = 'demo'
+SERVERS = {
+    'rocksmq': 'Two Milvus, each with the etcd and the RocksMQ that it '
+               'brings',
+    'kafka': 'Two Milvus (source on Kafka, target on its own RocksMQ), no '
+             'Docker'}
+EMBEDDED = {'rocksmq': ['--embedded']}
 
 
 def step(text):
@@ -142,13 +152,24 @@ the end      sh demo/stop''' % {
         'source': source.uri, 'target': target.uri, 'name': NAME})
 
 
-def main(path):
-    bed = Testbed.load(path)
+def servers(path, kind):
+    testbed.main(['up', '--dir', path, '--source', kind]
+                 + EMBEDDED.get(kind, []))
+    bed = testbed.Testbed.load(path)
     for name in ('source', 'target'):
         bed[name].connect()
+    source_rows()
+    return bed
+
+
+def main(path, kind):
+    step('2/4  ' + SERVERS[kind])
+    bed = servers(path, kind)
+    status = int(sys.stdin.readline() or 1)
+    if status:                                # t/run has said why
+        return status
 
     step('3/4  nginx with the module, and a task')
-    source_rows()
     uri = start_nginx(bed).uri
     task_id = task(bed, uri)
     begin = time.monotonic()
@@ -165,10 +186,11 @@ def main(path):
           'the target": p50 %.0f ms, max %.0f ms' % (
               percentile(times, 50) * 1000, percentile(times, 100) * 1000))
     around(bed, uri)
+    return 0
 
 
 if __name__ == '__main__':
     try:
-        main(sys.argv[1])
+        sys.exit(main(*sys.argv[1:]))
     except (TestbedError, compare.NotEqual) as e:
         sys.exit('demo: %s' % e)

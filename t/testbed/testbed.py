@@ -285,7 +285,7 @@ def command_up(bed, args):
     bed.say('all is up; %s/state.json says where' % bed.dir)
 
 
-def main():
+def main(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__.split('\n', maxsplit=1)[0])
     parser.add_argument('command', choices=['up', 'down', 'status', 'env',
@@ -300,7 +300,7 @@ def main():
     parser.add_argument('--kafka-sasl', action='store_true')
     parser.add_argument('name', nargs='?')
     parser.add_argument('signal', nargs='?')
-    args = parser.parse_intermixed_args()
+    args = parser.parse_intermixed_args(argv)
 
     bed = Testbed.load(args.dir)
     if args.command == 'up':
