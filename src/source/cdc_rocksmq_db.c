@@ -457,9 +457,11 @@ cdc_rocksmq_catch_up(cdc_rocksmq_db_t *db, char *err)
 int
 cdc_rocksmq_db_follow(cdc_rocksmq_db_t *db, char *err)
 {
-    int  n, rc;
+    int       n, rc;
+    uint64_t  view;
 
     db->steady = 0;
+    view = db->view;
 
     if (cdc_rocksmq_wal_list(&db->wal, db->manifest.log) != CDC_OK) {
         (void) cdc_rocksmq_failed(db->dir, "its logs", errno, err);
@@ -492,6 +494,10 @@ cdc_rocksmq_db_follow(cdc_rocksmq_db_t *db, char *err)
 
     rc = cdc_rocksmq_wal_read(&db->wal, err);
     cdc_rocksmq_wal_drop(&db->wal, db->manifest.log);
+
+    if (view != db->view) {
+        cdc_rocksmq_wal_check(&db->wal, db->manifest.sequence);
+    }
 
     return rc == CDC_ERROR ? rc : CDC_OK;
 }

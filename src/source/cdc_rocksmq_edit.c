@@ -27,6 +27,7 @@
 #define CDC_ROCKSMQ_EDIT_MAX  (64 * 1024 * 1024)
 
 #define CDC_ROCKSMQ_LOG_TAG    2
+#define CDC_ROCKSMQ_SEQ_TAG    4
 #define CDC_ROCKSMQ_CF_TAG     200
 #define CDC_ROCKSMQ_GROUP_TAG  300
 #define CDC_ROCKSMQ_FILE_TAG   103
@@ -42,7 +43,7 @@ static const struct {
     { 1, "s" },                          /* comparator */
     { CDC_ROCKSMQ_LOG_TAG, "n" },
     { 3, "n" },                          /* next file */
-    { 4, "n" },                          /* last sequence */
+    { CDC_ROCKSMQ_SEQ_TAG, "n" },        /* the last one in tables */
     { 5, "ns" },                         /* where compaction is */
     { 6, "nn" },                         /* a file that is deleted */
     { 7, "nnnss" },                      /* a new file, and ... */
@@ -192,6 +193,10 @@ cdc_rocksmq_edit(cdc_rocksmq_manifest_t *m, const uint8_t *p, size_t len)
 
         case CDC_ROCKSMQ_LOG_TAG:
             log = number;
+            break;
+
+        case CDC_ROCKSMQ_SEQ_TAG:
+            m->sequence = number > m->sequence ? number : m->sequence;
             break;
 
         case CDC_ROCKSMQ_CF_TAG:

@@ -166,6 +166,7 @@ cdc_rocksmq_reopen(cdc_log_reader_t *r)
     }
 
     r->changed = 1;
+    r->seen_ms = 0;                      /* it may be another one */
 }
 
 
@@ -226,6 +227,7 @@ cdc_rocksmq_look(cdc_log_reader_t *r, int asked)
     }
 
     r->ill = 0;
+    r->live = r->seen_ms != 0 && now - r->seen_ms <= CDC_ROCKSMQ_LIVE_MS;
 
     if (asked || r->changed || !r->db.steady) {
         r->changed = 0;
@@ -256,7 +258,12 @@ cdc_rocksmq_look(cdc_log_reader_t *r, int asked)
         return 0;
     }
 
-    r->changed |= rc == CDC_AGAIN;
+    if (rc == CDC_AGAIN) {
+        r->changed = 1;
+
+    } else {
+        r->seen_ms = now;
+    }
 
     return 1;
 }
@@ -542,6 +549,11 @@ cdc_rocksmq_wait(cdc_log_reader_t *r)
 
     if (n > 0 && (fds[1].revents & POLLIN)) {
         cdc_rocksmq_notified(r);
+
+    } else if (r->watch != -1 && !r->changed && !r->dirty && !r->ill
+               && r->db.steady)
+    {
+        r->seen_ms = cdc_now_ms();       /* nothing has been written */
     }
 
     if (n == 0) {                        /* inotify is not all there is */

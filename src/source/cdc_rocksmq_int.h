@@ -20,11 +20,12 @@
 #define CDC_ROCKSMQ_MOST        (4 * 1024 * 1024)
 #define CDC_ROCKSMQ_AHEAD       (8 * 1024 * 1024)
 
-#define CDC_ROCKSMQ_CACHE       (8 * 1024 * 1024)
+#define CDC_ROCKSMQ_CACHE       (1024 * 1024)
 #define CDC_ROCKSMQ_FILES       256      /* tables open at a time */
 
 #define CDC_ROCKSMQ_PACE_MS     4        /* between two looks, while busy */
 #define CDC_ROCKSMQ_IDLE_MS     200      /* without a word from inotify */
+#define CDC_ROCKSMQ_LIVE_MS     250
 #define CDC_ROCKSMQ_RETRY_MS    200
 #define CDC_ROCKSMQ_STEADY      50       /* tries to see a steady MANIFEST */
 #define CDC_ROCKSMQ_TROUBLE     10       /* failed reads before a reopen */
@@ -122,6 +123,8 @@ struct cdc_log_reader_s {
     unsigned             trouble;        /* failed reads in a row */
     uint64_t             read_ms;        /* when the logs were looked at */
     uint64_t             follow_ms;      /* and the tables */
+    uint64_t             seen_ms;        /* when nothing more was to read */
+    int                  live;           /* little time has passed since */
     int                  dirty;          /* something has been written */
     int                  changed;        /* logs or tables came or went */
 

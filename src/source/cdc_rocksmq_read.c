@@ -18,7 +18,9 @@
  *   - a message before it is still there: what follows cannot be gone; or
  *   - the message with exactly that id is there; or
  *   - the logs have been read without a hole since one of these rules held
- *     and the stream was at the end; or
+ *     and the stream was at the end (where a hole is, that was a moment ago:
+ *     nothing can have come, been read by Milvus itself and been removed
+ *     since, because retention counts in seconds); or
  *   - each id in between is a message of another topic: they were never ours.
  *
  * Otherwise it is a gap.  The last rule is for a position at the very end of
@@ -421,7 +423,7 @@ cdc_rocksmq_seek(cdc_log_stream_t *s, rocksdb_iterator_t *it, char *err)
 
     if (id >= s->wanted) {
 
-        if (cdc_rocksmq_gap(s, id, err) != CDC_OK) {
+        if (!s->sure && cdc_rocksmq_gap(s, id, err) != CDC_OK) {
             return CDC_DECLINED;
         }
 
@@ -609,8 +611,12 @@ cdc_rocksmq_attach(cdc_log_stream_t *s, uint64_t pass)
 
         s->topic = t;
         s->chain = wal->chain;
+
+        /* one that was at the end a moment ago has lost nothing: retention
+         * counts in seconds */
+
+        s->sure = s->sure && s->end && !s->tables && s->reader->live;
         s->tables = 1;
-        s->sure = 0;
     }
 
     s->topic->pass = pass;

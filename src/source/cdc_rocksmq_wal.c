@@ -20,10 +20,11 @@
  *     the source held at one moment, with none left out.
  *
  * A record says which sequence number its first operation has, and each
- * operation takes one.  As long as they go on without a hole, nothing that was
- * written has been missed; a hole (a log came and went between two looks, or
- * the source is another one) counts up "chain", and streams then look into the
- * tables again for what they may have missed.
+ * operation takes one.  As long as they go on without a hole, and the tables
+ * hold none that was not read, nothing that was written has been missed.  Else
+ * (a log came and went between two looks, or the source is another one) "chain"
+ * counts up, and streams then look into the tables again for what they may have
+ * missed.
  *
  * A record without an end at the end of a log that is not the last one was
  * being written when the source was killed; it was never part of anything.
@@ -292,6 +293,16 @@ cdc_rocksmq_wal_drop(cdc_rocksmq_wal_t *wal, uint64_t log)
 }
 
 
+void
+cdc_rocksmq_wal_check(cdc_rocksmq_wal_t *wal, uint64_t sequence)
+{
+    if (sequence >= wal->sequence) {
+        wal->sequence = sequence + 1;
+        wal->chain++;
+    }
+}
+
+
 /* ---- reading them --- */
 
 static cdc_rocksmq_event_t *
@@ -423,7 +434,7 @@ cdc_rocksmq_wal_record(cdc_rocksmq_wal_t *wal, cdc_rocksmq_log_t *log)
             return CDC_AGAIN;
         }
 
-        cdc_log(CDC_LOG_NOTICE, 0, "rocksmq \"%s\": log %" PRIu64 " goes on "
+        cdc_log(CDC_LOG_INFO, 0, "rocksmq \"%s\": log %" PRIu64 " goes on "
                 "with sequence %" PRIu64 " instead of %" PRIu64, wal->dir,
                 log->number, seq, wal->sequence);
 

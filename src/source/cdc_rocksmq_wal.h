@@ -130,6 +130,7 @@ typedef struct {
     unsigned             within:1;       /* a record */
     uint64_t             next;           /* of a group that is not whole */
     uint64_t             log;            /* older ones are in tables */
+    uint64_t             sequence;       /* of the last operation there */
 } cdc_rocksmq_manifest_t;
 
 
@@ -287,6 +288,9 @@ int  cdc_rocksmq_wal_read(cdc_rocksmq_wal_t *wal, char *err);
 
 /* the tables hold what logs before this one say */
 void cdc_rocksmq_wal_drop(cdc_rocksmq_wal_t *wal, uint64_t log);
+
+/* they hold operations up to this one: has any of them not been read? */
+void cdc_rocksmq_wal_check(cdc_rocksmq_wal_t *wal, uint64_t sequence);
 
 
 /* ---- cdc_rocksmq_again.c --- */

@@ -475,6 +475,16 @@ test_purge_live(void)
     is_int(run.seen[0].rc, CDC_AGAIN, "no gap when all that went was seen");
     is_int((int64_t) run.seen[0].last, (int64_t) last, "and what comes, too");
 
+    writer_ask(&w, "purge replicate-msg %" PRIu64, last);
+    spin(1000, 300);
+    writer_end(&w, SIGKILL);
+    (void) writer_start(&w, dir, "none", 1 << 20, WRITER_BASE + 1000000);
+    spin(1000, 300);
+    last = writer_put_n(&w, "replicate-msg", 1, 100);
+    spin(3, 3000);
+    is_int(run.seen[0].rc, CDC_AGAIN, "nor when the source starts anew");
+    is_int((int64_t) run.seen[0].last, (int64_t) last, "and goes on");
+
     OPS->close(run.reader);
     writer_end(&w, 0);
 }

@@ -459,8 +459,8 @@ main(int argc, char **argv)
 
     for (t = 0, total = 0; t < TOPICS; t++) {
         ok(taken[t].serial == shared->serial[t] && taken[t].wrong == 0,
-           "topic %d: each of %" PRIu64 " messages has come once, in order",
-           t, shared->serial[t]);
+           "topic %d: each of %" PRIu64 " messages has come once, in order "
+           "(%" PRIu64 ")", t, shared->serial[t], taken[t].serial);
         total += taken[t].serial;
     }
 
