@@ -332,8 +332,8 @@ cdc_main_run(int (*role)(cdc_role_t *role))
  * between two others cannot be used for one that is larger, and the buffer
  * into which librdkafka decompresses is twice as large as what it will hold,
  * of which one from the kernel costs only what was written.  With 8 MB here
- * a backlog held three times of what was in use; with less than 1 MB each
- * small fetch costs page faults, a tenth of all CPU time.
+ * a backlog held three times of what was in use.  It costs page faults, and
+ * with 256 KB little more is gained.
  */
 
 static void
