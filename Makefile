@@ -200,7 +200,8 @@ NULL_C        := $(wildcard $(TOP)/bench/null/*.c)
 MICRO_C       := $(wildcard $(TOP)/bench/micro/*.c)
 MICRO         := $(MICRO_C:$(TOP)/bench/micro/%.c=$(B)/bench/%)
 
-bench: helper $(B)/bench/null-target $(B)/bench/log-times $(MICRO)
+bench: helper $(B)/bench/null-target $(B)/bench/log-times \
+    $(B)/bench/direct-load $(MICRO)
 
 $(B)/bench/null-target: $(NULL_C) $(wildcard $(TOP)/bench/null/*.h) $(LIB)
 	@mkdir -p $(@D)
@@ -211,6 +212,11 @@ $(B)/bench/null-target: $(NULL_C) $(wildcard $(TOP)/bench/null/*.h) $(LIB)
 $(B)/bench/log-times: $(TOP)/bench/log/log_times.c $(LIB)
 	@mkdir -p $(@D)
 	$(call say,CC bench/log)
+	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -o $@ $< $(LIB) $(LIBS)
+
+$(B)/bench/direct-load: $(TOP)/bench/direct/direct_load.c $(LIB)
+	@mkdir -p $(@D)
+	$(call say,CC bench/direct)
 	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -o $@ $< $(LIB) $(LIBS)
 
 $(B)/bench/%: $(TOP)/bench/micro/%.c $(LIB) $(wildcard $(TOP)/t/unit/*.h)

@@ -48,16 +48,32 @@ def micro(t):
     t.ok(many < 2, 'among 1,000 collections, too: %.2f' % many, text)
 
 
+def lengths(path):
+    """Of the requests in a null-target's record, which has to be whole."""
+    found = []
+    with open(path, 'rb') as f:
+        while head := f.read(8):
+            found.append(int.from_bytes(head, sys.byteorder))
+            if len(f.read(found[-1])) != found[-1]:
+                raise ValueError('%s is cut' % path)
+    return found
+
+
 def backlogs(t):
     backlog.fill('speed', ROWS, DIM)
     target, tested = NullTarget(t.bed).start(), Module(t.bed)
+    record = os.path.join(t.bed.dir, 'record')
     try:
+        t.same(target.ask('record ' + record), 'ok\n', 'requests are kept')
         tested.create(target, ['speed'])
         n = target.wait_rows(ROWS, 30)
         t.same(n['rows'], ROWS, 'a backlog arrives')
         t.ok(n['bytes'] > 25 * MB and n['requests'] < n['bytes'] / 100000,
              'in large requests: %d for %d MB' % (n['requests'],
                                                   n['bytes'] / MB))
+        t.same(target.ask('record'), 'ok\n', 'all of them')
+        t.ok(sum(lengths(record)) >= n['bytes'],
+             'byte for byte: %d requests' % len(lengths(record)))
         t.ok(tested.memory() < 64, 'in less than 64 MB of memory: %.0f MB'
              % tested.memory())
         mine, theirs = tested.cpu(), cpu(target.pid)

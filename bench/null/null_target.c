@@ -7,6 +7,8 @@
  *     wait ROWS SECONDS   the same, as soon as so many rows came
  *     trace               "time type timestamp rows" of each message, then "."
  *     delay MS            before each answer to a ReplicateMessage
+ *     record PATH         keeps the requests from now on; without PATH: no more
+ *     forget              the counts
  *     reset               forgets collections and counts
  *
  * The end of its input is its end.  Times are seconds of CLOCK_MONOTONIC.
@@ -146,6 +148,7 @@ null_replicate(null_server_call_t *c)
         return null_bytes(refused, sizeof(refused) - 1);
     }
 
+    null_record_request(c->in);
     delay = __atomic_load_n(&null_delay, __ATOMIC_RELAXED);
 
     if (delay > 0) {
@@ -280,6 +283,7 @@ static void
 null_command(const char *line)
 {
     int                 ms;
+    char                path[256];
     double              seconds;
     unsigned long long  rows;
 
@@ -295,6 +299,15 @@ null_command(const char *line)
 
     } else if (sscanf(line, "delay %d", &ms) == 1) {
         __atomic_store_n(&null_delay, ms, __ATOMIC_RELAXED);
+        (void) printf("ok\n");
+
+    } else if (strncmp(line, "record", 6) == 0) {
+        (void) printf("%s\n", null_record(sscanf(line, "record %255s", path)
+                                          == 1 ? path : NULL) == 0
+                              ? "ok" : "failed");
+
+    } else if (strncmp(line, "forget", 6) == 0) {
+        null_count_reset();
         (void) printf("ok\n");
 
     } else if (strncmp(line, "reset", 5) == 0) {

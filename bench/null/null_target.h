@@ -4,6 +4,7 @@
  *   null_target.c   gRPC server, command line, commands
  *   null_calls.c    what a Milvus answers: collections, partitions, versions
  *   null_count.c    ReplicateMessage: walks the envelopes, counts
+ *   null_record.c   keeps the requests in a file
  */
 
 #ifndef NULL_TARGET_H_INCLUDED
@@ -43,6 +44,10 @@ null_count_t null_count_get(void);
 null_count_t null_count_wait(uint64_t rows, double seconds);
 void null_count_reset(void);
 void null_count_print_trace(void);
+
+/* null_record.c; any thread.  path NULL: no more; -1: not all is there */
+int null_record(const char *path);
+void null_record_request(grpc_byte_buffer *request);
 
 /* null_calls.c; any thread.  The answer to a method's last word. */
 void null_calls_init(unsigned channels);

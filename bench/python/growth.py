@@ -1,16 +1,22 @@
 """What it costs when nothing happens, and when there is more of everything."""
 
+import os
+import signal
 import time
 
-from pymilvus import Collection, utility
+from pymilvus import Collection, connections, utility
 
-import backlog
 from fixtures import Shape
-from live import settled
+from live import request, settled
 from null_target import NullTarget
+from process import wait_for
+
+DIM, MESSAGE = 128, 100                  # rows of each message
+ROUNDS = 3
+OPTIONS = {'channels': 64, 'config': {'proxy': {'maxShardNum': 64}}}
 
 
-def wide(name, shards, dim=128):
+def wide(name, shards, dim=DIM):
     if utility.has_collection(name, using='source'):
         utility.drop_collection(name, using='source')
     Shape(dim=dim, shards=shards).create(name, 'source')
@@ -40,24 +46,116 @@ def idle(bed, service, figures, group, seconds=20):
         Collection('idle_16', using='source').drop()
 
 
-def run(bed, service, figures, kind, rows):
-    """The same rows over 1 to 16 shards, 1 to 50 collections; by one task
-    or by as many as there are collections."""
-    for shards in (1, 4, 16):
-        backlog.fill('grow', rows, 128, shards)
-        backlog.run(bed, service, ['grow'], rows, figures,
-                    '%d rows over %d channels, source on %s' % (
-                        rows, shards, kind))
-        backlog.drop('grow')
-    names = ['grow_%d' % n for n in range(50)]
-    for name in names:
-        backlog.fill(name, rows // len(names), 128)
-    rows = rows // len(names) * len(names)
-    backlog.run(bed, service, names, rows, figures,
-                '%d rows in 50 collections, one task, source on %s' % (
-                    rows, kind))
-    backlog.run(bed, service, names, rows, figures,
-                '%d rows in 50 collections, 50 tasks, source on %s' % (
-                    rows, kind), each=True)
-    for name in names:
-        backlog.drop(name)
+class Grow:
+    """More channels, more collections, more tasks, and the same rows in
+    messages of the same size.
+
+    What a task costs once (its process, its collections' creation) is not
+    what grows with the rows: a task is stopped by a signal when it is up to
+    date, and goes on when the rows are in the log.
+    """
+
+    def __init__(self, bed, service, figures, kind, rows):
+        self.bed, self.service, self.figures = bed, service, figures
+        self.kind, self.rows = kind, rows
+        self.filled = {}                 # name -> rows so far
+        self.stub = connections._fetch_handler('source')._stub
+
+    def fill(self, names, shards):
+        """rows over names, in turn; MESSAGE rows for each shard at once."""
+        step = MESSAGE * shards
+        some = {name: request(name, step, DIM) for name in names}
+        times = max(1, self.rows // step // len(names))
+        under_way = []
+        for name in names * times:
+            self.filled[name] = self.filled.get(name, 0) + step
+            under_way.append(self.stub.Insert.future(some[name], timeout=60))
+            if len(under_way) == 8:
+                self.inserted(under_way.pop(0).result())
+        for insert in under_way:
+            self.inserted(insert.result())
+        return times * step * len(names)
+
+    @staticmethod
+    def inserted(answer):
+        if answer.status.error_code or answer.status.code:
+            raise RuntimeError('insert: %s' % answer.status)
+
+    def arrive(self, target, rows, tested):
+        n = target.wait_rows(rows, 180)
+        if n['rows'] != rows:
+            raise RuntimeError('%d of %d rows\n%s' % (
+                n['rows'], rows, tested.circumstances()))
+        return n
+
+    def live(self, tested):
+        """Until each task has nothing left to send, and says so."""
+        def all_live():
+            tasks = tested.nginx.cdc('progress')[1]['data']['tasks']
+            return all(t['helper'] and t['live'] for t in tasks)
+
+        wait_for('tasks that are up to date', all_live, 120)
+
+    def point(self, group, label, names, tasks=1, shards=1):
+        """names, in so many tasks, with so many channels each"""
+        self.bed.say(label)
+        target = NullTarget(self.bed, 'null', 64).start()
+        tested = self.service(self.bed)
+        try:
+            per = len(names) // tasks
+            for n in range(tasks):
+                tested.create(target, names[n * per:(n + 1) * per])
+            self.arrive(target, sum(self.filled.get(name, 0)
+                                    for name in names), tested)
+            self.live(tested)
+            figures = [('CPU-s of each start', tested.cpu() / tasks)]
+            for _ in range(ROUNDS):
+                figures += self.round(tested, target, names, shards)
+            figures.append(('peak memory of each task, MB',
+                            tested.memory() / tasks))
+        finally:
+            tested.stop()
+            target.stop()
+        for name, value in figures:
+            self.figures.add(group, '%s: %s' % (label, name), value)
+
+    def round(self, tested, target, names, shards):
+        target.ask('forget')
+        pids, before = tested.pids(), tested.cpu()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            rows = self.fill(names, shards)
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        n = self.arrive(target, rows, tested)
+        return [('rows/s', rows / (n['last_rows'] - n['first_rows'])),
+                ('CPU-s per GB', (tested.cpu() - before) / n['bytes'] * 1e9)]
+
+    def run(self, most, channels=(1, 4, 16, 64), each=50):
+        """most collections; each: of how many one task has one at last"""
+        group = 'grow, %d rows, source on %s' % (self.rows, self.kind)
+        for shards in channels:
+            wide('wide', shards)
+            self.filled.pop('wide', None)
+            self.fill(['wide'], shards)
+            self.point(group, '%d channels' % shards, ['wide'],
+                       shards=shards)
+        utility.drop_collection('wide', using='source')
+        names = self.make(most, each)
+        for number in (1, 10, 100, len(names)):
+            if number <= len(names):
+                self.point(group, '%d collections' % number, names[:number])
+        for tasks in (1, each // 5, each):
+            self.point(group, '%d collections, %d tasks' % (each, tasks),
+                       names[:each], tasks)
+
+    def make(self, most, least, seconds=120):
+        """The collections; fewer than wanted where the source is slow."""
+        names, end = [], time.monotonic() + seconds
+        while len(names) < most and (len(names) < least
+                                     or time.monotonic() < end):
+            names.append('grow_%d' % len(names))
+            wide(names[-1], 1)
+        return names

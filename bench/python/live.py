@@ -22,11 +22,11 @@ class LogTimes:
     """When each message of the channels could be read, seen by a reader of
     our own beside the service."""
 
-    def __init__(self, bed, channels):
-        source = bed['source']
+    def __init__(self, bed, channels, server='source'):
+        server = bed[server]
         conf = {'kafka': {'brokers': bed['kafka'].uri}} \
-            if source.mq == 'kafka' else {
-                'rocksmq': source.rocksmq,
+            if server.mq == 'kafka' else {
+                'rocksmq': server.rocksmq,
                 'secondary_dir': os.path.join(bed.dir, 'log-times')}
         self.child = subprocess.Popen(
             ['setpriv', '--pdeathsig', 'KILL',
@@ -81,13 +81,14 @@ def load(stub, data, seconds, pause):
 
 def settled(target, quiet=1.0):
     """Waits until ticks come and rows do not."""
-    rows = -1
-    while True:
+    rows, end = -1, time.monotonic() + 90
+    while time.monotonic() < end:
         n = target.stats()
         if n['rows'] == rows and n['ticks'] > 0:
             return
         rows = n['rows']
         time.sleep(quiet)
+    raise RuntimeError('still %d rows and %d ticks' % (n['rows'], n['ticks']))
 
 
 def channels_of(name, using='source'):
@@ -211,8 +212,13 @@ def visible(bed, service, figures, group, number=60):
                         tested.other)
         add_percentiles(figures, group, 'row to tick in the source\'s log',
                         waits, tested.other)
+        figures.add(group, 'visible, more than row to tick, p50, ms',
+                    (percentile(times, 50) - percentile(waits, 50)) * 1000,
+                    tested.other)
         figures.add(group, 'a poll, p50, ms', percentile(polls, 50) * 1000,
                     tested.other)
     finally:
         tested.stop()
-        Collection('seen', using='source').drop()
+        for using in ('source', 'target'):
+            if utility.has_collection('seen', using=using):
+                utility.drop_collection('seen', using=using)

@@ -1,11 +1,10 @@
 """What is measured: this module in an nginx of its own, or the existing
-service (zilliztech/milvus-cdc), built from a checkout."""
+service (zilliztech/milvus-cdc), whose binary BENCH_REFERENCE names."""
 
 import itertools
 import json
 import os
 import shutil
-import subprocess
 import time
 import urllib.request
 
@@ -94,13 +93,17 @@ class Reference(Process):
         return connects(self.port)
 
     def create(self, target, names):
-        body = {'request_type': 'create', 'request_data': {
-            'milvus_connect_param': {
+        """A task for each: it takes no more than one name in each."""
+        for name in names:
+            self.ask({'milvus_connect_param': {
                 'uri': target.uri, 'token': 'root:Milvus',
                 'connect_timeout': 10, 'channel_num': target.channels},
-            'collection_infos': [{'name': n} for n in names],
-            'use_start_position': True,
-            'rpc_channel_info': {'name': 'by-dev-replicate-msg'}}}
+                'collection_infos': [{'name': name,
+                                      'use_start_position': True}],
+                'rpc_channel_info': {'name': 'by-dev-replicate-msg'}})
+
+    def ask(self, data):
+        body = {'request_type': 'create', 'request_data': data}
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(urllib.request.Request(
                 'http://127.0.0.1:%d/cdc' % self.port,
@@ -121,12 +124,3 @@ class Reference(Process):
 
     def memory(self, what='VmHWM'):
         return memory(self.pid, what)
-
-
-def build_reference(checkout, into):
-    """The path of the binary; go fetches what it needs."""
-    path = os.path.join(into, 'milvus-cdc')
-    subprocess.run(['nice', '-n', '19', 'go', 'build', '-o', path, './main'],
-                   cwd=os.path.join(checkout, 'server'), check=True,
-                   stdin=subprocess.DEVNULL)
-    return path
