@@ -34,6 +34,14 @@ is(system("tar -C '$top' --exclude='./build*' --exclude=./.git -cf - ."
 my ($deb) = glob "$dir/${package}_*.deb";
 ok($deb, 'a package is there') or BAIL_OUT('no package');
 
+SKIP: {
+    skip 'lintian is not installed', 1
+        if system('command -v lintian >/dev/null 2>&1') != 0;
+
+    is(`lintian --allow-root --fail-on none $deb 2>&1`, '',
+       'lintian finds no error and nothing to warn of');
+}
+
 my $depends = `dpkg-deb -f $deb Depends`;
 like($depends, qr/\b$_\b/, "depends on $_")
     for qw(nginx-abi-[\d.]+-\d+ libjansson4 libgrpc29 librdkafka1);
