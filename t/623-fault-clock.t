@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The clock of nginx's machine is set by an hour, to and fro, while rows
 flow: they go on, timers too, lag and health stay true; so it is for a
-replicator that starts at that time, and while the target is away.
+replicator that starts at that time, for a task that takes over what the target
+holds, and while the target is away.
 """
 
 import os
@@ -106,6 +107,22 @@ def jumps(t, clock):
         t.equal(when + ': equal', WAIT)
 
 
+def taken_over(t, clock):
+    """A task is created: what the target holds goes on from the create, and
+    not from the time that the clock shows."""
+    for seconds, when in ((HOUR, 'an hour on'), (-HOUR, 'an hour back')):
+        t.same(t.nginx.cdc('delete', {'task_id': 'one'})[1].get('code'), 200,
+               'deleted')
+        clock.set(seconds)
+        t.nginx.create(t.bed['target'], task_id='one')
+        with Load(SHAPE, 'load', first=t.rows, pause=0.1) as load:
+            reached(t, load, 'created %s: rows go on' % when)
+        t.rows = load.next
+        t.equal('created %s: none is missing, none is there twice' % when,
+                WAIT)
+    clock.set(0)
+
+
 def cut_off(t, clock):
     """The target is away: the lag is that of the flow and not the clock's."""
     with Load(SHAPE, 'load', first=t.rows, pause=0.1) as load:
@@ -135,5 +152,6 @@ with E2E() as t:
     t.needed(t.equal('equal before', WAIT) is not None)
     t.rows = 1000
     jumps(t, clock)
+    taken_over(t, clock)
     cut_off(t, clock)
     t.check_logs(kills=True)

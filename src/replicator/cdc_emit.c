@@ -116,15 +116,61 @@ cdc_channel_whose(cdc_channel_t *ch, cdc_item_t *item)
 }
 
 
+/* is the message behind the point at which the collection goes on? */
+
+static int
+cdc_channel_begun(cdc_channel_t *ch, cdc_coll_t *c, cdc_item_t *item,
+    unsigned drop)
+{
+    unsigned      i, before;
+    cdc_shard_t  *shard;
+
+    before = 0;
+
+    for (i = 0; i < c->nshards; i++) {
+        shard = &c->shards[i];
+
+        if (shard->ch != ch) {
+            continue;
+        }
+
+        before |= cdc_pos_cmp(item->pos, shard->listed) < 0;
+
+        if (cdc_pos_cmp(item->pos, shard->start) < 0
+            || (shard->after_ts && !drop && item->env.ts <= shard->after_ts))
+        {
+            return CDC_DECLINED;
+        }
+
+        if (cdc_pos_cmp(item->pos, shard->settle_upto) < 0) {
+            item->settle = 1;
+        }
+    }
+
+    /* around "now" nobody can tell whether the target has a row: settled, it
+     * is there once in either case.  What came to the log later is surely not
+     * there, whatever the clocks say */
+
+    if (c->from_ts && before) {
+        if (item->env.ts + cdc_ms_tso(CDC_ADOPT_MS) < c->from_ts) {
+            return CDC_DECLINED;
+        }
+
+        item->settle = 1;
+    }
+
+    return CDC_OK;
+}
+
+
 /* CDC_OK: item->coll is live and wants the message */
 
 static int
 cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
 {
-    unsigned                      i, drop;
+    unsigned                      drop;
     cdc_coll_t                   *c;
     cdc_part_t                   *part;
-    cdc_shard_t                  *shard;
     const cdc_meta_collection_t  *meta;
 
     c = item->coll;
@@ -163,33 +209,8 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
         return CDC_AGAIN;
     }
 
-    for (i = 0; i < c->nshards; i++) {
-        shard = &c->shards[i];
-
-        if (shard->ch != ch) {
-            continue;
-        }
-
-        if (cdc_pos_cmp(item->pos, shard->start) < 0
-            || (shard->after_ts && !drop && item->env.ts <= shard->after_ts))
-        {
-            return CDC_DECLINED;
-        }
-
-        if (cdc_pos_cmp(item->pos, shard->settle_upto) < 0) {
-            item->settle = 1;
-        }
-    }
-
-    /* around "now" nobody can tell whether the target has a row: settled, it
-     * is there once in either case */
-
-    if (item->env.ts < c->from_ts) {
-        if (item->env.ts + cdc_ms_tso(CDC_ADOPT_MS) < c->from_ts) {
-            return CDC_DECLINED;
-        }
-
-        item->settle = 1;
+    if (cdc_channel_begun(ch, c, item, drop) != CDC_OK) {
+        return CDC_DECLINED;
     }
 
     if (item->env.type == CDC_MSG_DROP_PARTITION

@@ -23,6 +23,7 @@
 
 #define CDC_SURVEY_TIMEOUT_MS  5000
 #define CDC_SURVEY_BACK        ((uint64_t) 5000)    /* messages */
+#define CDC_SURVEY_BACK_MS     3600000     /* more than so many ticks are */
 
 
 static void cdc_survey_synced(void *arg);
@@ -350,6 +351,33 @@ cdc_survey_same(cdc_survey_row_t *row, const cdc_meta_collection_t *m)
 
 
 /*
+ * When the task was created.  The record has this machine's clock, or what
+ * keeps the list in order when that was set back (cdc_store_create.c), and
+ * either clock may be wrong by hours: a row that is taken for an older one is
+ * lost, one that is taken for a newer one is settled.  So a time that has yet
+ * to come, by this machine or by the target, says nothing, and all of the
+ * last messages are settled.
+ */
+
+static uint64_t
+cdc_survey_created(cdc_repl_t *r)
+{
+    int64_t  created, now, wall;
+
+    created = json_integer_value(json_object_get(r->config, "created_ms"));
+    wall = (int64_t) cdc_wall_ms();
+    now = (int64_t) cdc_now_ms() + r->clock_offset;
+    now = wall < now ? wall : now;
+
+    if (created > now + CDC_ADOPT_MS) {
+        created = now - CDC_SURVEY_BACK_MS;
+    }
+
+    return cdc_ms_tso((uint64_t) created);
+}
+
+
+/*
  * Where it goes on: "positions"; or, with "use_start_position", from its
  * start, all that is in the log now as if in doubt, so that nothing doubles;
  * else from the time at which the task was created.
@@ -381,13 +409,12 @@ cdc_survey_place(cdc_survey_row_t *row, unsigned n)
         shard->start = row->first[n];
     }
 
-    c->from_ts = cdc_ms_tso((uint64_t) json_integer_value(
-                     json_object_get(c->repl->config, "created_ms")));
+    c->from_ts = cdc_survey_created(c->repl);
 }
 
 
-/* what the target holds has stamps up to now, ticks too: what is settled, and
- * each tick, has to be above them */
+/* what the target holds has stamps up to now by its clock, ticks too: what is
+ * settled, and each tick, has to be above them */
 
 static void
 cdc_survey_raise(cdc_coll_t *c)
@@ -396,11 +423,9 @@ cdc_survey_raise(cdc_coll_t *c)
     uint64_t     now;
     cdc_lane_t  *lane;
 
-    now = cdc_ms_tso((uint64_t) json_integer_value(
-              json_object_get(c->repl->config, "created_ms")));
-
     for (n = 0; n < c->nshards; n++) {
         lane = c->shards[n].lane;
+        now = cdc_lane_target_now(lane);
 
         if (lane->raise < now) {
             lane->raise = now;
