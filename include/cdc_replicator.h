@@ -867,6 +867,8 @@ void cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text);
 /* fatal: the task pauses with this reason */
 void cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* this process ends, the task goes on in another */
+void cdc_repl_no_memory(void) __attribute__((noreturn));
 void cdc_repl_streaming(cdc_repl_t *r, const char *topic);   /* Milvus 2.6 */
 void cdc_repl_pump(cdc_repl_t *r);       /* all channels, once per turn */
 /* a request is in doubt: settle, from the track, on new connections */

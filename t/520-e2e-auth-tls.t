@@ -1,15 +1,21 @@
 #!/usr/bin/env python3
-"""User, password, token and TLS: to the target, to etcd, to Kafka."""
+"""User, password, token and TLS: to the target, to etcd, to Kafka.  Rights
+that are taken away, and a certificate's file that is, do not pause a task.
+"""
 
 import os
+import shutil
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib', 'python'))
 
 from e2e import E2E                                          # noqa: E402
+import kafka                                                 # noqa: E402
 from fixtures import EVERY, PLAIN                            # noqa: E402
 from nginx import source_lines                               # noqa: E402
+from process import wait_for                                 # noqa: E402
 from pymilvus import Collection                              # noqa: E402
 
 S = 'source'
@@ -108,6 +114,39 @@ def follows(t, name, target):
     t.equal(name, target=target)
 
 
+def says(t, name, task, words):
+    t.passes(name, wait_for, words, lambda: words in t.nginx.task(task).get(
+        'reason', ''), 60)
+    t.note(t.nginx.task(task).get('reason'))
+    t.wait_task('and the task runs', task, 'Running')
+
+
+def rights(t, one, two):
+    kafka.deny(t.bed['kafka'].uri, 'cdc')
+    for task in (one, two):
+        says(t, 'topics may not be read any more', task, 'may not be read')
+    Collection('every', using=S).insert(EVERY.rows(t.next, t.next + 50))
+    t.next += 50
+    kafka.allow(t.bed['kafka'].uri, 'cdc')
+    for target in ('auth', 'tls'):
+        t.equal('they may: it goes on', 60, target)
+
+    os.rename(t.ca, t.ca + '.away')
+    t.bed['etcd'].etcdctl('user', 'revoke-role', 'cdc', 'root')
+    for pid in t.nginx.replicators():
+        os.kill(pid, signal.SIGKILL)
+    says(t, 'started without rights in etcd', one, 'permission denied')
+    says(t, 'started without the file of a certificate', two,
+         'cannot open certificate')
+    os.rename(t.ca + '.away', t.ca)
+    says(t, 'the file is back', two, 'permission denied')
+    t.bed['etcd'].etcdctl('user', 'grant-role', 'cdc', 'root')
+    for target, task in (('auth', one), ('tls', two)):
+        t.passes('the rights are back', wait_for, 'no reason',
+                 lambda k=task: not t.nginx.task(k).get('reason'), 60)
+        follows(t, 'and it goes on', target)
+
+
 with E2E() as t:
     t.next = 300
     t.up({'auth': {'auth': True}, 'tls': {'auth': True, 'tls': True}},
@@ -122,9 +161,10 @@ with E2E() as t:
     by_password = {'host': '127.0.0.1', 'port': auth.port,
                    'username': 'root', 'password': 'Milvus',
                    'enable_tls': False, 'connect_timeout': 10}
+    t.ca = shutil.copy(t.bed.certs.ca, os.path.join(t.bed.dir, 'copy.pem'))
     by_tls = {'uri': tls.uri, 'token': 'root:Milvus', 'connect_timeout': 10,
               'dial_config': {'server_name': 'localhost',
-                              'server_pem_path': t.bed.certs.ca}}
+                              'server_pem_path': t.ca}}
     wrong_ones(t, nginx, by_password, by_tls)
 
     one = nginx.create(milvus_connect_param=by_password,
@@ -136,6 +176,7 @@ with E2E() as t:
             'over TLS', 60, 'tls')
     follows(t, 'rows for the first', 'auth')
     follows(t, 'rows for the second', 'tls')
+    rights(t, one, two)
     secrets_hidden(t, nginx)
 
     # On from here by certificates alone: what the targets hold already
@@ -149,4 +190,4 @@ with E2E() as t:
         'dial_config': {'server_name': 'localhost',
                         'server_pem_path': t.bed.certs.ca}})
     follows(t, 'enable_tls; etcd and Kafka by TLS alone', 'tls')
-    t.check_logs()
+    t.check_logs(kills=True)

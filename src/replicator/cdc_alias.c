@@ -94,7 +94,7 @@ cdc_alias_queue(cdc_repl_t *r, cdc_alias_t *a, int64_t id, uint64_t ts)
             && cdc_alias_concern(op, a->wanted) != CDC_OK))
     {
         cdc_op_free(op);
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 
@@ -118,7 +118,7 @@ cdc_alias_changed(cdc_repl_t *r, const cdc_meta_alias_t *meta)
         a = cdc_alias_add(r, meta->db, meta->name);
 
         if (a == NULL) {
-            cdc_repl_fail(r, "out of memory");
+            cdc_repl_no_memory();
             return;
         }
     }

@@ -119,7 +119,7 @@ cdc_catalogue_create_collection(cdc_coll_t *c, const cdc_meta_collection_t *m)
 
     if (op->db == NULL || op->create_bytes == NULL) {
         cdc_op_free(op);
-        cdc_repl_fail(c->repl, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 

@@ -35,7 +35,7 @@ static void
 cdc_change_queue(cdc_op_t *op, int complete)
 {
     if (!complete) {
-        cdc_repl_fail(op->repl, "out of memory");
+        cdc_repl_no_memory();
         cdc_op_free(op);
         return;
     }

@@ -490,7 +490,7 @@ cdc_channel_close(cdc_channel_t *ch, uint64_t tick, uint64_t number,
     if (epoch == NULL || item == NULL) {
         free(epoch);
         free(item);
-        cdc_repl_fail(ch->repl, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 
@@ -516,7 +516,7 @@ cdc_channel_close(cdc_channel_t *ch, uint64_t tick, uint64_t number,
 
     if (cdc_channel_close_open(ch, epoch) != CDC_OK) {
         free(item);
-        cdc_repl_fail(ch->repl, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 

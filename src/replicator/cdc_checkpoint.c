@@ -456,7 +456,7 @@ cdc_checkpoint_start(cdc_repl_t *r)
 
     cp->batch = cdc_checkpoint_build(r, 0);
     if (cp->batch == NULL) {
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 

@@ -75,7 +75,7 @@ cdc_database_queue(cdc_repl_t *r, cdc_op_kind_e kind, uint64_t ts,
 
     if (op->db == NULL || op->raw == NULL) {
         cdc_op_free(op);
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 
@@ -139,7 +139,7 @@ cdc_database_changed(cdc_repl_t *r, const cdc_meta_db_t *db)
         }
 
         if (d == NULL) {
-            cdc_repl_fail(r, "out of memory");
+            cdc_repl_no_memory();
             return;
         }
     }
@@ -233,7 +233,7 @@ cdc_database_done(const cdc_op_t *op)
     if (cdc_blob_set(&d->properties, cdc_span_n(op->raw, op->raw_len))
         != CDC_OK)
     {
-        cdc_repl_fail(op->repl, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 

@@ -428,7 +428,7 @@ cdc_drift_start(cdc_repl_t *r)
 
     d = calloc(1, sizeof(cdc_drift_t));
     if (d == NULL) {
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 

@@ -278,7 +278,7 @@ cdc_channel_farewell(cdc_item_t *item)
         shard->farewell = item->env.ts;
 
         if (cdc_lane_send(shard->lane, item, i) != CDC_OK) {
-            cdc_repl_fail(c->repl, "out of memory");
+            cdc_repl_no_memory();
             return;
         }
     }
@@ -297,7 +297,7 @@ cdc_channel_emit_drop(cdc_coll_t *c, cdc_item_t *item)
 
     copy = malloc(sizeof(cdc_item_t));
     if (copy == NULL) {
-        cdc_repl_fail(c->repl, "out of memory");
+        cdc_repl_no_memory();
         return CDC_AGAIN;
     }
 
@@ -322,7 +322,7 @@ cdc_channel_emit_drop(cdc_coll_t *c, cdc_item_t *item)
     }
 
     if (cdc_op_drop_read(c, copy) != CDC_OK) {
-        cdc_repl_fail(c->repl, "out of memory");
+        cdc_repl_no_memory();
     }
 
     return CDC_OK;
@@ -379,7 +379,7 @@ cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
         }
 
         if (cdc_lane_send(shard->lane, item, i) != CDC_OK) {
-            cdc_repl_fail(ch->repl, "out of memory");
+            cdc_repl_no_memory();
             return CDC_AGAIN;
         }
 

@@ -47,6 +47,7 @@
 
 static void cdc_lane_flush(cdc_post_t *post);
 static void cdc_lane_requeue(cdc_lane_t *lane);
+static void cdc_lane_again(cdc_lane_t *lane, const char *text);
 static void cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err);
 
 
@@ -325,7 +326,7 @@ cdc_lane_tick(cdc_lane_t *lane)
     }
 
     if (send == NULL) {
-        cdc_repl_fail(lane->repl, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 
@@ -440,7 +441,7 @@ cdc_lane_request(cdc_lane_t *lane)
     if (lane->lane == NULL) {
         lane->lane = r->target_ops->lane_open(r->target, err);
         if (lane->lane == NULL) {
-            cdc_repl_fail(r, "cannot connect to the target: %s", err);
+            cdc_lane_again(lane, err);
             return CDC_ERROR;
         }
     }
@@ -584,7 +585,7 @@ cdc_lane_requeue(cdc_lane_t *lane)
 /* after a while */
 
 static void
-cdc_lane_retry(cdc_lane_t *lane, const cdc_target_error_t *err)
+cdc_lane_again(cdc_lane_t *lane, const char *text)
 {
     lane->repl->status.retries++;
     lane->backoff = lane->backoff ? lane->backoff * 2 : CDC_BACKOFF_MIN;
@@ -596,7 +597,7 @@ cdc_lane_retry(cdc_lane_t *lane, const cdc_target_error_t *err)
     lane->retry_at = cdc_now_ms() + lane->backoff;
 
     cdc_lane_requeue(lane);
-    cdc_repl_degraded(lane->repl, CDC_CAUSE_TARGET, err->text);
+    cdc_repl_degraded(lane->repl, CDC_CAUSE_TARGET, text);
 
     /* the target's clock may have been set since it was read */
 
@@ -629,7 +630,7 @@ cdc_lane_refused(cdc_lane_t *lane, const cdc_target_error_t *err)
     }
 
     lane->single = 1;
-    cdc_lane_retry(lane, err);
+    cdc_lane_again(lane, err->text);
 }
 
 
@@ -696,7 +697,7 @@ cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
     }
 
     if (cdc_lane_unapplied(err)) {
-        cdc_lane_retry(lane, err);
+        cdc_lane_again(lane, err->text);
         return;
     }
 

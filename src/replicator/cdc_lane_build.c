@@ -189,7 +189,7 @@ cdc_lane_build(cdc_lane_t *lane)
                                                       strlen(lane->name)),
                                     begin, end) != CDC_OK)
     {
-        cdc_repl_fail(lane->repl, "out of memory");
+        cdc_repl_no_memory();
         goto failed;
     }
 

@@ -76,7 +76,7 @@ cdc_load_look(cdc_coll_t *c, int force)
     }
 
     if (cdc_load_wanted(c, &load) != CDC_OK) {
-        cdc_repl_fail(c->repl, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 
@@ -209,7 +209,7 @@ cdc_load_done(cdc_op_t *op)
         if (cdc_blob_set(&c->load, cdc_span_n(op->raw, op->raw_len))
             != CDC_OK)
         {
-            cdc_repl_fail(op->repl, "out of memory");
+            cdc_repl_no_memory();
         }
 
         c->dirty = 1;

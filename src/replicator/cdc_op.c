@@ -57,7 +57,7 @@ cdc_op_new(cdc_repl_t *r, cdc_op_kind_e kind, uint64_t ts)
 
     op = calloc(1, sizeof(cdc_op_t));
     if (op == NULL) {
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
         return NULL;
     }
 
@@ -85,7 +85,7 @@ cdc_op_concern(cdc_op_t *op, cdc_coll_t *c)
 
     colls = realloc(op->colls, (op->ncolls + 1) * sizeof(cdc_coll_t *));
     if (colls == NULL) {
-        cdc_repl_fail(op->repl, "out of memory");
+        cdc_repl_no_memory();
         return CDC_ERROR;
     }
 
@@ -379,7 +379,7 @@ cdc_op_copy_names(cdc_op_t *op)
     }
 
     if (op->target_db == NULL || (c && op->target_name == NULL)) {
-        cdc_repl_fail(op->repl, "out of memory");
+        cdc_repl_no_memory();
         return CDC_ERROR;
     }
 
@@ -392,7 +392,7 @@ cdc_op_copy_names(cdc_op_t *op)
     cdc_op_free_names(op);
     op->names = calloc(op->ncolls, sizeof(cdc_span_t));
     if (op->names == NULL) {
-        cdc_repl_fail(op->repl, "out of memory");
+        cdc_repl_no_memory();
         return CDC_ERROR;
     }
 
@@ -407,7 +407,7 @@ cdc_op_copy_names(cdc_op_t *op)
 
         name = strdup(c->target_name);
         if (name == NULL) {
-            cdc_repl_fail(op->repl, "out of memory");
+            cdc_repl_no_memory();
             return CDC_ERROR;
         }
 
@@ -591,7 +591,7 @@ cdc_op_start(cdc_op_t *op)
     }
 
     if (cdc_op_copy_more(op) != CDC_OK) {
-        cdc_repl_fail(op->repl, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 
@@ -609,7 +609,7 @@ cdc_op_start(cdc_op_t *op)
     if (cdc_checkpoint_barrier(op->repl, cdc_op_intent_durable, op)
         != CDC_OK)
     {
-        cdc_repl_fail(op->repl, "out of memory");
+        cdc_repl_no_memory();
     }
 }
 
@@ -763,7 +763,7 @@ cdc_op_result(cdc_op_t *op)
         if (op->kind == CDC_OP_CREATE_COLLECTION
             && cdc_op_created(op) != CDC_OK)
         {
-            cdc_repl_fail(op->repl, "out of memory");
+            cdc_repl_no_memory();
         }
 
         break;
@@ -783,7 +783,7 @@ cdc_op_result(cdc_op_t *op)
 
     case CDC_OP_RENAME_COLLECTION:
         if (cdc_op_renamed(op) != CDC_OK) {
-            cdc_repl_fail(op->repl, "out of memory");
+            cdc_repl_no_memory();
         }
 
         break;
@@ -794,7 +794,7 @@ cdc_op_result(cdc_op_t *op)
                                                          : &c->properties,
                          cdc_span_n(op->raw, op->raw_len)) != CDC_OK)
         {
-            cdc_repl_fail(op->repl, "out of memory");
+            cdc_repl_no_memory();
         }
 
         c->dirty = 1;

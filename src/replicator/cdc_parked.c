@@ -265,7 +265,7 @@ cdc_parked_add(cdc_repl_t *r, const cdc_parked_t *what, cdc_span_t body,
     if (e == NULL) {
         e = cdc_parked_new(r);
         if (e == NULL) {
-            cdc_repl_fail(r, "out of memory");
+            cdc_repl_no_memory();
             return CDC_ERROR;
         }
 

@@ -550,7 +550,7 @@ cdc_rbac_next(cdc_rbac_t *rb)
     e->dirty = 1;
 
     if (cdc_checkpoint_barrier(rb->repl, cdc_rbac_durable, rb) != CDC_OK) {
-        cdc_repl_fail(rb->repl, "out of memory");
+        cdc_repl_no_memory();
     }
 }
 
@@ -600,7 +600,7 @@ cdc_rbac_changed(cdc_repl_t *r, const cdc_meta_rbac_t *what)
     if (e == NULL
         || (!what->gone && cdc_rbac_renew(rb, e, what) != CDC_OK))
     {
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 

@@ -227,7 +227,7 @@ cdc_rchannel_queue(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_op_kind_e kind,
 
     if (op->raw == NULL) {
         cdc_op_free(op);
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 
@@ -244,7 +244,7 @@ cdc_rchannel_queue(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_op_kind_e kind,
     if (op->db == NULL
         || cdc_meta_sync(r->meta, cdc_rchannel_synced, op) != CDC_OK)
     {
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
     }
 }
 
@@ -304,7 +304,7 @@ cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
     }
 
     if (cdc_track_add(&r->rtrack, msg->pos, &number) != CDC_OK) {
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 

@@ -77,6 +77,21 @@ cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
 }
 
 
+/*
+ * What this process lacks, the one after it may have: it is started again, at
+ * its checkpoint and with a back-off, and the task does not pause.
+ */
+
+void
+cdc_repl_no_memory(void)
+{
+    cdc_log(CDC_LOG_CRIT, 0, "no memory: the replicator ends and is started "
+            "again");
+
+    _exit(EXIT_FAILURE);
+}
+
+
 void
 cdc_repl_streaming(cdc_repl_t *r, const char *topic)
 {
@@ -482,40 +497,53 @@ cdc_repl_reader(cdc_repl_t *r, char *err)
 }
 
 
+/* again, too, after a failure: what is open stays so */
+
 static int
-cdc_repl_open(cdc_repl_t *r, char *err)
+cdc_repl_open(cdc_repl_t *r, unsigned *cause, char *err)
 {
     cdc_log_handler_t  handler;
 
-    if (cdc_checkpoint_open(r, err) != CDC_OK) {
-        return CDC_ERROR;
+    *cause = CDC_CAUSE_DISK;
+
+    if (r->db == NULL) {
+        if (cdc_checkpoint_open(r, err) != CDC_OK) {
+            return CDC_ERROR;
+        }
+
+        if (!r->copied) {
+            cdc_checkpoint_life(r);
+        }
     }
 
-    if (!r->copied) {
-        cdc_checkpoint_life(r);
-    }
+    *cause = CDC_CAUSE_TARGET;
 
-    r->target_ops = &cdc_milvus_target;
-    r->target = r->target_ops->open(&r->target_conf, err);
     if (r->target == NULL) {
-        return CDC_ERROR;
+        r->target_ops = &cdc_milvus_target;
+        r->target = r->target_ops->open(&r->target_conf, err);
+        if (r->target == NULL) {
+            return CDC_ERROR;
+        }
     }
 
-    handler.readable = cdc_channel_readable;
-    handler.degraded = cdc_repl_log_degraded;
-    handler.arg = r;
+    *cause = CDC_CAUSE_LOG;
 
-    r->reader = r->reader_ops->open(r->loop, r->source, &handler, err);
     if (r->reader == NULL) {
-        return CDC_ERROR;
+        handler.readable = cdc_channel_readable;
+        handler.degraded = cdc_repl_log_degraded;
+        handler.arg = r;
+
+        r->reader = r->reader_ops->open(r->loop, r->source, &handler, err);
+        if (r->reader == NULL) {
+            return CDC_ERROR;
+        }
     }
 
     r->ops_worker = cdc_worker_create(r->loop, "ops");
     r->disk_worker = cdc_worker_create(r->loop, "disk");
 
     if (r->ops_worker == NULL || r->disk_worker == NULL) {
-        snprintf(err, CDC_REASON_MAX, "cannot start a thread");
-        return CDC_ERROR;
+        cdc_repl_no_memory();
     }
 
     return CDC_OK;
@@ -579,31 +607,38 @@ cdc_repl_begin_timer(cdc_timer_t *tm)
 }
 
 
-/* a full disk ends some day, damage does not */
+/* a full disk ends some day, and a certificate that is being replaced is there
+ * again; damage stays */
 
 static void
 cdc_repl_begin(cdc_repl_t *r)
 {
-    char  err[CDC_REASON_MAX];
+    char      err[CDC_REASON_MAX];
+    unsigned  cause;
 
     if (r->stopping || r->failed) {
         return;
     }
 
-    if (cdc_repl_open(r, err) == CDC_OK) {
+    if (cdc_repl_open(r, &cause, err) == CDC_OK) {
         cdc_repl_degraded(r, CDC_CAUSE_DISK, NULL);
+        cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
+        cdc_repl_degraded(r, CDC_CAUSE_LOG, NULL);
         cdc_parked_start(r);
         cdc_repl_hello(r);
         return;
     }
 
-    if (r->db != NULL || !cdc_db_passing(err)) {
-        cdc_repl_fail(r, "%s", err);
-        return;
+    if (cause == CDC_CAUSE_DISK) {
+        if (r->db != NULL || !cdc_db_passing(err)) {
+            cdc_repl_fail(r, "%s", err);
+            return;
+        }
+
+        cdc_checkpoint_close(r);
     }
 
-    cdc_checkpoint_close(r);
-    cdc_repl_degraded(r, CDC_CAUSE_DISK, err);
+    cdc_repl_degraded(r, cause, err);
 
     r->retry_timer.handler = cdc_repl_begin_timer;
     r->retry_timer.data = r;

@@ -158,7 +158,7 @@ cdc_restored_done(cdc_job_t *job)
     cdc_life_next(r);
 
     if (cdc_checkpoint_barrier(r, cdc_restored_durable, r) != CDC_OK) {
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
     }
 }
 
@@ -218,7 +218,7 @@ cdc_restored_start(cdc_repl_t *r)
     s = calloc(1, sizeof(cdc_restored_t));
 
     if (s == NULL) {
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 

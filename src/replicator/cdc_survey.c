@@ -528,7 +528,7 @@ cdc_survey_done(cdc_job_t *job)
     /* what the source drops from now on, it drops behind these ends */
 
     if (cdc_meta_sync(r->meta, cdc_survey_synced, s) != CDC_OK) {
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
     }
 }
 
@@ -561,7 +561,7 @@ cdc_survey_synced(void *arg)
     CDC_FAULT("survey-before-write");
 
     if (cdc_checkpoint_barrier(r, cdc_survey_durable, r) != CDC_OK) {
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
     }
 }
 
@@ -574,7 +574,7 @@ cdc_survey_start(cdc_repl_t *r)
     s = calloc(1, sizeof(cdc_survey_t));
 
     if (s == NULL) {
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 

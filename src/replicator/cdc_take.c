@@ -118,7 +118,7 @@ cdc_channel_pass(cdc_channel_t *ch, cdc_log_msg_t *msg)
     r = ch->repl;
 
     if (cdc_track_add(&ch->track, msg->pos, &number) != CDC_OK) {
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 
@@ -325,7 +325,7 @@ cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
 
     if (cdc_track_add(&ch->track, msg->pos, &number) != CDC_OK) {
         r->reader_ops->release(msg);
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 
@@ -349,7 +349,7 @@ cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
     item = cdc_channel_item(ch, msg, &env);
     if (item == NULL) {
         r->reader_ops->release(msg);
-        cdc_repl_fail(r, "out of memory");
+        cdc_repl_no_memory();
         return;
     }
 

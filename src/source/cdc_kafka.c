@@ -592,6 +592,7 @@ cdc_kafka_event_error(cdc_log_stream_t *s, const rd_kafka_message_t *rkm)
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         s->end = 1;
         s->newest = 0;
+        cdc_kafka_allowed(s);
         return CDC_AGAIN;
 
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
@@ -600,6 +601,9 @@ cdc_kafka_event_error(cdc_log_stream_t *s, const rd_kafka_message_t *rkm)
         return CDC_AGAIN;
 
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        cdc_kafka_denied(s);             /* librdkafka tries on */
+        return CDC_AGAIN;
+
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
     case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
@@ -728,6 +732,7 @@ cdc_kafka_next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err)
         s->end = 0;
         s->taken_ms = cdc_now_ms();
         s->last_err = RD_KAFKA_RESP_ERR_NO_ERROR;
+        cdc_kafka_allowed(s);
         cdc_kafka_taken(s, rkm->len);
 
         /* behind a position that was past the end; or no message at all */

@@ -82,6 +82,7 @@ struct cdc_log_stream_s {
     unsigned             end:1;
     unsigned             asking:1;
     unsigned             missing:1;      /* it was said that there is none */
+    unsigned             denied:1;       /* that it may not be read */
     unsigned             stopped:1;
     int                  final;          /* what next() returns for ever */
     char                 text[CDC_REASON_MAX];
@@ -108,6 +109,8 @@ void cdc_kafka_stream_free(cdc_log_stream_t *s);
 /* cdc_kafka_range.c: next() has nothing until the answer is there */
 void cdc_kafka_range_ask(cdc_log_stream_t *s);
 int  cdc_kafka_unknown(rd_kafka_resp_err_t err);
+void cdc_kafka_denied(cdc_log_stream_t *s);      /* degraded, once */
+void cdc_kafka_allowed(cdc_log_stream_t *s);     /* that ends */
 
 
 #endif /* CDC_KAFKA_INT_H_INCLUDED */

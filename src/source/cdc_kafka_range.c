@@ -81,6 +81,40 @@ cdc_kafka_missing(cdc_log_stream_t *s)
 }
 
 
+/* the rights of our user may be given back at any time */
+
+void
+cdc_kafka_denied(cdc_log_stream_t *s)
+{
+    char               text[CDC_REASON_MAX];
+    cdc_log_reader_t  *r;
+
+    r = s->reader;
+
+    if (s->denied || r->handler.degraded == NULL) {
+        return;
+    }
+
+    s->denied = 1;
+
+    (void) snprintf(text, sizeof(text), "kafka %.256s: topic \"%.256s\" at "
+                    "offset %" PRId64 " may not be read: give kafka_user the "
+                    "rights to describe and to read it", r->brokers,
+                    s->channel, s->next_offset);
+    r->handler.degraded(r->handler.arg, text);
+}
+
+
+void
+cdc_kafka_allowed(cdc_log_stream_t *s)
+{
+    if (s->denied) {
+        s->denied = 0;
+        s->reader->handler.degraded(s->reader->handler.arg, NULL);
+    }
+}
+
+
 static void
 cdc_kafka_range_done(cdc_job_t *job)
 {
@@ -98,6 +132,11 @@ cdc_kafka_range_done(cdc_job_t *job)
     if (s->range_rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (cdc_kafka_unknown(s->range_rc)) {
             cdc_kafka_missing(s);
+
+        } else if (s->range_rc
+                   == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        {
+            cdc_kafka_denied(s);
         }
 
         s->retry.handler = cdc_kafka_range_timer;
@@ -107,6 +146,7 @@ cdc_kafka_range_done(cdc_job_t *job)
     }
 
     s->asking = 0;
+    cdc_kafka_allowed(s);
 
     if (s->missing) {
         s->missing = 0;

@@ -218,6 +218,12 @@ class Kafka(Process):
                           'ssl.keystore.location': both,
                           'ssl.truststore.type': 'PEM',
                           'ssl.truststore.location': self.bed.certs.ca})
+        if self.users:                     # all may do all, till kafka.deny()
+            lines.update({
+                'authorizer.class.name': 'org.apache.kafka.metadata.'
+                                         'authorizer.StandardAuthorizer',
+                'super.users': 'User:ANONYMOUS',
+                'allow.everyone.if.no.acl.found': 'true'})
         for n in self.listeners:
             if n.startswith('sasl_'):
                 lines['listener.name.%s.sasl.enabled.mechanisms' % n] = \

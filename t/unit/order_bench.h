@@ -275,6 +275,13 @@ cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
 
 
 void
+cdc_repl_no_memory(void)
+{
+    abort();
+}
+
+
+void
 cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
 {
     r->failed = 1;

@@ -45,6 +45,13 @@ cdc_repl_operation(cdc_repl_t *r, const char *name, const char *object)
 
 
 void
+cdc_repl_no_memory(void)
+{
+    abort();
+}
+
+
+void
 cdc_repl_fail(cdc_repl_t *r, const char *fmt, ...)
 {
     (void) fmt;

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
 
 #include "tap.h"
 #include "cdc_log_reader.h"
@@ -334,6 +335,83 @@ test_down(void)
 }
 
 
+/* the right to read a topic is taken away, and given back: librdkafka's own
+ * broker answers so, by API key: 1 Fetch, 2 ListOffsets */
+
+static void
+test_denied(void)
+{
+    char                       err[CDC_REASON_MAX];
+    json_t                    *conf;
+    cdc_pos_t                  pos;
+    rd_kafka_t                *client;
+    rd_kafka_conf_t           *kc;
+    rd_kafka_topic_t          *topic;
+    cdc_log_reader_t          *r;
+    cdc_log_stream_t          *s;
+    rd_kafka_resp_err_t        no;
+    rd_kafka_mock_cluster_t   *mock;
+
+    no = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    kc = rd_kafka_conf_new();
+    (void) rd_kafka_conf_set(kc, "log_level", "0", err, sizeof(err));
+    client = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
+    mock = rd_kafka_mock_cluster_new(client, 1);
+    (void) rd_kafka_mock_topic_create(mock, "t", 1, 1);
+
+    kc = rd_kafka_conf_new();
+    (void) rd_kafka_conf_set(kc, "bootstrap.servers",
+                             rd_kafka_mock_cluster_bootstraps(mock), err,
+                             sizeof(err));
+    producer = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
+    topic = rd_kafka_topic_new(producer, "t", NULL);
+
+    conf = conf_of(rd_kafka_mock_cluster_bootstraps(mock));
+    r = reader(conf, err);
+    produce(topic, 5, 20);
+
+    pos.hi = pos.lo = 0;
+    s = OPS->start(r, "t", pos, NULL, err);
+    spin(5, 10000);
+    is_int(run.got, 5, "denied: messages before");
+
+    rd_kafka_mock_push_request_errors(mock, 1, 3, no, no, no);
+    spin(1, 10000);
+    ok(run.degraded == 1 && run.rc != CDC_ERROR
+       && strstr(run.text, "\"t\" at offset 5 may not be read") != NULL,
+       "denied: it is told, the stream goes on: %s", run.text);
+
+    produce(topic, 1, 20);
+    spin(1, 10000);
+
+    if (run.got == 0) {
+        spin(1, 10000);                  /* the end came before the message */
+    }
+
+    ok(run.got == 1 && run.first == 5 && run.rc == CDC_AGAIN
+       && run.degraded == 0, "denied: and reads on when it may");
+    OPS->stop(s);
+
+    rd_kafka_mock_push_request_errors(mock, 2, 2, no, no);
+    pos.lo = 3;
+    s = OPS->start(r, "t", pos, NULL, err);
+    spin(3, 10000);
+    ok(run.degraded == 1 && run.got == 0, "denied at the start: it is told");
+    spin(3, 10000);
+    ok(run.healthy == 1, "denied at the start: that ends");
+    spin(3, 10000);
+    ok(run.got == 3 && run.first == 3, "denied at the start: then it reads");
+
+    OPS->stop(s);
+    OPS->close(r);
+    rd_kafka_topic_destroy(topic);
+    rd_kafka_destroy(producer);
+    rd_kafka_mock_cluster_destroy(mock);
+    rd_kafka_destroy(client);
+    json_decref(conf);
+}
+
+
 static void
 test_read(cdc_log_reader_t *r, const char *name)
 {
@@ -555,6 +633,7 @@ main(void)
     test_ids();
     test_conf();
     test_down();
+    test_denied();
 
     brokers = getenv("TEST_CDC_KAFKA");
 

@@ -4,6 +4,8 @@
     forget(address, topics)     drops what is in these topics now
     delete(address, topics)     drops the topics
     produce(address, topic, values)    the offset of the first
+    deny(address, user)         may read no topic from now on
+    allow(address, user)        takes that back
 """
 
 import contextlib
@@ -14,6 +16,7 @@ import zlib
 
 PRODUCE, LIST_OFFSETS, METADATA = 0, 2, 3
 DELETE_TOPICS, DELETE_RECORDS = 20, 21
+CREATE_ACLS, DELETE_ACLS = 30, 31
 UNKNOWN_TOPIC = 3
 LATEST = HIGH_WATERMARK = -1
 
@@ -122,3 +125,23 @@ def produce(address, topic, values):
             failed(topic, code)
             return offset
         time.sleep(0.3)
+
+
+def no_topic(user):
+    """The ACL: topic *, literally; from everywhere; read, deny."""
+    return struct.pack('>ib', 1, 2) + text('*') + struct.pack('>b', 3) \
+        + text('User:' + user) + text('*') + struct.pack('>bb', 3, 2)
+
+
+def deny(address, user):
+    r = ask(address, CREATE_ACLS, 1, no_topic(user))
+    r.take('i')
+    r.take('i')
+    failed('deny', r.take('h'))
+
+
+def allow(address, user):
+    r = ask(address, DELETE_ACLS, 1, no_topic(user))
+    r.take('i')
+    r.take('i')
+    failed('allow', r.take('h'))
