@@ -126,6 +126,18 @@ static const cdc_milvus_code_t  cdc_milvus_legacy[] = {
  */
 
 static const cdc_milvus_words_t  cdc_milvus_words[] = {
+    /* a part of the target is away, or its own etcd or disk: "empty grpc
+     * client: find no available rootcoord, check rootcoord state" (seen for
+     * minutes); first, because they name all sorts of things */
+    { "find no available", CDC_TARGET_RETRY, 0 },
+    { "empty grpc client", CDC_TARGET_RETRY, 0 },
+    { "no space left on device", CDC_TARGET_RETRY, 0 },
+    { "etcdserver: ", CDC_TARGET_DOUBT, 0 },
+    { "code = Unavailable", CDC_TARGET_DOUBT, 0 },
+    { "code = Canceled", CDC_TARGET_DOUBT, 0 },
+    { "context deadline exceeded", CDC_TARGET_DOUBT, 0 },
+    { "context canceled", CDC_TARGET_DOUBT, 0 },
+
     /* CreateDatabase: "database already exist: d1"; CreateRole:
      * "role [name:"r1"] already exists"; RestoreRBAC: "user [u1] already
      * exists" */

@@ -118,7 +118,7 @@ seconds(void)
 {
     struct timespec  now;
 
-    (void) clock_gettime(CLOCK_MONOTONIC, &now);
+    (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
 
     return (double) now.tv_sec + (double) now.tv_nsec / 1e9;
 }

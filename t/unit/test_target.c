@@ -294,6 +294,16 @@ test_classes(void)
     is_int(PLAIN(65535, 1, "partition cannot be dropped, partition is "
                  "loaded, please release it first"), CDC_TARGET_REFUSED,
            "class: partition loaded");
+    is_int(PLAIN(65535, 1, "empty grpc client: find no available rootcoord, "
+                 "check rootcoord state"), CDC_TARGET_RETRY,
+           "class: a part of the target is away");
+    is_int(PLAIN(65535, 1, "attempt #0: rpc error: code = Unavailable desc = "
+                 "rootcoord not found"), CDC_TARGET_DOUBT,
+           "class: a part of the target goes away");
+    is_int(PLAIN(65535, 1, "etcdserver: mvcc: database space exceeded"),
+           CDC_TARGET_DOUBT, "class: the target's etcd is full");
+    is_int(PLAIN(65535, 1, "write /x: no space left on device"),
+           CDC_TARGET_RETRY, "class: the target's disk is full");
     is_int(PLAIN(65535, 1, "database already exist: d1"), CDC_TARGET_EXISTS,
            "class: database exists");
     is_int(PLAIN(65535, 1, "database:d1 not found"), CDC_TARGET_NOT_FOUND,
