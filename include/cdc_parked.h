@@ -5,7 +5,8 @@
  * task does then is its policy ("on_poison"): "stop" (the default) pauses it
  * in front of the message (HELD), "skip" goes on behind it (ASIDE).
  *
- *   HELD    the message is read again at each resume; DROP passes it
+ *   HELD    the message is read again at each resume, and the entry goes when
+ *           it is done then; DROP passes it
  *   DROP    by request; goes when the replicator has passed the message
  *   ASIDE   passed; its bytes are kept until it is dropped or applied
  *   AGAIN   by request: ASIDE, to be applied when the task runs; then it goes,

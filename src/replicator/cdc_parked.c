@@ -9,7 +9,8 @@
  *
  * In front of a message that stops the task nothing moves any more; the task
  * is reported as failed once the entry is durable, so that it can be shown
- * and dropped.
+ * and dropped.  Where a resume gets the message through after all, the batch
+ * that has it as done deletes the entry.
  *
  * What is to be applied again is taken up when the channels have been opened,
  * one after the other: a row as one that may have been sent before (settled),
@@ -330,6 +331,58 @@ cdc_parked_text(cdc_repl_t *r)
 }
 
 
+static int
+cdc_parked_behind(cdc_repl_t *r, const cdc_parked_t *p)
+{
+    cdc_channel_t  *ch;
+
+    if (p->channel) {
+        return cdc_pos_cmp(r->rtrack.next, p->pos) > 0;
+    }
+
+    for (ch = r->channels; ch; ch = ch->next) {
+        if (strcmp(ch->name, p->topic) == 0) {
+            return ch->placed && cdc_pos_cmp(ch->track.next, p->pos) > 0;
+        }
+    }
+
+    return 0;
+}
+
+
+/* a resume read what was held, and it went through: the cure was found */
+
+static void
+cdc_parked_cured(cdc_repl_t *r)
+{
+    unsigned        any;
+    cdc_parking_t  *e;
+
+    any = 0;
+
+    for (e = r->parking; e; e = e->next) {
+        if (e->gone || e->p.state != CDC_PARKED_HELD
+            || !cdc_parked_behind(r, &e->p))
+        {
+            continue;
+        }
+
+        cdc_log(CDC_LOG_NOTICE, 0, "the held message %llu is done: topic "
+                "\"%s\", position %llu:%llu", (unsigned long long) e->p.id,
+                e->p.topic, (unsigned long long) e->p.pos.hi,
+                (unsigned long long) e->p.pos.lo);
+
+        e->gone = 1;
+        e->dirty = 1;
+        any = 1;
+    }
+
+    if (any) {
+        cdc_parked_count(r);
+    }
+}
+
+
 char *
 cdc_parked_put(cdc_repl_t *r, cdc_db_batch_t *b)
 {
@@ -341,6 +394,8 @@ cdc_parked_put(cdc_repl_t *r, cdc_db_batch_t *b)
 
     any = r->parked_show;
     r->parked_show = 0;
+
+    cdc_parked_cured(r);
 
     for (e = r->parking; e; e = e->next) {
         if (!e->dirty) {

@@ -144,16 +144,17 @@ class Kafka(Process):
 
     listeners: any of sasl_plaintext, sasl_ssl and ssl beside the plain one,
     which is what the source itself uses; users: {name: password} of SASL,
-    mechanism PLAIN.
+    mechanism PLAIN; config: anything else of server.properties.
     """
 
     kind = 'kafka'
 
     def __init__(self, bed, name='kafka', listeners=(), users=None,
-                 ports=None):
+                 ports=None, config=None):
         super().__init__(bed, name)
         self.listeners = list(listeners)
         self.users = users or {}
+        self.config = config or {}
         self.ports = ports or [bed.port()
                                for _ in range(2 + len(self.listeners))]
         self.port = self.ports[0]
@@ -232,6 +233,7 @@ class Kafka(Process):
                     'org.apache.kafka.common.security.plain.'
                     'PlainLoginModule required %s;' % ' '.join(
                         'user_%s="%s"' % up for up in self.users.items()))
+        lines.update(self.config)
         return ''.join('%s=%s\n' % kv for kv in lines.items())
 
     def command(self):
