@@ -634,8 +634,8 @@ int  cdc_op_moot(const cdc_op_t *op);    /* nothing is left to do */
 void cdc_op_aside_name(char *name, size_t size, int64_t id);
 /* its renaming goes round in a circle with those of others */
 int  cdc_op_circle(const cdc_op_t *op);
-/* CDC_OK: what the target said ends it all the same */
-int  cdc_op_failed(cdc_op_t *op);
+int  cdc_op_failed(cdc_op_t *op);        /* CDC_OK: it is ended all the same */
+void cdc_op_recovered(cdc_op_t *op);     /* and others may still wait */
 void cdc_op_run(cdc_job_t *job);         /* [ops thread] */
 /* [ops thread] a load or release of a partition, or (NULL) the collection */
 int  cdc_op_request(cdc_op_t *op, int32_t type, const char *partition,

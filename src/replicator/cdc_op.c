@@ -884,7 +884,7 @@ cdc_op_done(cdc_job_t *job)
 
     } else {
         cdc_op_result(op);
-        cdc_repl_degraded(r, CDC_CAUSE_OP, NULL);
+        cdc_op_recovered(op);
         cdc_op_applied(op);
     }
 

@@ -238,6 +238,38 @@ cdc_op_refused(cdc_op_t *op)
 }
 
 
+/* a target may take one and still refuse another: a quota of partitions says
+ * nothing about an index */
+
+void
+cdc_op_recovered(cdc_op_t *op)
+{
+    cdc_op_t    *other;
+    const char  *why;
+
+    op->backoff = 0;
+    why = NULL;
+
+    for (other = op->repl->ops; other; other = other->next) {
+        if (other == op || other->done || other->backoff == 0
+            || other->refused_at)
+        {
+            continue;
+        }
+
+        if (other->running) {
+            return;                      /* its error is its thread's now,
+                                          * and its end will say */
+        }
+
+        why = other->error.text;
+        break;
+    }
+
+    cdc_repl_degraded(op->repl, CDC_CAUSE_OP, why);
+}
+
+
 int
 cdc_op_failed(cdc_op_t *op)
 {
@@ -272,6 +304,7 @@ cdc_op_failed(cdc_op_t *op)
         /* a rename may have come through, and its drop needs to know */
 
         if (op->kind != CDC_OP_RENAME_COLLECTION && cdc_op_outlived(op)) {
+            cdc_op_recovered(op);
             rc = CDC_OK;
             break;
         }

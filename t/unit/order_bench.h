@@ -261,6 +261,7 @@ static int      meta_synced;
 static char     failure[CDC_REASON_MAX];
 static int      reset_asked;
 static char     skipped[CDC_REASON_MAX];
+static char     refused[CDC_REASON_MAX];
 static unsigned checkpoints;
 
 void
@@ -270,6 +271,10 @@ cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
 
     if (text && cause == CDC_CAUSE_SKIPPED) {
         (void) snprintf(skipped, sizeof(skipped), "%s", text);
+    }
+
+    if (cause == CDC_CAUSE_OP) {
+        (void) snprintf(refused, sizeof(refused), "%s", text ? text : "");
     }
 }
 

@@ -355,6 +355,49 @@ test_drop_is_newer(void)
 }
 
 
+/* one operation gets through, another one still waits for a quota */
+
+static void
+test_two_causes(void)
+{
+    cdc_op_t  *one, *other;
+
+    set_up();
+    one = cdc_op_new(&repl, CDC_OP_APPLY, MS(1000));
+    other = cdc_op_new(&repl, CDC_OP_APPLY, MS(1001));
+    one->next = other;
+    repl.ops = one;
+    one->backoff = other->backoff = 100;
+    (void) snprintf(other->error.text, CDC_REASON_MAX, "quota");
+
+    (void) snprintf(refused, sizeof(refused), "rate");
+    cdc_op_recovered(one);
+    is_str(refused, "quota", "degraded by what the other one waits for");
+    is_int(one->backoff, 0, "the one waits for nothing");
+
+    (void) snprintf(refused, sizeof(refused), "before");
+    other->running = 1;
+    cdc_op_recovered(one);
+    is_str(refused, "before", "while it is tried again, its end will say");
+
+    other->running = 0;
+    other->refused_at = 1;
+    cdc_op_recovered(one);
+    is_str(refused, "", "a refusal that another operation ends is no cause");
+
+    other->refused_at = 0;
+    other->done = 1;
+    (void) snprintf(refused, sizeof(refused), "quota");
+    cdc_op_recovered(one);
+    is_str(refused, "", "nor is one that is done");
+
+    repl.ops = NULL;
+    cdc_op_free(one);
+    cdc_op_free(other);
+    tear_down();
+}
+
+
 static void
 test_unknown(void)
 {
@@ -451,6 +494,7 @@ main(void)
     test_raise();
     test_drop_passes();
     test_drop_is_newer();
+    test_two_causes();
     test_unknown();
     test_budget();
     test_budget_of_many();
