@@ -1,7 +1,8 @@
 """What a RocksMQ holds, seen from outside by RocksDB's own library.
 
 Opened as a secondary instance, which only reads; its own files go into a
-folder that is given.
+folder that is given.  append() writes: RocksDB has one writer, so the Milvus
+whose RocksMQ it is must be down.
 """
 
 import ctypes
@@ -57,3 +58,37 @@ class RocksMQ:
         self.call('iter_destroy', it)
         self.call('readoptions_destroy', options)
         return found
+
+    def append(self, topic, value):
+        """A message of these bytes behind all of the topic; its id."""
+        families = (ctypes.c_char_p * 2)(b'default', b'properties')
+        handles = (ctypes.c_void_p * 2)()
+        error = ctypes.c_char_p()
+        options = self.call('options_create')
+        # Milvus's RocksDB knows no Snappy, which is the default of ours
+        self.call('options_set_compression', options, ctypes.c_int(0))
+        self.lib.rocksdb_open_column_families.restype = ctypes.c_void_p
+        self.lib.rocksdb_writeoptions_create.restype = ctypes.c_void_p
+        db = self.call('open_column_families', options, self.path,
+                       ctypes.c_int(2), families,
+                       (ctypes.c_void_p * 2)(options, options), handles,
+                       ctypes.byref(error))
+        if error.value:
+            raise RuntimeError(error.value.decode())
+        try:
+            number = self.scan(db)[topic][1] + 1
+            how = self.call('writeoptions_create')
+            key = b'%s/%d' % (topic.encode(), number)
+            for handle, data in zip(handles, (value, b'{}')):
+                self.call('put_cf', db, how, handle, key,
+                          ctypes.c_size_t(len(key)), data,
+                          ctypes.c_size_t(len(data)), ctypes.byref(error))
+            self.call('writeoptions_destroy', how)
+            if error.value:
+                raise RuntimeError(error.value.decode())
+        finally:
+            for handle in handles:
+                self.call('column_family_handle_destroy', handle)
+            self.call('close', db)
+            self.call('options_destroy', options)
+        return number
