@@ -1,5 +1,10 @@
 #!/usr/bin/env python3
-"""The target is killed and started again under load: rows are equal after."""
+"""A target that has limits, then is killed and started again under load: rows
+are equal after.
+
+What a Milvus 2.3.5 holds against a client: rates of DDL and the number of
+collections.  Its limits of writing are not asked of ReplicateMessage.
+"""
 
 import os
 import signal
@@ -10,16 +15,75 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib', 'python'))
 
 from e2e import E2E                                          # noqa: E402
+import compare                                               # noqa: E402
 from fixtures import Shape                                   # noqa: E402
 from load import Load                                        # noqa: E402
+from process import wait_for                                 # noqa: E402
+
+from pymilvus import Collection, MilvusException             # noqa: E402
+
+SLOW = {'max': 0.0001}                # MB in a second
+QUOTA = {'quotaAndLimits': {
+    'enabled': True, 'quotaCenterCollectInterval': 1,
+    'limits': {'maxCollectionNum': 1, 'maxCollectionNumPerDB': 1},
+    'ddl': {'enabled': True, 'partitionRate': 0.001},
+    'dml': {'enabled': True, 'insertRate': dict(SLOW, collection=SLOW)},
+    'limitWriting': {'forceDeny': True}}}
+
+
+def denied(t, shape):
+    """Its clients may not write; a task may."""
+    said = ''
+    try:
+        Collection('load', using='target').insert(shape.rows(0, 9), timeout=2)
+    except MilvusException as e:
+        said = str(e)
+    t.ok('writing has been deactivated' in said,
+         'the target denies writing', said)
+    with Load(shape, 'load', first=10 ** 6, rows=500, pause=0.05):
+        time.sleep(2)
+    t.equal('rows of a task arrive all the same', 30)
+
+
+def limited(t, shape, task):
+    """Partitions by a rate, collections by a number: it waits for both."""
+    for name in 'pq':
+        Collection('load', using='source').create_partition(name)
+    shape.ready('more', 'source', 100, wait=False)
+    seen, end = set(), time.monotonic() + 20
+    while time.monotonic() < end and len(seen) < 2:
+        found = t.nginx.task(task)
+        cause = found.get('degraded', {}).get('cause', '')
+        seen |= {w for w in ('RateLimiter', 'number of collections')
+                 if w in cause}
+        t.needed(found.get('state') == 'Running')
+        time.sleep(0.1)
+    t.same(sorted(seen), ['RateLimiter', 'number of collections'],
+           'degraded by both limits')
+    def count():
+        return compare.Cluster('target').count('default', 'load', '_default')
+
+    before = count()
+    Collection('load', using='source').insert(shape.rows(50000, 50100))
+    t.passes('rows of what is there go on meanwhile', wait_for, 'rows',
+             lambda: count() == before + 100, 20)
+    calm = 0
+    for _ in range(30):
+        calm += 'degraded' not in t.nginx.task(task)
+        time.sleep(0.1)
+    t.same(calm, 0, 'and it stays so until they are lifted')
+    t.bed['target'].config = {}          # from its next start on
+
 
 with E2E() as t:
-    t.up()
+    t.up(targets={'target': {'config': QUOTA}})
     shape = Shape(dim=8, scalars=True)
     shape.ready('load', 'source')
     nginx = t.start_nginx()
-    nginx.create(t.bed['target'])
+    task = nginx.create(t.bed['target'])
     t.equal('equal before', 60)
+    denied(t, shape)
+    limited(t, shape, task)
 
     with Load(shape, 'load', rows=20, pause=0.05):
         for n in range(2):
