@@ -112,6 +112,18 @@ def source_rows():
     print('source: %d rows' % found[0]['count(*)'], flush=True)
 
 
+def first_rows(begin):
+    """Of those that were there before the task."""
+    def count():
+        return Collection(NAME, using='target').query(
+            'id >= 0', output_fields=['count(*)'],
+            consistency_level='Eventually')[0]['count(*)']
+
+    number = wait_for('rows on the target', count, 60, 0.02)
+    print('target: %d rows can be read after %.1f s' % (
+        number, time.monotonic() - begin), flush=True)
+
+
 def one_row(number):
     row = SHAPE.row(number)
     Collection(NAME, using='source').insert([row])
@@ -173,6 +185,7 @@ def main(path, kind):
     uri = start_nginx(bed).uri
     task_id = task(bed, uri)
     begin = time.monotonic()
+    first_rows(begin)
     compare.wait_equal('source', 'target', 90)
     print('target: equal to the source after %.1f s, every row and field'
           % (time.monotonic() - begin))
