@@ -5,10 +5,11 @@
                                      all calls do.  release() ends it
     with Truth(nginx, task, relay, shapes) as truth:
 
-A probe writes a row into each collection every half second, and its time is
-the source's.  The relay notes when the target has acknowledged it.  At any
-moment the truth is the age of the oldest row without that.  Meanwhile
-"progress" and the metrics are asked all the time.
+A probe writes a row into each collection every quarter of a second, and its
+time is the source's.  The relay notes when the target has acknowledged it.  At
+any moment the truth is between the age of the oldest row without that, and the
+age of the row before it: of the time between the two no probe can tell.
+Meanwhile "progress" and the metrics are asked all the time.
 """
 
 import concurrent.futures
@@ -22,7 +23,7 @@ from pymilvus.grpc_gen import milvus_pb2
 
 from targetlog import INSERT, common_pb2, keys_of, msg_pb2
 
-STEP = 0.5
+STEP = 0.25
 REPLICATE = '/milvus.proto.milvus.MilvusService/ReplicateMessage'
 SIZES = [('grpc.max_receive_message_length', -1),
          ('grpc.max_send_message_length', -1)]
@@ -169,17 +170,21 @@ class Truth:
             time.sleep(0.15)
 
     def truth(self, now):
-        missing = [at for at, row in self.written
-                   if at <= now < self.relay.acked.get(row, now + 1)]
-        return now - min(missing) if missing else 0.0
+        """(least, most): what the lag may have been."""
+        rows = sorted(row for row in list(self.written) if row[0] <= now)
+        for n, (at, row) in enumerate(rows):
+            if now < self.relay.acked.get(row, now + 1):
+                return now - at, now - rows[max(0, n - 1)][0]
+        return 0.0, 0.0
 
     def between(self, begin, end, late=0.0):
-        """(after, shown, truth) of what was shown then; late: it may be the
-        truth of so many seconds ago."""
+        """(after, shown, the truth nearest to it) of what was shown then;
+        late: it may be the truth of so many seconds ago."""
         found = []
         for at, lag in [s[:2] for s in self.shown] + self.metric:
             if begin <= at <= end:
-                true = [self.truth(at - n * late / 10) for n in range(11)]
+                true = [min(max(lag or 0, least), most) for least, most in (
+                    self.truth(at - n * late / 10) for n in range(11))]
                 found.append((at - begin, lag, min(
                     true, key=lambda t: abs((lag or 0) - t))))
         return found
