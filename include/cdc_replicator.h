@@ -616,7 +616,7 @@ struct cdc_op_s {
 };
 
 cdc_op_t *cdc_op_new(cdc_repl_t *r, cdc_op_kind_e kind, uint64_t ts);
-int  cdc_op_concern(cdc_op_t *op, cdc_coll_t *c);
+void cdc_op_concern(cdc_op_t *op, cdc_coll_t *c);
 void cdc_op_queue(cdc_op_t *op);
 void cdc_op_kick(cdc_repl_t *r);         /* looks again, once per loop turn */
 int  cdc_op_pending_on(const cdc_coll_t *c, cdc_op_kind_e kind);
@@ -624,7 +624,7 @@ int  cdc_op_pending_on(const cdc_coll_t *c, cdc_op_kind_e kind);
 cdc_op_t *cdc_op_last(const cdc_repl_t *r, cdc_op_kind_e kind,
     const cdc_coll_t *c);
 int  cdc_op_concerns(const cdc_op_t *op, const cdc_coll_t *c);
-int  cdc_op_drop_read(cdc_coll_t *c, cdc_item_t *item);
+void cdc_op_drop_read(cdc_coll_t *c, cdc_item_t *item);
 void cdc_op_forget_data(cdc_repl_t *r);  /* before channels are reset */
 int  cdc_op_busy_data(cdc_repl_t *r);
 void cdc_op_free(cdc_op_t *op);

@@ -63,14 +63,16 @@ cdc_alias_add(cdc_repl_t *r, const char *db, const char *name)
 
 /* the new collection first: its name is the one that the request takes */
 
-static int
+static void
 cdc_alias_concern(cdc_op_t *op, int64_t id)
 {
     cdc_coll_t  *c;
 
     c = cdc_coll_by_id(op->repl, id);
 
-    return c ? cdc_op_concern(op, c) : CDC_OK;
+    if (c) {
+        cdc_op_concern(op, c);
+    }
 }
 
 
@@ -80,22 +82,18 @@ cdc_alias_queue(cdc_repl_t *r, cdc_alias_t *a, int64_t id, uint64_t ts)
     cdc_op_t  *op;
 
     op = cdc_op_new(r, CDC_OP_ALIAS, ts);
-    if (op == NULL) {
-        return;
-    }
-
     op->db = strdup(a->db);
     op->alias = strdup(a->name);
     op->alias_coll = id;
 
-    if (op->db == NULL || op->alias == NULL
-        || cdc_alias_concern(op, id) != CDC_OK
-        || (a->wanted && a->wanted != id
-            && cdc_alias_concern(op, a->wanted) != CDC_OK))
-    {
-        cdc_op_free(op);
+    if (op->db == NULL || op->alias == NULL) {
         cdc_repl_no_memory();
-        return;
+    }
+
+    cdc_alias_concern(op, id);
+
+    if (a->wanted && a->wanted != id) {
+        cdc_alias_concern(op, a->wanted);
     }
 
     a->wanted = id;
@@ -119,7 +117,6 @@ cdc_alias_changed(cdc_repl_t *r, const cdc_meta_alias_t *meta)
 
         if (a == NULL) {
             cdc_repl_no_memory();
-            return;
         }
     }
 

@@ -84,10 +84,7 @@ cdc_catalogue_create_partition(cdc_coll_t *c, cdc_part_t *p)
     }
 
     op = cdc_op_new(c->repl, CDC_OP_CREATE_PARTITION, p->created_ts);
-
-    if (op == NULL || cdc_op_concern(op, c) != CDC_OK) {
-        return;
-    }
+    cdc_op_concern(op, c);
 
     op->part_id = p->id;
     p->pending = 1;
@@ -104,10 +101,7 @@ cdc_catalogue_create_collection(cdc_coll_t *c, const cdc_meta_collection_t *m)
     cdc_op_t  *op;
 
     op = cdc_op_new(c->repl, CDC_OP_CREATE_COLLECTION, c->create_ts);
-
-    if (op == NULL || cdc_op_concern(op, c) != CDC_OK) {
-        return;
-    }
+    cdc_op_concern(op, c);
 
     schema = m->schema.len;
     properties = m->properties.len;
@@ -118,9 +112,7 @@ cdc_catalogue_create_collection(cdc_coll_t *c, const cdc_meta_collection_t *m)
     op->create_bytes = malloc(schema + properties + name + 16);
 
     if (op->db == NULL || op->create_bytes == NULL) {
-        cdc_op_free(op);
         cdc_repl_no_memory();
-        return;
     }
 
     memcpy(op->create_bytes, m->schema.data, schema);
@@ -164,10 +156,7 @@ cdc_catalogue_lost(cdc_coll_t *c)
      * which the intent made ours */
 
     op = cdc_op_new(c->repl, CDC_OP_DROP_COLLECTION, 0);
-
-    if (op == NULL || cdc_op_concern(op, c) != CDC_OK) {
-        return;
-    }
+    cdc_op_concern(op, c);
 
     op->lost = 1;
     cdc_op_queue(op);
@@ -359,10 +348,7 @@ cdc_catalogue_initial(void *arg, cdc_span_t request)
     cdc_coll_t  *c = arg;
 
     op = cdc_op_new(c->repl, CDC_OP_APPLY, 1);
-
-    if (op == NULL || cdc_op_concern(op, c) != CDC_OK) {
-        return CDC_ERROR;
-    }
+    cdc_op_concern(op, c);
 
     op->initial = 1;
     op->raw = malloc(request.len);

@@ -21,11 +21,7 @@ cdc_change_op(cdc_coll_t *c, cdc_op_kind_e kind, uint64_t ts)
     cdc_op_t  *op;
 
     op = cdc_op_new(c->repl, kind, ts);
-
-    if (op && cdc_op_concern(op, c) != CDC_OK) {
-        cdc_op_free(op);
-        return NULL;
-    }
+    cdc_op_concern(op, c);
 
     return op;
 }
@@ -36,8 +32,6 @@ cdc_change_queue(cdc_op_t *op, int complete)
 {
     if (!complete) {
         cdc_repl_no_memory();
-        cdc_op_free(op);
-        return;
     }
 
     cdc_op_queue(op);
@@ -51,9 +45,6 @@ cdc_change_rename(cdc_coll_t *c, const char *db, const char *name,
     cdc_op_t  *op;
 
     op = cdc_change_op(c, CDC_OP_RENAME_COLLECTION, ts);
-    if (op == NULL) {
-        return;
-    }
 
     op->new_db = strdup(db);
     op->new_name = strdup(name);
@@ -96,9 +87,6 @@ cdc_change_alter(cdc_coll_t *c, const cdc_meta_collection_t *m,
     cdc_op_t  *op;
 
     op = cdc_change_op(c, kind, m->changed_ts);
-    if (op == NULL) {
-        return;
-    }
 
     op->raw = malloc(after.len + 1);
     op->raw_len = after.len;

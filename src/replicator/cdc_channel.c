@@ -488,10 +488,7 @@ cdc_channel_close(cdc_channel_t *ch, uint64_t tick, uint64_t number,
     item = calloc(1, sizeof(cdc_item_t));
 
     if (epoch == NULL || item == NULL) {
-        free(epoch);
-        free(item);
         cdc_repl_no_memory();
-        return;
     }
 
     ch->tick_read = tick;
@@ -515,9 +512,7 @@ cdc_channel_close(cdc_channel_t *ch, uint64_t tick, uint64_t number,
     cdc_channel_close_early(ch, epoch);
 
     if (cdc_channel_close_open(ch, epoch) != CDC_OK) {
-        free(item);
         cdc_repl_no_memory();
-        return;
     }
 
     cdc_list_push(&ch->closed, item);

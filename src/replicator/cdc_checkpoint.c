@@ -457,7 +457,6 @@ cdc_checkpoint_start(cdc_repl_t *r)
     cp->batch = cdc_checkpoint_build(r, 0);
     if (cp->batch == NULL) {
         cdc_repl_no_memory();
-        return;
     }
 
     cp->busy = 1;

@@ -65,18 +65,12 @@ cdc_database_queue(cdc_repl_t *r, cdc_op_kind_e kind, uint64_t ts,
     cdc_op_t  *op;
 
     op = cdc_op_new(r, kind, ts);
-    if (op == NULL) {
-        return;
-    }
-
     op->db_id = db->id;
     op->db = strdup(db->name);
     op->raw = malloc(db->properties.len + 1);
 
     if (op->db == NULL || op->raw == NULL) {
-        cdc_op_free(op);
         cdc_repl_no_memory();
-        return;
     }
 
     if (db->properties.len) {
@@ -140,7 +134,6 @@ cdc_database_changed(cdc_repl_t *r, const cdc_meta_db_t *db)
 
         if (d == NULL) {
             cdc_repl_no_memory();
-            return;
         }
     }
 
@@ -234,7 +227,6 @@ cdc_database_done(const cdc_op_t *op)
         != CDC_OK)
     {
         cdc_repl_no_memory();
-        return;
     }
 
     (void) cdc_meta_each_database(op->repl->meta, cdc_database_each,

@@ -429,7 +429,6 @@ cdc_drift_start(cdc_repl_t *r)
     d = calloc(1, sizeof(cdc_drift_t));
     if (d == NULL) {
         cdc_repl_no_memory();
-        return;
     }
 
     d->repl = r;

@@ -279,7 +279,6 @@ cdc_channel_farewell(cdc_item_t *item)
 
         if (cdc_lane_send(shard->lane, item, i) != CDC_OK) {
             cdc_repl_no_memory();
-            return;
         }
     }
 
@@ -298,7 +297,6 @@ cdc_channel_emit_drop(cdc_coll_t *c, cdc_item_t *item)
     copy = malloc(sizeof(cdc_item_t));
     if (copy == NULL) {
         cdc_repl_no_memory();
-        return CDC_AGAIN;
     }
 
     *copy = *item;
@@ -321,9 +319,7 @@ cdc_channel_emit_drop(cdc_coll_t *c, cdc_item_t *item)
         return CDC_OK;
     }
 
-    if (cdc_op_drop_read(c, copy) != CDC_OK) {
-        cdc_repl_no_memory();
-    }
+    cdc_op_drop_read(c, copy);
 
     return CDC_OK;
 }
@@ -380,7 +376,6 @@ cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
 
         if (cdc_lane_send(shard->lane, item, i) != CDC_OK) {
             cdc_repl_no_memory();
-            return CDC_AGAIN;
         }
 
         sent++;

@@ -327,7 +327,6 @@ cdc_lane_tick(cdc_lane_t *lane)
 
     if (send == NULL) {
         cdc_repl_no_memory();
-        return;
     }
 
     send->tick = low;

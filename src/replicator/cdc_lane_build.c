@@ -190,7 +190,6 @@ cdc_lane_build(cdc_lane_t *lane)
                                     begin, end) != CDC_OK)
     {
         cdc_repl_no_memory();
-        goto failed;
     }
 
     for (send = lane->flight; send; send = send->next) {

@@ -77,7 +77,6 @@ cdc_load_look(cdc_coll_t *c, int force)
 
     if (cdc_load_wanted(c, &load) != CDC_OK) {
         cdc_repl_no_memory();
-        return;
     }
 
     if (op == NULL && !force
@@ -90,12 +89,10 @@ cdc_load_look(cdc_coll_t *c, int force)
     cdc_blob_free(&load);
 
     op = cdc_op_new(c->repl, CDC_OP_LOAD, 0);
-
-    if (op && cdc_op_concern(op, c) == CDC_OK) {
-        op->sleeping = 1;
-        cdc_timer_add(c->repl->loop, &op->timer, CDC_LOAD_WAIT_MS);
-        cdc_op_queue(op);
-    }
+    cdc_op_concern(op, c);
+    op->sleeping = 1;
+    cdc_timer_add(c->repl->loop, &op->timer, CDC_LOAD_WAIT_MS);
+    cdc_op_queue(op);
 }
 
 

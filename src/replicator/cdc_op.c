@@ -58,7 +58,6 @@ cdc_op_new(cdc_repl_t *r, cdc_op_kind_e kind, uint64_t ts)
     op = calloc(1, sizeof(cdc_op_t));
     if (op == NULL) {
         cdc_repl_no_memory();
-        return NULL;
     }
 
     op->repl = r;
@@ -78,7 +77,7 @@ cdc_op_new(cdc_repl_t *r, cdc_op_kind_e kind, uint64_t ts)
 }
 
 
-int
+void
 cdc_op_concern(cdc_op_t *op, cdc_coll_t *c)
 {
     cdc_coll_t  **colls;
@@ -86,13 +85,10 @@ cdc_op_concern(cdc_op_t *op, cdc_coll_t *c)
     colls = realloc(op->colls, (op->ncolls + 1) * sizeof(cdc_coll_t *));
     if (colls == NULL) {
         cdc_repl_no_memory();
-        return CDC_ERROR;
     }
 
     op->colls = colls;
     op->colls[op->ncolls++] = c;
-
-    return CDC_OK;
 }
 
 
@@ -166,7 +162,7 @@ cdc_op_free(cdc_op_t *op)
 
 /* a drop was read on one of the collection's channels; owns the item */
 
-int
+void
 cdc_op_drop_read(cdc_coll_t *c, cdc_item_t *item)
 {
     int64_t         part_id;
@@ -187,10 +183,7 @@ cdc_op_drop_read(cdc_coll_t *c, cdc_item_t *item)
 
     if (op == NULL) {
         op = cdc_op_new(c->repl, kind, item->env.ts);
-
-        if (op == NULL || cdc_op_concern(op, c) != CDC_OK) {
-            return CDC_ERROR;
-        }
+        cdc_op_concern(op, c);
 
         op->part_id = part_id;
         op->topic = item->ch->name;
@@ -199,8 +192,6 @@ cdc_op_drop_read(cdc_coll_t *c, cdc_item_t *item)
     }
 
     cdc_list_push(&op->held, item);
-
-    return CDC_OK;
 }
 
 
@@ -380,7 +371,6 @@ cdc_op_copy_names(cdc_op_t *op)
 
     if (op->target_db == NULL || (c && op->target_name == NULL)) {
         cdc_repl_no_memory();
-        return CDC_ERROR;
     }
 
     if (op->kind != CDC_OP_APPLY || op->ncolls == 0) {
@@ -393,7 +383,6 @@ cdc_op_copy_names(cdc_op_t *op)
     op->names = calloc(op->ncolls, sizeof(cdc_span_t));
     if (op->names == NULL) {
         cdc_repl_no_memory();
-        return CDC_ERROR;
     }
 
     for (i = 0; i < op->ncolls; i++) {
@@ -408,7 +397,6 @@ cdc_op_copy_names(cdc_op_t *op)
         name = strdup(c->target_name);
         if (name == NULL) {
             cdc_repl_no_memory();
-            return CDC_ERROR;
         }
 
         op->names[op->nnames++] = cdc_span_n(name, strlen(name));
@@ -592,7 +580,6 @@ cdc_op_start(cdc_op_t *op)
 
     if (cdc_op_copy_more(op) != CDC_OK) {
         cdc_repl_no_memory();
-        return;
     }
 
     op->running = 1;

@@ -267,7 +267,6 @@ cdc_parked_add(cdc_repl_t *r, const cdc_parked_t *what, cdc_span_t body,
         e = cdc_parked_new(r);
         if (e == NULL) {
             cdc_repl_no_memory();
-            return CDC_ERROR;
         }
 
         e->p.id = ++r->parked_id;

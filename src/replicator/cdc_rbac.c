@@ -601,7 +601,6 @@ cdc_rbac_changed(cdc_repl_t *r, const cdc_meta_rbac_t *what)
         || (!what->gone && cdc_rbac_renew(rb, e, what) != CDC_OK))
     {
         cdc_repl_no_memory();
-        return;
     }
 
     e->again = e->wanted && !what->gone;

@@ -120,8 +120,8 @@ cdc_rchannel_resolve(cdc_op_t *op)
                              : cdc_span("default"), op->env.names[i], op->ts);
         c = m ? cdc_coll_by_id(r, m->id) : NULL;
 
-        if (c && cdc_op_concern(op, c) != CDC_OK) {
-            return;
+        if (c) {
+            cdc_op_concern(op, c);
         }
     }
 
@@ -213,10 +213,6 @@ cdc_rchannel_queue(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_op_kind_e kind,
     cdc_op_t  *op;
 
     op = cdc_op_new(r, kind, ts);
-    if (op == NULL) {
-        return;
-    }
-
     op->parking = parking;
     op->from_rchannel = 1;
     op->rnumber = number;
@@ -226,9 +222,7 @@ cdc_rchannel_queue(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_op_kind_e kind,
     op->raw = malloc(op->raw_len + 1);
 
     if (op->raw == NULL) {
-        cdc_op_free(op);
         cdc_repl_no_memory();
-        return;
     }
 
     memcpy(op->raw, msg->body.data, op->raw_len);
@@ -305,7 +299,6 @@ cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
 
     if (cdc_track_add(&r->rtrack, msg->pos, &number) != CDC_OK) {
         cdc_repl_no_memory();
-        return;
     }
 
     cdc_track_sum(&r->rtrack, number, msg->body);

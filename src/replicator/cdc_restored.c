@@ -219,7 +219,6 @@ cdc_restored_start(cdc_repl_t *r)
 
     if (s == NULL) {
         cdc_repl_no_memory();
-        return;
     }
 
     s->repl = r;

@@ -575,7 +575,6 @@ cdc_survey_start(cdc_repl_t *r)
 
     if (s == NULL) {
         cdc_repl_no_memory();
-        return;
     }
 
     s->repl = r;

@@ -119,7 +119,6 @@ cdc_channel_pass(cdc_channel_t *ch, cdc_log_msg_t *msg)
 
     if (cdc_track_add(&ch->track, msg->pos, &number) != CDC_OK) {
         cdc_repl_no_memory();
-        return;
     }
 
     cdc_track_sum(&ch->track, number, msg->body);
@@ -324,9 +323,7 @@ cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
     }
 
     if (cdc_track_add(&ch->track, msg->pos, &number) != CDC_OK) {
-        r->reader_ops->release(msg);
         cdc_repl_no_memory();
-        return;
     }
 
     cdc_track_sum(&ch->track, number, msg->body);
@@ -348,9 +345,7 @@ cdc_channel_take(cdc_channel_t *ch, cdc_log_msg_t *msg)
 
     item = cdc_channel_item(ch, msg, &env);
     if (item == NULL) {
-        r->reader_ops->release(msg);
         cdc_repl_no_memory();
-        return;
     }
 
     item->number = number;
