@@ -25,6 +25,7 @@
 #include <jansson.h>
 
 #include "cdc_base.h"
+#include "cdc_runtime.h"
 
 
 #define CDC_PARKED_KEY       "parked/"
@@ -73,10 +74,12 @@ size_t cdc_parked_key(char key[CDC_PARKED_KEY_MAX], const char *prefix,
 /* "on_poison" of a create: 1 is skip */
 int  cdc_parked_skips(const json_t *request);
 
-/* NULL: no memory */
-json_t *cdc_parked_json(const cdc_parked_t *p);
 /* CDC_ERROR: it is not one of ours */
 int  cdc_parked_parse(cdc_parked_t *p, const json_t *json);
+/* into a batch: its entry, without the bytes.  CDC_ERROR: no memory */
+int  cdc_parked_write(cdc_db_batch_t *b, const cdc_parked_t *p);
+/* entry and bytes */
+void cdc_parked_delete(cdc_db_batch_t *b, uint64_t id);
 /* as the API shows it */
 json_t *cdc_parked_show(const cdc_parked_t *p);
 

@@ -18,6 +18,10 @@ int  cdc_parked_passes(cdc_repl_t *r, const char *topic, cdc_pos_t pos);
  */
 int  cdc_parked_add(cdc_repl_t *r, const cdc_parked_t *what, cdc_span_t body,
     const char *text);
+/* one that is not Milvus's own, as cdc_parked_add(); channel: 1 of the
+ * replicate channel */
+int  cdc_parked_garbage(cdc_repl_t *r, const char *topic, unsigned channel,
+    const cdc_log_msg_t *msg);
 /* all that has changed; the text of parked.json, or NULL: it is up to date */
 char *cdc_parked_put(cdc_repl_t *r, cdc_db_batch_t *b);
 void cdc_parked_written(cdc_repl_t *r, int rc);

@@ -63,6 +63,8 @@ typedef struct {
 /* the next field at *in, which moves behind it; CDC_DONE at the end */
 int  cdc_wire_next(cdc_span_t *in, cdc_field_t *f);
 
+/* the varint at *in, which moves behind it; CDC_ERROR: there is none */
+int  cdc_wire_read_varint(cdc_span_t *in, uint64_t *value);
 /* writes a varint to p (10 bytes at most), returns its length */
 size_t cdc_wire_varint(uint8_t *p, uint64_t value);
 

@@ -30,6 +30,12 @@ static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_id_fields[] = {
     { NULL, 0, NULL }
 };
 
+static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_parked_id[] = {
+    { "task_id", NGX_HTTP_MILVUS_CDC_STRING, NULL },
+    { "id", NGX_HTTP_MILVUS_CDC_INT, NULL },
+    { NULL, 0, NULL }
+};
+
 static const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_no_fields[] = {
     { NULL, 0, NULL }
 };
@@ -69,14 +75,14 @@ static const ngx_http_milvus_cdc_type_t  ngx_http_milvus_cdc_types[] = {
     { "progress", ngx_http_milvus_cdc_progress,
       ngx_http_milvus_cdc_id_fields, CDC_E_OK, 0 },
 
-    { "parked", ngx_http_milvus_cdc_parked,
-      ngx_http_milvus_cdc_parked_fields, CDC_E_OK, 0 },
+    { "parked", ngx_http_milvus_cdc_control,
+      ngx_http_milvus_cdc_parked_id, CDC_E_OK, 0 },
 
-    { "parked_retry", ngx_http_milvus_cdc_parked,
-      ngx_http_milvus_cdc_parked_fields, CDC_E_OK, 1 },
+    { "parked_retry", ngx_http_milvus_cdc_control,
+      ngx_http_milvus_cdc_parked_id, CDC_E_OK, 1 },
 
-    { "parked_drop", ngx_http_milvus_cdc_parked,
-      ngx_http_milvus_cdc_parked_fields, CDC_E_PARKED_NOT_FOUND, 1 },
+    { "parked_drop", ngx_http_milvus_cdc_control,
+      ngx_http_milvus_cdc_parked_id, CDC_E_PARKED_NOT_FOUND, 1 },
 
     { "position", ngx_http_milvus_cdc_position,
       ngx_http_milvus_cdc_id_fields, CDC_E_OK, 0 },

@@ -32,7 +32,7 @@ static ngx_int_t ngx_http_milvus_cdc_check_buffer(
     ngx_http_milvus_cdc_ctx_t *c);
 static ngx_int_t ngx_http_milvus_cdc_check_rpc_channel(
     ngx_http_milvus_cdc_ctx_t *c);
-static ngx_int_t ngx_http_milvus_cdc_check_log_gap(
+static ngx_int_t ngx_http_milvus_cdc_check_policies(
     ngx_http_milvus_cdc_ctx_t *c);
 static ngx_int_t ngx_http_milvus_cdc_check_supported(
     ngx_http_milvus_cdc_ctx_t *c);
@@ -155,8 +155,7 @@ static const ngx_http_milvus_cdc_check_pt  ngx_http_milvus_cdc_checks[] = {
     ngx_http_milvus_cdc_check_buffer,
     ngx_http_milvus_cdc_check_selection,
     ngx_http_milvus_cdc_check_rpc_channel,
-    ngx_http_milvus_cdc_check_log_gap,
-    ngx_http_milvus_cdc_check_on_poison,
+    ngx_http_milvus_cdc_check_policies,
     ngx_http_milvus_cdc_check_supported,
     ngx_http_milvus_cdc_check_target,
     ngx_http_milvus_cdc_check_task_id,
@@ -378,16 +377,29 @@ ngx_http_milvus_cdc_check_rpc_channel(ngx_http_milvus_cdc_ctx_t *c)
 
 
 static ngx_int_t
-ngx_http_milvus_cdc_check_log_gap(ngx_http_milvus_cdc_ctx_t *c)
+ngx_http_milvus_cdc_check_policies(ngx_http_milvus_cdc_ctx_t *c)
 {
+    ngx_uint_t   i;
     const char  *policy;
 
-    policy = ngx_http_milvus_cdc_str(c->data, "log_gap");
+    static const struct {
+        const char   *field;
+        const char   *values[2];
+        cdc_error_e   error;
+    } policies[] = {
+        { "log_gap", { "refuse", "earliest" }, CDC_E_LOG_GAP_POLICY },
+        { "on_poison", { "stop", "skip" }, CDC_E_POISON_POLICY }
+    };
 
-    if (policy[0] != '\0' && ngx_strcmp(policy, "refuse") != 0
-        && ngx_strcmp(policy, "earliest") != 0)
-    {
-        return ngx_http_milvus_cdc_error(c, CDC_E_LOG_GAP_POLICY, policy);
+    for (i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+        policy = ngx_http_milvus_cdc_str(c->data, policies[i].field);
+
+        if (policy[0] != '\0'
+            && ngx_strcmp(policy, policies[i].values[0]) != 0
+            && ngx_strcmp(policy, policies[i].values[1]) != 0)
+        {
+            return ngx_http_milvus_cdc_error(c, policies[i].error, policy);
+        }
     }
 
     return NGX_DECLINED;

@@ -177,18 +177,13 @@ ngx_int_t ngx_http_milvus_cdc_control(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_get(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_list(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_progress(ngx_http_milvus_cdc_ctx_t *c);
-ngx_int_t ngx_http_milvus_cdc_parked(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_position(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_maintenance(ngx_http_milvus_cdc_ctx_t *c);
 
 extern const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_create_fields[];
-extern const ngx_http_milvus_cdc_field_t  ngx_http_milvus_cdc_parked_fields[];
 
 /* the collections of a create (.._select.c); NGX_DECLINED: no objection */
 ngx_int_t ngx_http_milvus_cdc_check_selection(ngx_http_milvus_cdc_ctx_t *c);
-
-/* the policy about messages that cannot be applied (.._parked.c) */
-ngx_int_t ngx_http_milvus_cdc_check_on_poison(ngx_http_milvus_cdc_ctx_t *c);
 
 /* an absent field reads as "" */
 const char *ngx_http_milvus_cdc_str(json_t *obj, const char *name);

@@ -28,7 +28,8 @@ static void ngx_http_milvus_cdc_progress_last(ngx_http_milvus_cdc_text_t *t,
 static void ngx_http_milvus_cdc_progress_ends(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_slot_t *slot, ngx_http_milvus_cdc_main_conf_t *mcf);
 static void ngx_http_milvus_cdc_progress_colls(ngx_http_milvus_cdc_text_t *t,
-    ngx_http_milvus_cdc_slot_t *slot, uint64_t lag);
+    ngx_http_milvus_cdc_slot_t *slot, ngx_http_milvus_cdc_told_t *told,
+    uint64_t lag);
 static void ngx_http_milvus_cdc_progress_events(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_slot_t *slot);
 static int ngx_libc_cdecl ngx_http_milvus_cdc_cmp_progress(const void *one,
@@ -199,7 +200,7 @@ ngx_http_milvus_cdc_progress_json(ngx_http_milvus_cdc_text_t *t,
                                     "\"collections_total\":%uD",
                                     st->channels, st->collections);
 
-    ngx_http_milvus_cdc_progress_colls(t, slot, lag);
+    ngx_http_milvus_cdc_progress_colls(t, slot, &told, lag);
     ngx_http_milvus_cdc_progress_events(t, slot);
 
     ngx_http_milvus_cdc_text_str(t, "}");
@@ -391,16 +392,15 @@ ngx_http_milvus_cdc_progress_ends(ngx_http_milvus_cdc_text_t *t,
 
 static void
 ngx_http_milvus_cdc_progress_colls(ngx_http_milvus_cdc_text_t *t,
-    ngx_http_milvus_cdc_slot_t *slot, uint64_t lag)
+    ngx_http_milvus_cdc_slot_t *slot, ngx_http_milvus_cdc_told_t *told,
+    uint64_t lag)
 {
-    ngx_uint_t                   i;
-    const char                  *name, *target;
-    cdc_progress_coll_t         *c;
-    cdc_task_progress_t         *p;
-    ngx_http_milvus_cdc_told_t   told;
+    ngx_uint_t            i;
+    const char           *name, *target;
+    cdc_progress_coll_t  *c;
+    cdc_task_progress_t  *p;
 
     p = &slot->progress;
-    ngx_http_milvus_cdc_told(&told, slot);
 
     ngx_http_milvus_cdc_text_str(t, ",\"collections\":[");
 
@@ -428,7 +428,7 @@ ngx_http_milvus_cdc_progress_colls(ngx_http_milvus_cdc_text_t *t,
                                c->bytes_out);
 
         ngx_http_milvus_cdc_seconds(t, "lag_seconds",
-                                    ngx_http_milvus_cdc_coll_lag(c, &told,
+                                    ngx_http_milvus_cdc_coll_lag(c, told,
                                                                  lag));
 
         ngx_http_milvus_cdc_text_printf(t, ",\"initial_copy_percent\":%.1f}",

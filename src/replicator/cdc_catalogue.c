@@ -213,13 +213,9 @@ cdc_catalogue_passed(cdc_repl_t *r, const char *channel, uint64_t ts)
 {
     cdc_channel_t  *ch;
 
-    for (ch = r->channels; ch; ch = ch->next) {
-        if (strcmp(ch->name, channel) == 0) {
-            return ch->placed && ts <= ch->tick_acked;
-        }
-    }
+    ch = cdc_channel_find(r, channel);
 
-    return 0;
+    return ch && ch->placed && ts <= ch->tick_acked;
 }
 
 

@@ -39,7 +39,7 @@ static void cdc_channel_skip(cdc_item_t *item);
 
 
 cdc_channel_t *
-cdc_channel_get(cdc_repl_t *r, const char *name)
+cdc_channel_find(const cdc_repl_t *r, const char *name)
 {
     cdc_channel_t  *ch;
 
@@ -47,6 +47,20 @@ cdc_channel_get(cdc_repl_t *r, const char *name)
         if (strcmp(ch->name, name) == 0) {
             return ch;
         }
+    }
+
+    return NULL;
+}
+
+
+cdc_channel_t *
+cdc_channel_get(cdc_repl_t *r, const char *name)
+{
+    cdc_channel_t  *ch;
+
+    ch = cdc_channel_find(r, name);
+    if (ch) {
+        return ch;
     }
 
     ch = calloc(1, sizeof(cdc_channel_t));

@@ -155,6 +155,19 @@ cdc_parked_start(cdc_repl_t *r)
 }
 
 
+static void
+cdc_parked_gone(cdc_parking_t *e, const char *how)
+{
+    cdc_log(CDC_LOG_NOTICE, 0, "message %llu %s: topic \"%s\", position "
+            "%llu:%llu", (unsigned long long) e->p.id, how, e->p.topic,
+            (unsigned long long) e->p.pos.hi,
+            (unsigned long long) e->p.pos.lo);
+
+    e->gone = 1;
+    e->dirty = 1;
+}
+
+
 int
 cdc_parked_passes(cdc_repl_t *r, const char *topic, cdc_pos_t pos)
 {
@@ -167,12 +180,7 @@ cdc_parked_passes(cdc_repl_t *r, const char *topic, cdc_pos_t pos)
     }
 
     if (e->p.state == CDC_PARKED_DROP) {
-        cdc_log(CDC_LOG_NOTICE, 0, "passing the message %llu by request: "
-                "topic \"%s\", position %llu:%llu",
-                (unsigned long long) e->p.id, topic,
-                (unsigned long long) pos.hi, (unsigned long long) pos.lo);
-        e->gone = 1;
-        e->dirty = 1;
+        cdc_parked_gone(e, "is passed by request");
         cdc_parked_count(r);
         cdc_checkpoint_soon(r);
     }
@@ -306,6 +314,29 @@ cdc_parked_add(cdc_repl_t *r, const cdc_parked_t *what, cdc_span_t body,
 }
 
 
+int
+cdc_parked_garbage(cdc_repl_t *r, const char *topic, unsigned channel,
+    const cdc_log_msg_t *msg)
+{
+    char          text[CDC_REASON_MAX];
+    cdc_parked_t  what;
+
+    memset(&what, 0, sizeof(cdc_parked_t));
+    what.pos = msg->pos;
+    what.channel = channel;
+    snprintf(what.topic, sizeof(what.topic), "%s", topic);
+    snprintf(what.reason, sizeof(what.reason), "it is not a message of "
+             "Milvus's own: find who writes to that topic");
+
+    snprintf(text, sizeof(text), "a message that is not Milvus's own: topic "
+             "\"%.256s\", position %llu:%llu, %zu bytes: find who writes to "
+             "that topic", topic, (unsigned long long) msg->pos.hi,
+             (unsigned long long) msg->pos.lo, msg->body.len);
+
+    return cdc_parked_add(r, &what, msg->body, text);
+}
+
+
 /* ---- checkpoints ---- */
 
 static char *
@@ -339,13 +370,9 @@ cdc_parked_behind(cdc_repl_t *r, const cdc_parked_t *p)
         return cdc_pos_cmp(r->rtrack.next, p->pos) > 0;
     }
 
-    for (ch = r->channels; ch; ch = ch->next) {
-        if (strcmp(ch->name, p->topic) == 0) {
-            return ch->placed && cdc_pos_cmp(ch->track.next, p->pos) > 0;
-        }
-    }
+    ch = cdc_channel_find(r, p->topic);
 
-    return 0;
+    return ch && ch->placed && cdc_pos_cmp(ch->track.next, p->pos) > 0;
 }
 
 
@@ -366,13 +393,7 @@ cdc_parked_cured(cdc_repl_t *r)
             continue;
         }
 
-        cdc_log(CDC_LOG_NOTICE, 0, "the held message %llu is done: topic "
-                "\"%s\", position %llu:%llu", (unsigned long long) e->p.id,
-                e->p.topic, (unsigned long long) e->p.pos.hi,
-                (unsigned long long) e->p.pos.lo);
-
-        e->gone = 1;
-        e->dirty = 1;
+        cdc_parked_gone(e, "was held and is done now");
         any = 1;
     }
 
@@ -385,9 +406,8 @@ cdc_parked_cured(cdc_repl_t *r)
 char *
 cdc_parked_put(cdc_repl_t *r, cdc_db_batch_t *b)
 {
-    char            key[CDC_PARKED_KEY_MAX], data[CDC_PARKED_KEY_MAX], *text;
-    size_t          key_len, data_len;
-    json_t         *json;
+    char            data[CDC_PARKED_KEY_MAX];
+    size_t          len;
     unsigned        any;
     cdc_parking_t  *e;
 
@@ -401,24 +421,15 @@ cdc_parked_put(cdc_repl_t *r, cdc_db_batch_t *b)
             continue;
         }
 
-        key_len = cdc_parked_key(key, CDC_PARKED_KEY, e->p.id);
-        data_len = cdc_parked_key(data, CDC_PARKED_DATA, e->p.id);
-
         if (e->gone) {
-            cdc_db_batch_delete(b, cdc_span_n(key, key_len));
-            cdc_db_batch_delete(b, cdc_span_n(data, data_len));
+            cdc_parked_delete(b, e->p.id);
 
-        } else {
-            json = cdc_parked_json(&e->p);
-            text = json_dumps(json, JSON_COMPACT);
-            cdc_db_batch_put(b, cdc_span_n(key, key_len),
-                             cdc_span_n(text, strlen(text)));
-            free(text);
-            json_decref(json);
-        }
+        } else if (cdc_parked_write(b, &e->p) != CDC_OK) {
+            cdc_repl_no_memory();
 
-        if (e->data && !e->gone) {
-            cdc_db_batch_put(b, cdc_span_n(data, data_len),
+        } else if (e->data) {
+            len = cdc_parked_key(data, CDC_PARKED_DATA, e->p.id);
+            cdc_db_batch_put(b, cdc_span_n(data, len),
                              cdc_span_n(e->data, e->p.bytes));
         }
 
@@ -578,13 +589,7 @@ cdc_parked_applied(cdc_repl_t *r, cdc_parking_t *e)
         return;
     }
 
-    cdc_log(CDC_LOG_NOTICE, 0, "the parked message %llu has been applied: "
-            "topic \"%s\", position %llu:%llu", (unsigned long long) e->p.id,
-            e->p.topic, (unsigned long long) e->p.pos.hi,
-            (unsigned long long) e->p.pos.lo);
-
-    e->gone = 1;
-    e->dirty = 1;
+    cdc_parked_gone(e, "was parked and has been applied");
     r->again = NULL;
 
     cdc_parked_count(r);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,7 +71,7 @@ cdc_parked_string(const char *s)
 }
 
 
-json_t *
+static json_t *
 cdc_parked_json(const cdc_parked_t *p)
 {
     return json_pack("{s:I, s:s, s:[I,I], s:I, s:I, s:b, s:b, s:o, s:o, s:o,"
@@ -86,6 +87,43 @@ cdc_parked_json(const cdc_parked_t *p)
                      "operation", cdc_parked_string(p->operation),
                      "collection", cdc_parked_string(p->collection),
                      "reason", cdc_parked_string(p->reason));
+}
+
+
+int
+cdc_parked_write(cdc_db_batch_t *b, const cdc_parked_t *p)
+{
+    char     key[CDC_PARKED_KEY_MAX], *text;
+    size_t   len;
+    json_t  *json;
+
+    json = cdc_parked_json(p);
+    text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+
+    if (text == NULL) {
+        return CDC_ERROR;
+    }
+
+    len = cdc_parked_key(key, CDC_PARKED_KEY, p->id);
+    cdc_db_batch_put(b, cdc_span_n(key, len), cdc_span_n(text, strlen(text)));
+    free(text);
+
+    return CDC_OK;
+}
+
+
+void
+cdc_parked_delete(cdc_db_batch_t *b, uint64_t id)
+{
+    char    key[CDC_PARKED_KEY_MAX];
+    size_t  len;
+
+    len = cdc_parked_key(key, CDC_PARKED_KEY, id);
+    cdc_db_batch_delete(b, cdc_span_n(key, len));
+
+    len = cdc_parked_key(key, CDC_PARKED_DATA, id);
+    cdc_db_batch_delete(b, cdc_span_n(key, len));
 }
 
 

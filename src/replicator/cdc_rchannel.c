@@ -243,28 +243,6 @@ cdc_rchannel_queue(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_op_kind_e kind,
 }
 
 
-static int
-cdc_rchannel_garbage(cdc_repl_t *r, const cdc_log_msg_t *msg)
-{
-    char          text[CDC_REASON_MAX];
-    cdc_parked_t  what;
-
-    memset(&what, 0, sizeof(cdc_parked_t));
-    what.pos = msg->pos;
-    what.channel = 1;
-    snprintf(what.topic, sizeof(what.topic), "%s", r->rchannel);
-    snprintf(what.reason, sizeof(what.reason), "it is not a message of "
-             "Milvus's own: find who writes to that topic");
-
-    snprintf(text, sizeof(text), "a message that is not Milvus's own: topic "
-             "\"%.256s\", position %llu:%llu, %zu bytes: find who writes to "
-             "that topic", r->rchannel, (unsigned long long) msg->pos.hi,
-             (unsigned long long) msg->pos.lo, msg->body.len);
-
-    return cdc_parked_add(r, &what, msg->body, text);
-}
-
-
 static void
 cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
 {
@@ -289,7 +267,7 @@ cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg)
 
     } else if (!passes && (rc != CDC_OK || env.type <= 0)) {
         if (!cdc_track_known(&r->rtrack, msg->pos)
-            && cdc_rchannel_garbage(r, msg) != CDC_OK)
+            && cdc_parked_garbage(r, r->rchannel, 1, msg) != CDC_OK)
         {
             return;
         }

@@ -134,22 +134,8 @@ cdc_channel_pass(cdc_channel_t *ch, cdc_log_msg_t *msg)
 static void
 cdc_channel_garbage(cdc_channel_t *ch, cdc_log_msg_t *msg)
 {
-    char          text[CDC_REASON_MAX];
-    cdc_parked_t  what;
-
-    memset(&what, 0, sizeof(cdc_parked_t));
-    what.pos = msg->pos;
-    snprintf(what.topic, sizeof(what.topic), "%s", ch->name);
-    snprintf(what.reason, sizeof(what.reason), "it is not a message of "
-             "Milvus's own: find who writes to that topic");
-
-    snprintf(text, sizeof(text), "a message that is not Milvus's own: topic "
-             "\"%.256s\", position %llu:%llu, %zu bytes: find who writes to "
-             "that topic", ch->name, (unsigned long long) msg->pos.hi,
-             (unsigned long long) msg->pos.lo, msg->body.len);
-
     if (cdc_track_known(&ch->track, msg->pos)
-        || cdc_parked_add(ch->repl, &what, msg->body, text) == CDC_OK)
+        || cdc_parked_garbage(ch->repl, ch->name, 0, msg) == CDC_OK)
     {
         cdc_channel_pass(ch, msg);
     }
@@ -235,9 +221,7 @@ cdc_channel_again(cdc_repl_t *r, const char *topic, cdc_log_msg_t *msg,
     cdc_channel_t   *ch;
     cdc_envelope_t   env;
 
-    for (ch = r->channels; ch && strcmp(ch->name, topic) != 0; ch = ch->next) {
-        /* void */
-    }
+    ch = cdc_channel_find(r, topic);
 
     if (ch == NULL || ch->stream == NULL
         || cdc_wire_envelope(msg->body, &env) != CDC_OK

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "cdc_rocksmq_wal.h"
+#include "cdc_wire.h"
 
 
 #define CDC_ROCKSMQ_EDIT_MAX  (64 * 1024 * 1024)
@@ -68,33 +69,11 @@ static const struct {
 
 
 static int
-cdc_rocksmq_edit_number(cdc_span_t *in, uint64_t *number)
-{
-    uint8_t   c;
-    unsigned  shift;
-
-    *number = 0;
-
-    for (shift = 0; shift < 64 && in->len > 0; shift += 7) {
-        c = *in->data++;
-        in->len--;
-        *number |= (uint64_t) (c & 0x7f) << shift;
-
-        if (!(c & 0x80)) {
-            return CDC_OK;
-        }
-    }
-
-    return CDC_ERROR;
-}
-
-
-static int
 cdc_rocksmq_edit_bytes(cdc_span_t *in)
 {
     uint64_t  n;
 
-    if (cdc_rocksmq_edit_number(in, &n) != CDC_OK || n > in->len) {
+    if (cdc_wire_read_varint(in, &n) != CDC_OK || n > in->len) {
         return CDC_ERROR;
     }
 
@@ -114,7 +93,7 @@ cdc_rocksmq_edit_fields(cdc_span_t *in, const char *fields, uint64_t *number)
 
     for (; *fields != '\0'; fields++) {
 
-        if ((*fields == 'n' ? cdc_rocksmq_edit_number(in, number)
+        if ((*fields == 'n' ? cdc_wire_read_varint(in, number)
                             : cdc_rocksmq_edit_bytes(in)) != CDC_OK)
         {
             return CDC_ERROR;
@@ -155,7 +134,7 @@ cdc_rocksmq_edit_tag(cdc_span_t *in, uint64_t tag, uint64_t *number)
 
     for ( ;; ) {
 
-        if (cdc_rocksmq_edit_number(in, &n) != CDC_OK) {
+        if (cdc_wire_read_varint(in, &n) != CDC_OK) {
             return CDC_ERROR;
         }
 
@@ -183,7 +162,7 @@ cdc_rocksmq_edit(cdc_rocksmq_manifest_t *m, const uint8_t *p, size_t len)
 
     while (in.len > 0) {
 
-        if (cdc_rocksmq_edit_number(&in, &tag) != CDC_OK
+        if (cdc_wire_read_varint(&in, &tag) != CDC_OK
             || cdc_rocksmq_edit_tag(&in, tag, &number) != CDC_OK)
         {
             return CDC_ERROR;

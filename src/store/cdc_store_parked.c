@@ -53,6 +53,23 @@ cdc_store_parked_one(void *arg, cdc_span_t key, cdc_span_t value)
 }
 
 
+/* NULL: the request has been answered */
+
+static cdc_stored_t *
+cdc_store_parked_task(cdc_store_t *s, cdc_store_wait_t *w)
+{
+    cdc_stored_t  *t;
+
+    t = cdc_store_find(s, w->task);
+
+    if (t == NULL) {
+        cdc_store_failf(w, CDC_E_NOT_FOUND, w->task);
+    }
+
+    return t;
+}
+
+
 /* NULL: err says why.  A task that has never run has no LevelDB */
 
 static json_t *
@@ -163,10 +180,9 @@ cdc_store_parked_paused(cdc_store_t *s, cdc_store_wait_t *w)
     cdc_db_t      *db;
     cdc_stored_t  *t;
 
-    t = cdc_store_find(s, w->task);
+    t = cdc_store_parked_task(s, w);
 
     if (t == NULL) {
-        cdc_store_failf(w, CDC_E_NOT_FOUND, w->task);
         return;
     }
 
@@ -243,45 +259,27 @@ static int
 cdc_store_parked_write(cdc_db_t *db, cdc_parked_t *p, int drop, char *err)
 {
     int              rc;
-    char             key[CDC_PARKED_KEY_MAX], data[CDC_PARKED_KEY_MAX];
-    char            *text;
-    size_t           len, data_len;
-    json_t          *json;
     cdc_db_batch_t  *b;
 
-    len = cdc_parked_key(key, CDC_PARKED_KEY, p->id);
-    data_len = cdc_parked_key(data, CDC_PARKED_DATA, p->id);
+    b = cdc_db_batch_create();
+    rc = b != NULL ? CDC_OK : CDC_ERROR;
     p->state = cdc_store_parked_next(p->state, drop);
 
-    b = cdc_db_batch_create();
-    json = NULL;
-    text = NULL;
+    if (rc == CDC_OK && p->state == CDC_PARKED_STATES) {
+        cdc_parked_delete(b, p->id);
 
-    if (p->state < CDC_PARKED_STATES) {
-        json = cdc_parked_json(p);
-        text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    } else if (rc == CDC_OK) {
+        rc = cdc_parked_write(b, p);
     }
 
-    if (b == NULL || (p->state < CDC_PARKED_STATES && text == NULL)) {
-        (void) snprintf(err, CDC_REASON_MAX, "no memory");
-        rc = CDC_ERROR;
+    if (rc == CDC_OK) {
+        rc = cdc_db_write(db, b, err);
 
     } else {
-        if (text != NULL) {
-            cdc_db_batch_put(b, cdc_span_n(key, len),
-                             cdc_span_n(text, strlen(text)));
-
-        } else {
-            cdc_db_batch_delete(b, cdc_span_n(key, len));
-            cdc_db_batch_delete(b, cdc_span_n(data, data_len));
-        }
-
-        rc = cdc_db_write(db, b, err);
+        (void) snprintf(err, CDC_REASON_MAX, "no memory");
     }
 
     cdc_db_batch_destroy(b);
-    json_decref(json);
-    free(text);
 
     return rc;
 }
@@ -315,10 +313,9 @@ cdc_store_parked_change(cdc_store_t *s, cdc_store_wait_t *w, int drop)
     cdc_parked_t   p;
     cdc_stored_t  *t;
 
-    t = cdc_store_find(s, w->task);
+    t = cdc_store_parked_task(s, w);
 
     if (t == NULL) {
-        cdc_store_failf(w, CDC_E_NOT_FOUND, w->task);
         return;
     }
 
@@ -379,17 +376,16 @@ void
 cdc_store_parked(cdc_store_t *s, cdc_store_wait_t *w, const char *type,
     const char *task, const json_t *data)
 {
-    char                  id[24];
-    cdc_stored_t         *t;
+    char           id[24];
+    cdc_stored_t  *t;
 
-    t = cdc_store_find(s, task);
+    (void) snprintf(w->task, sizeof(w->task), "%s", task);
+    t = cdc_store_parked_task(s, w);
 
     if (t == NULL) {
-        cdc_store_failf(w, CDC_E_NOT_FOUND, task);
         return;
     }
 
-    (void) snprintf(w->task, sizeof(w->task), "%s", task);
     (void) snprintf(id, sizeof(id), "%llu", (unsigned long long)
                     json_integer_value(json_object_get(data, "id")));
     w->arg = strdup(id);

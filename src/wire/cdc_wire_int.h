@@ -34,9 +34,6 @@ typedef struct {
 #define cdc_wire_bit(number)  ((uint64_t) 1 << (number))
 
 
-/* the varint at *in, which moves behind it */
-int  cdc_wire_read_varint(cdc_span_t *in, uint64_t *value);
-
 /* base (field 1) of any message: msg_type and timestamp */
 int  cdc_wire_base(cdc_span_t msg, int32_t *type, uint64_t *ts);
 
