@@ -208,9 +208,10 @@ struct cdc_channel_s {
     unsigned           drops;            /* in open: a tick is awaited */
     unsigned           closed_drops;     /* in closed: may pass others */
     size_t             bodies;           /* messages held in memory */
-    cdc_pos_t          seen;             /* of the last message read; and */
-    uint64_t           seen_span;        /* what a position is on average */
-    uint64_t           seen_bytes;
+    cdc_pos_t          seen;             /* of the last message read */
+    uint64_t           seen_span, seen_bytes;    /* since the log's end .. */
+    uint64_t           end_ms, end_lo;   /* .. was here */
+    double             idle, mean;       /* see cdc_progress.c */
     unsigned           users;            /* collections that need it */
     unsigned           dirty:1;
     unsigned           wanting:1;        /* waits for a reserve */
@@ -798,6 +799,5 @@ void cdc_change_look(cdc_coll_t *c, const cdc_meta_collection_t *m);
 /* a rename that a crash interrupted comes first, whatever the source has */
 void cdc_change_resume(cdc_coll_t *c);
 int  cdc_catalogue_each(void *arg, const cdc_meta_collection_t *m);
-
 
 #endif /* CDC_REPLICATOR_H_INCLUDED */

@@ -26,7 +26,6 @@ from truth import Relay, Truth                               # noqa: E402
 
 MB = 1000000
 ONE = Shape(shards=1)                    # a channel of its own
-WEEK = 7 * 24 * 3600                     # what Kafka keeps, unless told
 
 
 def progress(t):
@@ -165,10 +164,10 @@ def backlog(t):
                   for n in range(10))
     wait_for('a full buffer', lambda: progress(t)['buffered_bytes'] > 20 * MB,
              30)
-    time.sleep(2)
+    time.sleep(4)                          # ticks come, and are no rows
     shown = progress(t)
     t.ok(shown['buffered_bytes'] < 40 * MB
-         and shown['buffered_bytes'] < (shown['backlog_bytes'] or 0),
+         and written / 2 < (shown['backlog_bytes'] or 0) < written * 2,
          'a part is in memory: %d MB; in all it is estimated to be %d MB, and '
          'is %d MB' % tuple(n // MB for n in (
              shown['buffered_bytes'], shown['backlog_bytes'] or 0, written)),
@@ -180,20 +179,6 @@ def backlog(t):
                                     p['catch_up_seconds'] == 0 and p['live'])(
         progress(t)), 60)
     t.ok(True, 'when the target has it, there is none')
-
-
-def log(t):
-    """What is known of the log's retention."""
-    left = wait_for('an answer about retention', lambda: (
-        t.source.mq != 'kafka' or progress(t)['retention_left_seconds'])
-        and progress(t), 20)
-    if t.source.mq == 'kafka':
-        t.ok(abs(WEEK - left['lag_seconds'] - left['retention_left_seconds'])
-             < 0.01, "Kafka's retention, minus the lag",
-             left['retention_left_seconds'])
-    else:
-        t.same(left['retention_left_seconds'], None,
-               "RocksMQ's retention is not known")
 
 
 def figures(t):
@@ -245,7 +230,7 @@ with E2E() as t:
              and progress(t)['collections_total'] == 3, 40)
 
     with Truth(t.nginx, t.task, t.relay, ONE, ['one', 'two']) as t.truth:
-        for part in (idle, channel, replicator, stop, nginx, source, log,
+        for part in (idle, channel, replicator, stop, nginx, source,
                      backlog, figures, target):
             part(t)
 

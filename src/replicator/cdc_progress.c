@@ -33,6 +33,8 @@
 #define CDC_BEHIND_MS         10000      /* then "caught up" is worth a word */
 #define CDC_CAUGHT_MS         1000
 #define CDC_MEAN_BYTES        (64 * 1024 * 1024)
+#define CDC_MEAN_LEAST        1024       /* less are ticks alone */
+#define CDC_PACE_SHARE        64
 
 
 /* ---- what is seen going by ---- */
@@ -52,7 +54,60 @@ cdc_progress_read(cdc_channel_t *ch, const cdc_log_msg_t *msg)
     if (ch->seen_bytes > CDC_MEAN_BYTES) {       /* the newer half counts */
         ch->seen_bytes /= 2;
         ch->seen_span /= 2;
+
+        if (ch->end_ms) {
+            ch->end_ms += (cdc_tso_ms(ch->tick_read) - ch->end_ms) / 2;
+        }
     }
+}
+
+
+/*
+ * What a position holds.  Most of an idle log are ticks, at a pace that is
+ * learned at the log's end; what comes beyond that pace are rows, and how
+ * large these are is learned from what is behind the last end: the backlog.
+ */
+
+static double
+cdc_progress_mean(const cdc_channel_t *ch)
+{
+    double  rows;
+
+    rows = (double) ch->seen_span;
+
+    if (ch->end_ms && cdc_tso_ms(ch->tick_read) > ch->end_ms) {
+        rows -= ch->idle * (double) (cdc_tso_ms(ch->tick_read) - ch->end_ms);
+    }
+
+    return ch->seen_bytes ? (double) ch->seen_bytes / (rows > 1 ? rows : 1)
+                          : ch->mean;
+}
+
+
+static void
+cdc_progress_end(cdc_channel_t *ch)
+{
+    double    pace;
+    uint64_t  ms;
+
+    ms = cdc_tso_ms(ch->tick_read);
+
+    if (ch->end_ms && ms > ch->end_ms && ch->seen.lo > ch->end_lo) {
+        pace = (double) (ch->seen.lo - ch->end_lo) / (double) (ms - ch->end_ms);
+
+        /* rows make it larger: the least of a while */
+
+        ch->idle = ch->idle == 0 || pace < ch->idle
+                   ? pace : ch->idle + (pace - ch->idle) / CDC_PACE_SHARE;
+    }
+
+    if (ch->seen_bytes > CDC_MEAN_LEAST) {
+        ch->mean = cdc_progress_mean(ch);
+    }
+
+    ch->seen_bytes = ch->seen_span = 0;
+    ch->end_ms = ms;
+    ch->end_lo = ch->seen.lo;
 }
 
 
@@ -72,6 +127,8 @@ cdc_progress_tick(cdc_channel_t *ch)
     if (ch->stream == NULL || !r->reader_ops->at_end(ch->stream)) {
         return;                          /* an old one says nothing */
     }
+
+    cdc_progress_end(ch);
 
     ahead = (int64_t) cdc_tso_ms(ch->tick_read) - (int64_t) now;
 
@@ -304,8 +361,10 @@ cdc_progress_colls(cdc_repl_t *r)
 /* ---- the log ---- */
 
 static uint64_t
-cdc_progress_channel_backlog(const cdc_channel_t *ch)
+cdc_progress_channel_backlog(const cdc_channel_t *ch, uint64_t clock)
 {
+    double                       left, mean;
+    uint64_t                     ms;
     cdc_pos_t                    end, at;
     const cdc_log_reader_ops_t  *ops;
 
@@ -319,8 +378,10 @@ cdc_progress_channel_backlog(const cdc_channel_t *ch)
         return 0;
     }
 
+    mean = cdc_progress_mean(ch);
+
     if (ops->end == NULL || ops->end(ch->stream, &end) != CDC_OK
-        || ch->seen_span == 0)
+        || mean == 0)
     {
         return CDC_UNKNOWN;
     }
@@ -331,8 +392,16 @@ cdc_progress_channel_backlog(const cdc_channel_t *ch)
         return 0;
     }
 
-    return (uint64_t) ((double) (end.lo - at.lo) * (double) ch->seen_bytes
-                       / (double) ch->seen_span);
+    left = (double) (end.lo - at.lo);
+    ms = cdc_tso_ms(ch->tick_read);
+
+    if (ms && clock > ms) {
+        left -= ch->idle * (double) (clock - ms);
+    }
+
+    /* it is not at the end: not nothing */
+
+    return left > 1 ? (uint64_t) (left * mean) : 1;
 }
 
 
@@ -341,12 +410,13 @@ cdc_progress_channels(cdc_repl_t *r)
 {
     int                 silent;
     unsigned            i;
-    uint64_t            now, n;
+    uint64_t            now, clock, n;
     cdc_channel_t      *ch;
     cdc_task_status_t  *s;
 
     s = &r->status;
     now = cdc_now_ms();
+    clock = cdc_progress_source_now(r);
     silent = 0;
 
     s->channels = 0;
@@ -359,7 +429,7 @@ cdc_progress_channels(cdc_repl_t *r)
             continue;
         }
 
-        n = cdc_progress_channel_backlog(ch);
+        n = cdc_progress_channel_backlog(ch, clock);
 
         s->live &= n == 0;
         s->backlog = n == CDC_UNKNOWN || s->backlog == CDC_UNKNOWN

@@ -329,6 +329,52 @@ test_list(void)
 }
 
 
+/* ticks come while nobody reads, and are not as large as what was read */
+
+static void
+test_idle_backlog(void)
+{
+    unsigned       i;
+    cdc_log_msg_t  msg;
+
+    setup(1);
+    channel.tick_acked = ago(100);
+    memset(&msg, 0, sizeof(msg));
+
+    for (i = 0; i <= 50; i++) {
+        msg.pos.lo = 1000 + i;
+        msg.body.len = 50;
+        channel.tick_read = ago(10000 - 200 * i);
+        cdc_progress_read(&channel, &msg);
+        cdc_progress_tick(&channel);
+    }
+
+    /* that was 20 s ago, and then came ten messages */
+
+    at_end = 0;
+    channel.tick_read = ago(20000);
+    channel.end_ms = cdc_tso_ms(channel.tick_read);
+
+    for (i = 1; i <= 5; i++) {
+        msg.pos.lo = 1050 + i;
+        msg.body.len = 1000000;
+        cdc_progress_read(&channel, &msg);
+    }
+
+    channel.track.next.lo = 1056;
+    log_end = 1056 + 5 + 100;
+    cdc_progress_measure(&repl);
+    ok(repl.status.backlog > 4500000 && repl.status.backlog < 5500000,
+       "ticks of an idle time count as ticks: %llu",
+       (unsigned long long) repl.status.backlog);
+
+    log_end = 1056 + 100;
+    cdc_progress_measure(&repl);
+    ok(repl.status.backlog < 1000000, "and alone they are little: %llu",
+       (unsigned long long) repl.status.backlog);
+}
+
+
 static void
 test_rate(void)
 {
@@ -366,6 +412,7 @@ main(void)
     test_lag();
     test_clock();
     test_backlog();
+    test_idle_backlog();
     test_copy();
     test_list();
     test_rate();
