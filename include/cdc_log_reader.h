@@ -79,12 +79,14 @@ typedef struct {
     uint64_t (*next_try)(cdc_log_reader_t *r);
 
     /*
-     * Both may be NULL, and ask nobody: what is known, to be shown.  The
+     * All may be NULL, and ask nobody: what is known, to be shown.  The
      * position behind the newest message; for how many ms the log keeps
-     * one.  CDC_DECLINED: not known (yet), or for ever.
+     * one; the bytes that next() has not given.  CDC_DECLINED: not known
+     * (yet), or for ever.
      */
     int  (*end)(cdc_log_stream_t *s, cdc_pos_t *pos);
     int  (*retention)(cdc_log_stream_t *s, uint64_t *ms);
+    int  (*left)(cdc_log_stream_t *s, uint64_t *bytes);
 } cdc_log_reader_ops_t;
 
 extern const cdc_log_reader_ops_t  cdc_kafka_reader;

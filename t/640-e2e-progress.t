@@ -157,7 +157,8 @@ def source(t):
 
 
 def backlog(t):
-    """More than fits into memory."""
+    """More than fits into memory; of Kafka it is an estimate."""
+    off = 3 if t.source.mq == 'kafka' else 1.2
     calm(t)
     t.relay.hold()
     written = sum(bulk.insert('big', n * 2500, 2500, 512)
@@ -167,8 +168,8 @@ def backlog(t):
     time.sleep(4)                          # ticks come, and are no rows
     shown = progress(t)
     t.ok(shown['buffered_bytes'] < 40 * MB
-         and written / 2 < (shown['backlog_bytes'] or 0) < written * 2,
-         'a part is in memory: %d MB; in all it is estimated to be %d MB, and '
+         and written / off < (shown['backlog_bytes'] or 0) < written * off,
+         'a part is in memory: %d MB; in all it is said to be %d MB, and '
          'is %d MB' % tuple(n // MB for n in (
              shown['buffered_bytes'], shown['backlog_bytes'] or 0, written)),
          shown)

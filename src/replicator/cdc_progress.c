@@ -364,7 +364,7 @@ static uint64_t
 cdc_progress_channel_backlog(const cdc_channel_t *ch, uint64_t clock)
 {
     double                       left, mean;
-    uint64_t                     ms;
+    uint64_t                     ms, bytes;
     cdc_pos_t                    end, at;
     const cdc_log_reader_ops_t  *ops;
 
@@ -376,6 +376,12 @@ cdc_progress_channel_backlog(const cdc_channel_t *ch, uint64_t clock)
 
     if (ops->at_end(ch->stream)) {
         return 0;
+    }
+
+    /* it is not at the end: not nothing */
+
+    if (ops->left && ops->left(ch->stream, &bytes) == CDC_OK) {
+        return bytes ? bytes : 1;
     }
 
     mean = cdc_progress_mean(ch);
@@ -398,8 +404,6 @@ cdc_progress_channel_backlog(const cdc_channel_t *ch, uint64_t clock)
     if (ms && clock > ms) {
         left -= ch->idle * (double) (clock - ms);
     }
-
-    /* it is not at the end: not nothing */
 
     return left > 1 ? (uint64_t) (left * mean) : 1;
 }

@@ -46,6 +46,7 @@ static int cdc_rocksmq_next(cdc_log_stream_t *s, cdc_log_msg_t *msg,
 static void cdc_rocksmq_release(cdc_log_msg_t *msg);
 static int cdc_rocksmq_at_end(cdc_log_stream_t *s);
 static int cdc_rocksmq_end(cdc_log_stream_t *s, cdc_pos_t *pos);
+static int cdc_rocksmq_left(cdc_log_stream_t *s, uint64_t *bytes);
 static uint64_t cdc_rocksmq_next_try(cdc_log_reader_t *r);
 
 
@@ -64,7 +65,8 @@ const cdc_log_reader_ops_t  cdc_rocksmq_reader = {
     cdc_rocksmq_at_end,
     cdc_rocksmq_next_try,
     cdc_rocksmq_end,
-    NULL                                 /* it is in the source's milvus.yaml */
+    NULL,                                /* it is in the source's milvus.yaml */
+    cdc_rocksmq_left
 };
 
 
@@ -571,6 +573,22 @@ cdc_rocksmq_end(cdc_log_stream_t *s, cdc_pos_t *pos)
     (void) pthread_mutex_unlock(&s->reader->mutex);
 
     return pos->lo ? CDC_OK : CDC_DECLINED;
+}
+
+
+static int
+cdc_rocksmq_left(cdc_log_stream_t *s, uint64_t *bytes)
+{
+    int  known;
+
+    (void) pthread_mutex_lock(&s->reader->mutex);
+
+    known = s->newest != 0;
+    *bytes = s->left + s->queue.bytes;
+
+    (void) pthread_mutex_unlock(&s->reader->mutex);
+
+    return known ? CDC_OK : CDC_DECLINED;
 }
 
 

@@ -419,7 +419,7 @@ cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
     int                   rc, failed, stuffed;
     char                  text[CDC_REASON_MAX];
     size_t                room;
-    uint64_t              newest;
+    uint64_t              newest, left;
     cdc_log_stream_t     *s;
     cdc_rocksmq_queue_t   q;
 
@@ -449,10 +449,18 @@ cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
         }
 
         newest = cdc_rocksmq_newest(s, rc);
+        left = newest ? cdc_rocksmq_behind(s) : 0;
 
         (void) pthread_mutex_lock(&r->mutex);
 
-        s->newest = newest ? newest : s->newest;
+        if (newest) {
+            s->newest = newest;
+            s->left = left;
+
+        } else {
+            s->left -= q.bytes < s->left ? q.bytes : s->left;
+        }
+
         cdc_rocksmq_filled(s, &q, rc, text);
     }
 

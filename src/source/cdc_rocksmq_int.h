@@ -149,6 +149,8 @@ struct cdc_log_stream_s {
     uint64_t             pass;
     uint64_t             newest;         /* id behind the last message that
                                           * was seen; 0: none was */
+    uint64_t             left;           /* bytes up to there, behind those
+                                          * in the queue */
     int                  final;          /* what next() returns for ever */
     char                 text[CDC_REASON_MAX];
 
@@ -209,6 +211,9 @@ int  cdc_rocksmq_news(const cdc_log_stream_t *s);
  */
 int  cdc_rocksmq_fill(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, size_t room,
     char *err);
+
+/* how many bytes that has; of what is in tables, as far as RocksDB knows */
+uint64_t cdc_rocksmq_behind(cdc_log_stream_t *s);
 
 /* ids of the first message and behind the last one; 0 both: there is none */
 int  cdc_rocksmq_range(cdc_log_reader_t *r, const char *channel,

@@ -670,6 +670,39 @@ cdc_rocksmq_fill(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, size_t room,
 }
 
 
+uint64_t
+cdc_rocksmq_behind(cdc_log_stream_t *s)
+{
+    char                 *status;
+    size_t                i, len;
+    uint64_t              bytes, size;
+    const char           *from, *to;
+    cdc_rocksmq_topic_t  *t;
+
+    t = s->topic;
+    bytes = 0;
+
+    for (i = t->head; i != t->tail; i++) {
+        bytes += t->entries[i].id >= s->wanted ? t->entries[i].len : 0;
+    }
+
+    if (s->tables || t->lost != 0) {
+        status = NULL;
+        size = 0;
+        len = cdc_rocksmq_key(s, s->wanted);
+        from = s->key;
+        to = s->upper;
+
+        rocksdb_approximate_sizes(s->reader->db.db, 1, &from, &len, &to,
+                                  &s->prefix, &size, &status);
+        rocksdb_free(status);
+        bytes += size;
+    }
+
+    return bytes;
+}
+
+
 /* ---- where a topic begins and ends --- */
 
 static int

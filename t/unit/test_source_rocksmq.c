@@ -490,36 +490,53 @@ test_purge_live(void)
 }
 
 
-/* nobody takes anything: memory stays bounded; then all of it comes */
+/* nobody takes anything: memory stays bounded, and what is left is known;
+ * then all of it comes */
 
 static void
-test_bounded(void)
+test_bounded(const char *compression, size_t memtable, const char *name)
 {
+    int                i;
     size_t             held;
+    uint64_t           left;
     writer_child_t     w;
     cdc_log_stream_t  *s;
 
-    fresh("bounded");
-    (void) writer_start(&w, dir, "zstd", 1 << 20, WRITER_BASE);
+    fresh(name);
+    (void) writer_start(&w, dir, compression, memtable, WRITER_BASE);
     (void) writer_put_n(&w, "t", 5000, 10000);
+    (void) writer_put_n(&w, "other", 500, 10000);
 
     ok(open_reader(100000), "the reader opens");
     run.hold = 1;
     s = start(0, "t", 0);
-    spin(1, 500);
 
-    (void) pthread_mutex_lock(&run.reader->mutex);
-    held = s->queue.bytes;
-    (void) pthread_mutex_unlock(&run.reader->mutex);
+    for (i = 0, held = 0; i < 40 && held < 50000; i++) {
+        spin(1, 500);
+
+        (void) pthread_mutex_lock(&run.reader->mutex);
+        held = s->queue.bytes;
+        (void) pthread_mutex_unlock(&run.reader->mutex);
+    }
 
     ok(held >= 50000 && held < 120000, "%zu bytes are held of 50 MB", held);
     ok(!OPS->at_end(s), "not at the end");
+    is_int(OPS->left(s, &left), CDC_OK, "something is left");
+    ok(left > 45000000 && left < 55000000, "%" PRIu64 " bytes, %s", left,
+       name);
 
     run.hold = 0;
     run.want = 5000;
     readable(NULL, s);
-    spin(5000, 10000);
+    spin(5000, 60000);
     is_int((int64_t) run.seen[0].got, 5000, "all come when they are taken");
+
+    for (i = 0; i < 40 && !OPS->at_end(s); i++) {
+        spin(5001, 500);
+    }
+
+    is_int(OPS->left(s, &left), CDC_OK, "nothing is left");
+    is_int((int64_t) left, 0, "no byte");
     is_int(run.seen[0].mixed, 0, "whole");
 
     OPS->close(run.reader);
@@ -777,7 +794,8 @@ main(int argc, char **argv)
     test_untouched();
     test_gap();
     test_purge_live();
-    test_bounded();
+    test_bounded("none", 1 << 20, "in_tables");
+    test_bounded("zstd", 100 << 20, "in_a_log");
     test_busy();
     test_killed();
     test_absent();
