@@ -8,8 +8,8 @@
 A probe writes a row into each collection every quarter of a second, and its
 time is the source's.  The relay notes when the target has acknowledged it.  At
 any moment the truth is between the age of the oldest row without that, and the
-age of the row before it: of the time between the two no probe can tell.
-Meanwhile "progress" and the metrics are asked all the time.
+age of the row before it in the same collection: of the time between the two no
+probe can tell.  Meanwhile "progress" and the metrics are asked all the time.
 """
 
 import concurrent.futures
@@ -24,6 +24,7 @@ from pymilvus.grpc_gen import milvus_pb2
 from targetlog import INSERT, common_pb2, keys_of, msg_pb2
 
 STEP = 0.25
+BETWEEN = 1000000                        # the rows of two collections
 REPLICATE = '/milvus.proto.milvus.MilvusService/ReplicateMessage'
 SIZES = [('grpc.max_receive_message_length', -1),
          ('grpc.max_send_message_length', -1)]
@@ -114,7 +115,7 @@ class Truth:
         self.written = []                  # (time by the source, row)
         self.shown = []                    # (when, lag, the whole answer)
         self.metric = []                   # (when, lag of the metrics)
-        self.row = {name: 1000000 * (n + 1) for n, name in enumerate(names)}
+        self.first = {name: BETWEEN * (n + 1) for n, name in enumerate(names)}
         self.writing = True
         self.ended = False
         self.threads = [threading.Thread(target=self.ask, daemon=True)] + [
@@ -132,11 +133,11 @@ class Truth:
             thread.join(20)
 
     def write(self, name):
-        collection = Collection(name, using='source')
+        collection, row = Collection(name, using='source'), self.first[name]
         while not self.ended:
             begin = time.monotonic()
             if self.writing:
-                row = self.row[name] = self.row[name] + 1
+                row += 1
                 try:
                     result = collection.insert([self.shape.row(row)],
                                                timeout=5)
@@ -171,11 +172,18 @@ class Truth:
 
     def truth(self, now):
         """(least, most): what the lag may have been."""
-        rows = sorted(row for row in list(self.written) if row[0] <= now)
-        for n, (at, row) in enumerate(rows):
-            if now < self.relay.acked.get(row, now + 1):
-                return now - at, now - rows[max(0, n - 1)][0]
-        return 0.0, 0.0
+        least = most = 0.0
+        for first in self.first.values():
+            before = None
+            for at, row in list(self.written):
+                if not first < row < first + BETWEEN or at > now:
+                    continue
+                if now < self.relay.acked.get(row, now + 1):
+                    least = max(least, now - at)
+                    most = max(most, now - (before or at))
+                    break
+                before = at
+        return least, most
 
     def between(self, begin, end, late=0.0):
         """(after, shown, the truth nearest to it) of what was shown then;
