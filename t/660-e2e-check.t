@@ -286,6 +286,10 @@ def collections(t):
           'error', '"default.other"', 'another schema', 'name_mapping',
           others=('collections.names',))
     refused(t, 'a name taken with another schema', found)
+    finds(t, 'a name taken with another number of channels', Check(
+        t, collection_infos=[{'name': 'wide'}]), 'collections.schema',
+        'error', '"default.wide"', '1 shards on the source, 2 on',
+        'name_mapping')
     text = {f['text']: f['cure'] for f in found.get('collections.names')}
     t.ok(len(text) == 2 and any('"default.heer"' in k and '"here"' in v
                                 for k, v in text.items())
@@ -419,6 +423,8 @@ with E2E() as t:
     t.same(traces(t), before, 'nothing has been changed anywhere')
     tasks(t)
     Shape(dim=16, scalars=True).create('other', T)
+    Shape(shards=1).create('wide', S)
+    Shape(shards=2).create('wide', T)
     collections(t)
     place(t)
     with open(t.nginx.errors, errors='replace') as f:
