@@ -199,22 +199,28 @@ typedef struct {
 static int
 cdc_mapping_take(cdc_mapping_t *m, const char *source, const char *target)
 {
-    json_t  *other;
+    int          order;
+    json_t      *taken;
+    const char  *other;
 
-    other = json_object_get(m->taken, target);
+    taken = json_object_get(m->taken, target);
 
-    if (other == NULL) {
+    if (taken == NULL) {
         (void) json_object_set_new(m->taken, target, json_string(source));
         return CDC_OK;
     }
 
-    if (strcmp(json_string_value(other), source) == 0) {
+    other = json_string_value(taken);
+    order = strcmp(source, other);
+
+    if (order == 0) {
         return CDC_OK;
     }
 
     (void) snprintf(m->err, CDC_REASON_MAX, "\"%.256s\" and \"%.256s\" would "
-                    "both be \"%.256s\" on the target", source,
-                    json_string_value(other), target);
+                    "both be \"%.256s\" on the target",
+                    order < 0 ? source : other, order < 0 ? other : source,
+                    target);
 
     return CDC_ERROR;
 }

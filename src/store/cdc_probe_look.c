@@ -187,24 +187,30 @@ static int
 cdc_look_name(cdc_look_t *l, const cdc_meta_collection_t *m, const char *db,
     const char *name)
 {
-    char     source[2 * CDC_MAX_NAME_LEN + 2];
-    char     target[2 * CDC_MAX_NAME_LEN + 2];
-    char     text[CDC_REASON_MAX];
-    json_t  *other;
+    char         source[2 * CDC_MAX_NAME_LEN + 2];
+    char         target[2 * CDC_MAX_NAME_LEN + 2];
+    char         text[CDC_REASON_MAX];
+    json_t      *taken;
+    const char  *other;
 
     (void) snprintf(source, sizeof(source), "%.256s.%.256s", m->db, m->name);
     (void) snprintf(target, sizeof(target), "%.256s.%.256s", db, name);
 
-    other = json_object_get(l->names, target);
+    taken = json_object_get(l->names, target);
 
-    if (other == NULL) {
+    if (taken == NULL) {
         (void) json_object_set_new(l->names, target, json_string(source));
         return CDC_OK;
     }
 
-    (void) snprintf(text, sizeof(text), "\"%.300s\" and \"%.300s\" would both "
-                    "be \"%.300s\" on the target", source,
-                    json_string_value(other), target);
+    other = json_string_value(taken);
+
+    /* in the order in which the request's own check has them: said once */
+
+    (void) snprintf(text, sizeof(text), "\"%.256s\" and \"%.256s\" would both "
+                    "be \"%.256s\" on the target",
+                    strcmp(source, other) < 0 ? source : other,
+                    strcmp(source, other) < 0 ? other : source, target);
 
     return cdc_look_refuse(l, CDC_E_BAD_MAPPING, text);
 }

@@ -225,28 +225,32 @@ test_mapping_rules(void)
             "]}", CDC_DECLINED, "", "a name that is left out");
 
     mapping("{" ALL ",\"name_mapping\":[" MAP("", "", "\"a\":\"x\","
-            "\"b\":\"x\"") "]}", CDC_ERROR, "\"default.b\" and "
-            "\"default.a\" would both be \"default.x\" on the target",
+            "\"b\":\"x\"") "]}", CDC_ERROR, "\"default.a\" and "
+            "\"default.b\" would both be \"default.x\" on the target",
             "two names to one");
+    mapping("{" ALL ",\"name_mapping\":[" MAP("", "", "\"b\":\"x\","
+            "\"a\":\"x\"") "]}", CDC_ERROR, "\"default.a\" and "
+            "\"default.b\" would both be \"default.x\" on the target",
+            "the same words the other way round");
     mapping("{\"collection_infos\":[{\"name\":\"a\"},{\"name\":\"b\"}],"
             "\"name_mapping\":[" MAP("", "", "\"a\":\"b\"") "]}", CDC_ERROR,
-            "\"default.b\" and \"default.a\" would both be \"default.b\" on "
+            "\"default.a\" and \"default.b\" would both be \"default.b\" on "
             "the target", "onto one that is followed, too");
     mapping("{" ALL ",\"name_mapping\":[" MAP("", "", "\"a\":\"b\"") "]}",
             CDC_OK, "", "onto one that may not be there");
     mapping("{" ALL ",\"name_mapping\":[" MAP("d", "x", "") ","
-            MAP("e", "x", "") "]}", CDC_ERROR, "\"e\" and \"d\" would both "
+            MAP("e", "x", "") "]}", CDC_ERROR, "\"d\" and \"e\" would both "
             "be \"x\" on the target", "two databases to one");
     mapping("{\"db_collections\":{\"d\":[{\"name\":\"*\"}],\"e\":"
             "[{\"name\":\"*\"}]},\"name_mapping\":[" MAP("d", "e", "") "]}",
-            CDC_ERROR, "\"e\" and \"d\" would both be \"e\" on the target",
+            CDC_ERROR, "\"d\" and \"e\" would both be \"e\" on the target",
             "onto one that is followed, too");
     mapping("{\"db_collections\":{\"d\":[{\"name\":\"a\"}],\"e\":"
             "[{\"name\":\"b\"}]},\"name_mapping\":[" MAP("d", "e", "") "]}",
             CDC_OK, "", "other names may meet in one database");
     mapping("{\"db_collections\":{\"d\":[{\"name\":\"a\"}],\"e\":"
             "[{\"name\":\"a\"}]},\"name_mapping\":[" MAP("d", "e", "") "]}",
-            CDC_ERROR, "\"e.a\" and \"d.a\" would both be \"e.a\" on the "
+            CDC_ERROR, "\"d.a\" and \"e.a\" would both be \"e.a\" on the "
             "target", "equal ones not");
 
     mapping("{" ALL ",\"name_mapping\":[" MAP("d", "x", "") ","
