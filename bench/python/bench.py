@@ -107,7 +107,7 @@ class Bench:
     def direct(self, kind, bed):
         direct.run(bed, self.figures, 'a real target, %d rows x 128 dims, '
                    'source on %s' % (self.args.rows, kind), self.args.rows,
-                   self.args.runs or 3)
+                   self.args.runs or 6)
 
     # the cases that a testbed is good for, and how it comes up
     BEDS = (
@@ -145,9 +145,9 @@ class Bench:
                 began = time.monotonic()
                 try:
                     getattr(self, case)(kind, bed)
-                except (RuntimeError, OSError, TestbedError) as e:
-                    say('%s FAILED: %s' % (case, e))
-                    self.failed.append(case)
+                except Exception as e:     # the other cases count all the same
+                    say('%s FAILED: %s: %s' % (case, type(e).__name__, e))
+                    self.failed.append('%s, source on %s' % (case, kind))
                 say('%s took %d s' % (case, time.monotonic() - began))
 
 
@@ -170,7 +170,8 @@ def main():
         bench.run()
     finally:
         print('\n'.join(bench.figures.table() + [''] + Goals(
-            bench.figures, args.source.split(',')).lines()))
+            bench.figures, args.source.split(',')).lines()
+            + ['FAILED: ' + case for case in bench.failed]))
     return 1 if bench.failed else 0
 
 

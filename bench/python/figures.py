@@ -15,6 +15,10 @@ class Figures:
     def add(self, group, name, value, other=False):
         self.values.setdefault((group, name, other), []).append(value)
 
+    def others(self):
+        """Has the other service been measured?"""
+        return any(other for _, _, other in self.values)
+
     @staticmethod
     def text(value):
         return '%.0f' % value if abs(value) >= 100 else '%.3g' % value
@@ -34,7 +38,8 @@ class Figures:
     def table(self):
         """Lines of text: what it is, then min, median, max."""
         lines, last = [], None
-        rows = [['', 'min', 'median', 'max', 'runs', 'milvus-cdc / this']]
+        rows = [['', 'min', 'median', 'max', 'runs', 'milvus-cdc / this'
+                 if self.others() else '']]
         for group, name, other in self.values:
             if group != last:
                 rows.append([group])

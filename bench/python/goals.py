@@ -13,7 +13,7 @@ GOALS = (
      'backlog, .* x 128', 'seconds, first pack to last'),
     ('rows/s of it from create on, times milvus-cdc\'s', AT_LEAST, 5,
      'backlog, .* x 128', 'seconds, create sent to last', 'times'),
-    ('backlog of 768 dims, MB/s', AT_LEAST, 500,
+    ('backlog of 768 dims, MB/s; the goal is for more cores', AT_LEAST, 500,
      'backlog, .* x 768', 'MB/s'),
     ('CPU-s per GB, 128 dims', AT_MOST, 3,
      'backlog, .* x 128', 'CPU-s per GB'),
@@ -73,6 +73,7 @@ class Goals:
 
     def __init__(self, figures, kinds):
         self.values, self.kinds = figures.values, kinds
+        self.others = figures.others()
 
     def find(self, group, name, kind, other=False):
         """The values of the last figure of that name."""
@@ -114,12 +115,12 @@ class Goals:
 
     def lines(self):
         rows = [['', 'goal'] + ['source on ' + k for k in self.kinds]
-                + ['milvus-cdc']]
+                + ['milvus-cdc'] * self.others]
         for goal in GOALS:
             cells = [self.cell(goal, kind) for kind in self.kinds]
             if set(cells) != {'-'}:
-                rows.append([goal[0], '%s %g' % goal[1:3], *cells,
-                             self.theirs(goal)])
+                rows.append([goal[0], '%s %g' % goal[1:3], *cells]
+                            + [self.theirs(goal)] * self.others)
         widths = [max(len(row[i]) for row in rows) for i in range(
             len(rows[0]))]
         return ['  '.join(c.ljust(w) for c, w in zip(row, widths)).rstrip()

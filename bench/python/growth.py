@@ -1,5 +1,6 @@
 """What it costs when nothing happens, and when there is more of everything."""
 
+import itertools
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ from process import wait_for
 
 DIM, MESSAGE = 128, 100                  # rows of each message
 ROUNDS = 3
+SETTLED = 7                              # s, more than CDC_ADOPT_MS
 OPTIONS = {'channels': 64, 'config': {'proxy': {'maxShardNum': 64}}}
 
 
@@ -50,43 +52,50 @@ class Grow:
     """More channels, more collections, more tasks, and the same rows in
     messages of the same size.
 
-    What a task costs once (its process, its collections' creation) is not
-    what grows with the rows: a task is stopped by a signal when it is up to
+    What happens once is not what grows with the rows.  The collections are
+    on the target already, from a replicator before: a new one takes them over
+    as they are, where one that makes them repeats its ticks for half a minute
+    (cdc_lane.c, "Hurry").  And a task is stopped by a signal when it is up to
     date, and goes on when the rows are in the log.
     """
 
     def __init__(self, bed, service, figures, kind, rows):
         self.bed, self.service, self.figures = bed, service, figures
         self.kind, self.rows = kind, rows
-        self.filled = {}                 # name -> rows so far
+        self.inserts = {}                # channels of each -> some to repeat
+        self.inserted_at = 0
         self.stub = connections._fetch_handler('source')._stub
 
     def fill(self, names, shards):
         """rows over names, in turn; MESSAGE rows for each shard at once."""
         step = MESSAGE * shards
-        some = {name: request(name, step, DIM) for name in names}
         times = max(1, self.rows // step // len(names))
+        some = itertools.cycle(self.different(shards, times * len(names)))
         under_way = []
         for name in names * times:
-            self.filled[name] = self.filled.get(name, 0) + step
-            under_way.append(self.stub.Insert.future(some[name], timeout=60))
+            data = next(some)
+            data.collection_name = name
+            under_way.append(self.stub.Insert.future(data, timeout=60))
             if len(under_way) == 8:
                 self.inserted(under_way.pop(0).result())
         for insert in under_way:
             self.inserted(insert.result())
+        self.inserted_at = time.monotonic()
         return times * step * len(names)
+
+    def different(self, shards, times):
+        """Inserts.  Of equal ones in one batch Kafka's zstd would leave one:
+        batches are of 1 MB, and of what is under way at once."""
+        number = min(times, max(16, 40 // shards))
+        found = self.inserts.setdefault(shards, [])
+        while len(found) < number:
+            found.append(request('', MESSAGE * shards, DIM, len(found)))
+        return found[:number]
 
     @staticmethod
     def inserted(answer):
         if answer.status.error_code or answer.status.code:
             raise RuntimeError('insert: %s' % answer.status)
-
-    def arrive(self, target, rows, tested):
-        n = target.wait_rows(rows, 180)
-        if n['rows'] != rows:
-            raise RuntimeError('%d of %d rows\n%s' % (
-                n['rows'], rows, tested.circumstances()))
-        return n
 
     def live(self, tested):
         """Until each task has nothing left to send, and says so."""
@@ -94,33 +103,40 @@ class Grow:
             tasks = tested.nginx.cdc('progress')[1]['data']['tasks']
             return all(t['helper'] and t['live'] for t in tasks)
 
-        wait_for('tasks that are up to date', all_live, 120)
+        wait_for('tasks that are up to date', all_live, 300)
+
+    def prepare(self, names):
+        """All of them on the target."""
+        tested = self.service(self.bed)
+        try:
+            tested.create(self.target, names)
+            self.live(tested)
+        finally:
+            tested.stop()
 
     def point(self, group, label, names, tasks=1, shards=1):
         """names, in so many tasks, with so many channels each"""
         self.bed.say(label)
-        target = NullTarget(self.bed, 'null', 64).start()
+        # rows of the last seconds would be settled
+        time.sleep(max(0, self.inserted_at + SETTLED - time.monotonic()))
         tested = self.service(self.bed)
         try:
             per = len(names) // tasks
             for n in range(tasks):
-                tested.create(target, names[n * per:(n + 1) * per])
-            self.arrive(target, sum(self.filled.get(name, 0)
-                                    for name in names), tested)
+                tested.create(self.target, names[n * per:(n + 1) * per])
             self.live(tested)
-            figures = [('CPU-s of each start', tested.cpu() / tasks)]
+            figures = []
             for _ in range(ROUNDS):
-                figures += self.round(tested, target, names, shards)
+                figures += self.round(tested, names, shards)
             figures.append(('peak memory of each task, MB',
                             tested.memory() / tasks))
         finally:
             tested.stop()
-            target.stop()
         for name, value in figures:
             self.figures.add(group, '%s: %s' % (label, name), value)
 
-    def round(self, tested, target, names, shards):
-        target.ask('forget')
+    def round(self, tested, names, shards):
+        self.target.ask('forget')
         pids, before = tested.pids(), tested.cpu()
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -129,7 +145,10 @@ class Grow:
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
-        n = self.arrive(target, rows, tested)
+        n = self.target.wait_rows(rows, 300)
+        if n['rows'] != rows:
+            raise RuntimeError('%d of %d rows\n%s' % (
+                n['rows'], rows, tested.circumstances()))
         return [('rows/s', rows / (n['last_rows'] - n['first_rows'])),
                 ('CPU-s per GB', (tested.cpu() - before) / n['bytes'] * 1e9)]
 
@@ -137,19 +156,23 @@ class Grow:
         """most collections; each: of how many one task has one at last"""
         group = 'grow, %d rows, source on %s' % (self.rows, self.kind)
         for shards in channels:
-            wide('wide', shards)
-            self.filled.pop('wide', None)
-            self.fill(['wide'], shards)
-            self.point(group, '%d channels' % shards, ['wide'],
-                       shards=shards)
-        utility.drop_collection('wide', using='source')
+            wide('wide_%d' % shards, shards)
         names = self.make(most, each)
-        for number in (1, 10, 100, len(names)):
-            if number <= len(names):
-                self.point(group, '%d collections' % number, names[:number])
-        for tasks in (1, each // 5, each):
-            self.point(group, '%d collections, %d tasks' % (each, tasks),
-                       names[:each], tasks)
+        self.target = NullTarget(self.bed, 'null', 64).start()
+        try:
+            self.prepare(['wide_%d' % n for n in channels] + names)
+            for shards in channels:
+                self.point(group, '%d channels' % shards,
+                           ['wide_%d' % shards], shards=shards)
+            for number in (1, 10, 100, len(names)):
+                if number <= len(names):
+                    self.point(group, '%d collections' % number,
+                               names[:number])
+            for tasks in (1, each // 5, each):
+                self.point(group, '%d collections, %d tasks' % (each, tasks),
+                           names[:each], tasks)
+        finally:
+            self.target.stop()
 
     def make(self, most, least, seconds=120):
         """The collections; fewer than wanted where the source is slow."""
