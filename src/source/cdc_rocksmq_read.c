@@ -20,12 +20,13 @@
  *   - the logs have been read without a hole since one of these rules held
  *     and the stream was at the end (where a hole is, that was a moment ago:
  *     nothing can have come, been read by Milvus itself and been removed
- *     since, because retention counts in seconds); or
- *   - each id in between is a message of another topic: they were never ours.
+ *     since, because retention counts in seconds).
  *
- * Otherwise it is a gap.  The last rule is for a position at the very end of
- * a page; it may call a hole that a restart of the source has left a gap,
- * never the other way round.
+ * Otherwise it is a gap, also where other topics have the ids in between:
+ * which allocator has given them cannot be told from them.  So a position at
+ * the very end of a page, where the ids are shared or a restart of the source
+ * has left a hole, may be called a gap that is none, never the other way
+ * round.
  */
 
 #ifndef _GNU_SOURCE
@@ -38,9 +39,6 @@
 #include <string.h>
 
 #include "cdc_rocksmq_int.h"
-
-
-#define CDC_ROCKSMQ_HOLE  65536          /* ids that are looked for elsewhere */
 
 
 void
@@ -174,152 +172,10 @@ cdc_rocksmq_ended(cdc_rocksmq_db_t *db, rocksdb_iterator_t *it, char *err)
 
 /* ---- is it a gap? --- */
 
-/* ids in [from, to) that are messages of any topic: of ours there is none
- * left, or it would be the first */
-
-typedef struct {
-    cdc_rocksmq_topics_t  *topics;
-    uint64_t               from, to;
-    size_t                 n;
-    uint8_t                seen[CDC_ROCKSMQ_HOLE / 8];
-} cdc_rocksmq_others_t;
-
-
-static int
-cdc_rocksmq_other(void *arg, cdc_span_t topic, const cdc_rocksmq_entry_t *e)
-{
-    uint8_t                bit;
-    uint64_t               i;
-    cdc_rocksmq_topic_t   *t;
-    cdc_rocksmq_others_t  *o;
-
-    o = arg;
-
-    if (e->id >= o->from && e->id < o->to) {
-        t = cdc_rocksmq_topic(o->topics, topic, 0);
-
-        if (t != NULL && e->id < t->purged) {
-            return CDC_OK;
-        }
-
-        i = e->id - o->from;
-        bit = (uint8_t) (1 << i % 8);
-        o->n += !(o->seen[i / 8] & bit);
-        o->seen[i / 8] |= bit;
-    }
-
-    return CDC_OK;
-}
-
-
-/* those of one topic in the tables; the iterator ends behind them */
-
-static void
-cdc_rocksmq_count(rocksdb_iterator_t *it, const char *topic, size_t prefix,
-    cdc_rocksmq_others_t *o)
-{
-    char                  key[CDC_MAX_NAME_LEN * 2 + CDC_ROCKSMQ_ID_LEN];
-    size_t                len;
-    const char           *p;
-    cdc_rocksmq_entry_t   e;
-
-    memcpy(key, topic, prefix);
-    len = prefix + (size_t) snprintf(key + prefix, CDC_ROCKSMQ_ID_LEN,
-                                     "%" PRIu64, o->from);
-
-    for (rocksdb_iter_seek(it, key, len);
-         rocksdb_iter_valid(it);
-         rocksdb_iter_next(it))
-    {
-        p = rocksdb_iter_key(it, &len);
-
-        if (len <= prefix || memcmp(p, key, prefix) != 0
-            || cdc_rocksmq_digits((const uint8_t *) p + prefix, len - prefix,
-                                  &e.id) != CDC_OK
-            || e.id >= o->to)
-        {
-            break;
-        }
-
-        (void) cdc_rocksmq_other(o, cdc_span_n(key, prefix - 1), &e);
-    }
-
-    /* on to the next topic: '0' follows '/' */
-
-    key[prefix - 1] = '/' + 1;
-    rocksdb_iter_seek(it, key, prefix);
-}
-
-
-static void
-cdc_rocksmq_others_tables(cdc_rocksmq_db_t *db, cdc_rocksmq_others_t *o)
-{
-    char                    topic[CDC_MAX_NAME_LEN * 2];
-    size_t                  len, prefix;
-    const char             *p, *slash;
-    rocksdb_iterator_t     *it;
-    rocksdb_readoptions_t  *options;
-
-    options = rocksdb_readoptions_create();
-    it = rocksdb_create_iterator(db->db, options);
-
-    rocksdb_iter_seek_to_first(it);
-
-    while (rocksdb_iter_valid(it)) {
-        p = rocksdb_iter_key(it, &len);
-        slash = memchr(p, '/', len);
-        prefix = slash != NULL ? (size_t) (slash - p) + 1 : 0;
-
-        if (prefix == 0 || prefix > sizeof(topic)) {
-            rocksdb_iter_next(it);
-            continue;
-        }
-
-        memcpy(topic, p, prefix);        /* the key goes with the iterator */
-        cdc_rocksmq_count(it, topic, prefix, o);
-    }
-
-    rocksdb_iter_destroy(it);
-    rocksdb_readoptions_destroy(options);
-}
-
-
-/* 1 when each id in [from, to) is a message of some other topic */
-
-static int
-cdc_rocksmq_others(cdc_rocksmq_db_t *db, uint64_t from, uint64_t to)
-{
-    int                    all;
-    char                   err[CDC_REASON_MAX];
-    cdc_rocksmq_others_t  *o;
-
-    if (to - from > CDC_ROCKSMQ_HOLE
-        || (o = calloc(1, sizeof(cdc_rocksmq_others_t))) == NULL)
-    {
-        return 0;
-    }
-
-    o->topics = &db->wal.topics;
-    o->from = from;
-    o->to = to;
-
-    cdc_rocksmq_others_tables(db, o);
-
-    all = cdc_rocksmq_wal_each(&db->wal, cdc_rocksmq_other, o, err) == CDC_OK
-          && o->n == to - from;
-
-    free(o);
-
-    return all;
-}
-
-
 static int
 cdc_rocksmq_gap(cdc_log_stream_t *s, uint64_t first, char *err)
 {
-    if (s->wanted == 0 || first == s->wanted
-        || cdc_rocksmq_others(&s->reader->db, s->wanted, first))
-    {
+    if (s->wanted == 0 || first == s->wanted) {
         return CDC_OK;
     }
 

@@ -1,7 +1,8 @@
 /*
  * A RocksMQ as Milvus writes it, in a process of its own, so that it can be
  * killed: messages and their properties in one RocksDB, pages in another one
- * beside it, ids from one allocator for all topics.
+ * beside it, ids from one allocator for all topics (2.3), or, with "at", from
+ * one for each (2.4 and later).
  *
  * The test starts itself again with "writer"; commands come as lines:
  *
@@ -10,6 +11,7 @@
  *   time TOPIC          a message that carries the time of its writing
  *   raw TOPIC HEX       a message of these bytes
  *   skip N              ids that nobody gets
+ *   at ID               the next id, which another topic may have, too
  *   purge TOPIC ID      what retention does to a page that ends at ID
  *   flush | compact | mode OCTAL
  */
@@ -320,6 +322,10 @@ writer_main(char **argv)
 
         } else if (sscanf(line, "purge %255s %" SCNu64, topic, &id) == 2) {
             writer_purge(&w, topic, id);
+            printf("ok\n");
+
+        } else if (sscanf(line, "at %" SCNu64, &id) == 1) {
+            w.id = id;
             printf("ok\n");
 
         } else if (sscanf(line, "skip %d", &n) == 1) {

@@ -428,8 +428,9 @@ test_gap(void)
 
     page = b + 99;
     writer_ask(&w, "purge a %" PRIu64, page);
-    is_int(starts("a", b + 100, 200), CDC_AGAIN,
-           "nothing before it, but what lies between is another topic's");
+    is_int(starts("a", b + 100, 0), CDC_DECLINED,
+           "whoever has the ids between, ours may be gone: a gap");
+    is_int(starts("a", b + 110, 200), CDC_AGAIN, "the next one is there");
 
     page = b + 209;
     writer_ask(&w, "purge a %" PRIu64, page);
@@ -442,6 +443,42 @@ test_gap(void)
     is_int(starts("a", last + 1, 0), CDC_AGAIN, "an empty topic waits");
     is_int(starts("a", last + 1000000, 0), CDC_AGAIN,
            "so does one that ends before the position");
+
+    OPS->close(run.reader);
+    writer_end(&w, 0);
+}
+
+
+/* each topic counts for itself, so that others have the ids that are gone:
+ * beside what is left, or up to there */
+
+static void
+test_gap_own_ids(void)
+{
+    uint64_t        b;
+    writer_child_t  w;
+
+    fresh("ownids");
+    (void) writer_start(&w, dir, "none", 1 << 20, WRITER_BASE);
+    ok(open_reader(0), "the reader opens");
+
+    b = WRITER_BASE;
+    (void) writer_put_n(&w, "all", 300, 100);            /* b .. b + 299 */
+    writer_ask(&w, "at %" PRIu64, b);
+    (void) writer_put_n(&w, "a", 300, 100);
+    writer_ask(&w, "purge a %" PRIu64, b + 199);
+
+    is_int(starts("a", b + 100, 0), CDC_DECLINED,
+           "another topic has each id that is gone: a gap");
+    is_int((int64_t) run.seen[0].got, 0, "nothing behind it comes");
+    is_int(starts("a", b + 200, 100), CDC_AGAIN, "what is left is none");
+
+    writer_ask(&w, "purge all %" PRIu64, b + 299);
+    writer_ask(&w, "at %" PRIu64, b);
+    (void) writer_put_n(&w, "less", 200, 100);           /* b .. b + 199 */
+
+    is_int(starts("a", b + 100, 0), CDC_DECLINED,
+           "nor when no id is there twice");
 
     OPS->close(run.reader);
     writer_end(&w, 0);
@@ -793,6 +830,7 @@ main(int argc, char **argv)
     test_read("zstd");
     test_untouched();
     test_gap();
+    test_gap_own_ids();
     test_purge_live();
     test_bounded("none", 1 << 20, "in_tables");
     test_bounded("zstd", 100 << 20, "in_a_log");
