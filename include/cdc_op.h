@@ -62,6 +62,7 @@ struct cdc_op_s {
     cdc_target_t       *target;
     char               *target_db, *target_name, *part_name;
     int64_t             target_id, target_part_id;
+    unsigned            looks:1;         /* CREATE: who has the name? */
     unsigned            release_first:1;
     unsigned            lost:1;          /* gone before it was bound */
     unsigned            whole:1;         /* LOAD: all or nothing */

@@ -98,6 +98,25 @@ def taken_over(t, c, task):
     return task
 
 
+def in_the_way(t, c, task):
+    """Somebody made it on the target before the source has it."""
+    def cause():
+        degraded = t.nginx.cdc('progress', {
+            'task_id': task})[1]['data']['tasks'][0]['degraded'] or {}
+        return 'of its own' in degraded.get('cause', '') and degraded
+
+    Shape(dim=16).create(c('theirs'), 'target')
+    PLAIN.ready(c('theirs'), S, 40, wait=False)
+    c.get('every').insert(EVERY.rows(3000, 3020))
+    cause = wait_for('a cause', cause, 20)['cause']
+    t.ok(c('theirs') in cause and 'drop or rename it there' in cause,
+         "a collection of the target's own is named, and the cure", cause)
+    schema = Collection(c('theirs'), using='target').schema
+    t.ok('16' in str(schema), 'and stays as it is', schema)
+    utility.drop_collection(c('theirs'), using='target')
+    t.equal_case(c, 'without it all arrives')
+
+
 def other_schema(t, c, task):
     """The target holds another collection of that name."""
     PLAIN.create(c('clash'), S)
@@ -176,6 +195,7 @@ with Cases() as t:
     t.start_nginx()
     task = whole(t, c)
     task = taken_over(t, c, task)
+    in_the_way(t, c, task)
     other_schema(t, c, task)
     log_gap(t)
     t.check_logs()

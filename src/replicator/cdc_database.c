@@ -93,7 +93,7 @@ cdc_database_drop(cdc_repl_t *r, cdc_dbase_t *d, uint64_t ts)
 {
     cdc_meta_db_t  gone;
 
-    d->gone = 1;                         /* durable when it is so */
+    d->dropping = 1;
 
     memset(&gone, 0, sizeof(cdc_meta_db_t));
     gone.id = d->id;
@@ -118,7 +118,7 @@ cdc_database_changed(cdc_repl_t *r, const cdc_meta_db_t *db)
     d = cdc_database_by_id(r, db->id);
 
     if (db->gone) {
-        if (d && !d->gone && cdc_selected_all(r->selection)) {
+        if (d && !d->dropping && !d->gone && cdc_selected_all(r->selection)) {
             cdc_database_drop(r, d, db->changed_ts);
         }
 
@@ -195,7 +195,9 @@ cdc_database_start(cdc_repl_t *r)
 
         (void) cdc_meta_each_database(r->meta, cdc_database_find, &find);
 
-        if (!find.found && !d->gone && cdc_selected_all(r->selection)) {
+        if (!find.found && !d->dropping && !d->gone
+            && cdc_selected_all(r->selection))
+        {
             cdc_database_drop(r, d, 0);
         }
     }
@@ -215,6 +217,7 @@ cdc_database_done(const cdc_op_t *op)
     }
 
     if (op->kind == CDC_OP_DROP_DATABASE) {
+        d->gone = 1;
         d->dirty = 1;
         return;
     }
@@ -245,7 +248,7 @@ cdc_database_shared(const cdc_op_t *op)
     target = cdc_selection_target_db(r->selection, op->db);
 
     for (d = r->databases; d; d = d->next) {
-        if (!d->gone && strcmp(d->name, op->db) != 0
+        if (!d->dropping && !d->gone && strcmp(d->name, op->db) != 0
             && strcmp(cdc_selection_target_db(r->selection, d->name), target)
                == 0)
         {

@@ -328,6 +328,19 @@ cdc_op_intent_durable(void *arg)
 }
 
 
+/* a crash must know what was meant before the target does */
+
+static void
+cdc_op_intent_write(cdc_op_t *op)
+{
+    if (cdc_checkpoint_barrier(op->repl, cdc_op_intent_durable, op)
+        != CDC_OK)
+    {
+        cdc_repl_no_memory();
+    }
+}
+
+
 static void
 cdc_op_free_names(cdc_op_t *op)
 {
@@ -586,18 +599,15 @@ cdc_op_start(cdc_op_t *op)
     cdc_load_starts(op);
     c = op->ncolls ? op->colls[0] : NULL;
 
-    if (cdc_op_intent(op, c) != CDC_OK) {
+    op->looks = op->kind == CDC_OP_CREATE_COLLECTION
+                && c->state == CDC_COLL_NEW;
+
+    if (op->looks || cdc_op_intent(op, c) != CDC_OK) {
         cdc_worker_submit(op->repl->ops_worker, &op->job);
         return;
     }
 
-    /* a crash must know what was meant before the target does */
-
-    if (cdc_checkpoint_barrier(op->repl, cdc_op_intent_durable, op)
-        != CDC_OK)
-    {
-        cdc_repl_no_memory();
-    }
+    cdc_op_intent_write(op);
 }
 
 
@@ -816,7 +826,8 @@ cdc_op_result(cdc_op_t *op)
 }
 
 
-/* under that name the target has one that is another's, on its way out */
+/* under that name the target has one that is another's, on its way out, or
+ * nobody's of ours */
 
 static int
 cdc_op_found_other(cdc_op_t *op)
@@ -829,16 +840,38 @@ cdc_op_found_other(cdc_op_t *op)
 
     other = cdc_coll_by_target(op->repl, op->found->id);
 
-    if (other == NULL || other == op->colls[0]) {
+    if (other != NULL && other != op->colls[0]) {
+        snprintf(op->error.text, CDC_REASON_MAX, "the target's \"%.200s."
+                 "%.200s\" is still the collection \"%.200s.%.200s\" of the "
+                 "source", op->target_db, op->target_name, other->db,
+                 other->name);
+
+    } else if (op->looks) {
+        snprintf(op->error.text, CDC_REASON_MAX, "the target has a collection "
+                 "\"%.200s.%.200s\" of its own: drop or rename it there; or "
+                 "pause and resume the task, which takes it over if it has "
+                 "the source's schema", op->target_db, op->target_name);
+
+    } else {
         return 0;
     }
 
     op->error.class = CDC_TARGET_EXISTS;
-    snprintf(op->error.text, CDC_REASON_MAX, "the target's \"%.200s.%.200s\" "
-             "is still the collection \"%.200s.%.200s\" of the source",
-             op->target_db, op->target_name, other->db, other->name);
 
     return 1;
+}
+
+
+/* the name is free: what is found there from now on is ours */
+
+static void
+cdc_op_looked(cdc_op_t *op)
+{
+    op->looks = 0;
+    op->running = 1;
+
+    (void) cdc_op_intent(op, op->colls[0]);
+    cdc_op_intent_write(op);
 }
 
 
@@ -861,6 +894,11 @@ cdc_op_done(cdc_job_t *job)
 
     if (op->rc == CDC_OK && cdc_op_found_other(op)) {
         op->rc = CDC_ERROR;
+    }
+
+    if (op->rc == CDC_OK && op->looks) {
+        cdc_op_looked(op);
+        return;
     }
 
     if (op->rc != CDC_OK) {

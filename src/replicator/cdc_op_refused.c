@@ -67,6 +67,9 @@ cdc_op_outlived(const cdc_op_t *op)
     case CDC_OP_LOAD:
         return cdc_op_source_gone(op);
 
+    case CDC_OP_CREATE_COLLECTION:
+        return op->looks && cdc_op_source_gone(op);
+
     default:
         return 0;
     }
@@ -95,7 +98,7 @@ cdc_op_needs_release(const cdc_op_t *op)
 }
 
 
-/* skipped: what it would have changed is as it was */
+/* skipped: what it would have changed is as it was, and nothing is made */
 
 static void
 cdc_op_skipped(cdc_op_t *op)
@@ -106,6 +109,9 @@ cdc_op_skipped(cdc_op_t *op)
         c = op->colls[0];
         (void) cdc_coll_named(c, c->db, c->name, c->target_db,
                               c->target_name);
+
+    } else if (op->kind == CDC_OP_CREATE_COLLECTION) {
+        cdc_coll_gone(op->colls[0]);
     }
 }
 
@@ -210,6 +216,12 @@ cdc_op_refused(cdc_op_t *op)
         return CDC_AGAIN;
     }
 
+    /* it may be long until the task pauses for it */
+
+    if (now - op->refused_at > CDC_REFUSED_MS) {
+        cdc_repl_degraded(r, CDC_CAUSE_OP, op->error.text);
+    }
+
     /* too few nodes, no such resource group, a partition that came and went:
      * what the metadata say of the load state takes over */
 
@@ -252,7 +264,8 @@ cdc_op_recovered(cdc_op_t *op)
 
     for (other = op->repl->ops; other; other = other->next) {
         if (other == op || other->done || other->backoff == 0
-            || other->refused_at)
+            || (other->refused_at
+                && cdc_now_ms() - other->refused_at <= CDC_REFUSED_MS))
         {
             continue;
         }
@@ -304,7 +317,7 @@ cdc_op_failed(cdc_op_t *op)
         /* a rename may have come through, and its drop needs to know */
 
         if (op->kind != CDC_OP_RENAME_COLLECTION && cdc_op_outlived(op)) {
-            cdc_op_recovered(op);
+            cdc_op_skipped(op);
             rc = CDC_OK;
             break;
         }
@@ -316,6 +329,9 @@ cdc_op_failed(cdc_op_t *op)
 
     if (rc == CDC_AGAIN) {
         cdc_op_sleep(op);
+
+    } else if (rc == CDC_OK) {
+        cdc_op_recovered(op);
     }
 
     return rc;

@@ -104,10 +104,36 @@ cdc_op_database(cdc_op_t *op, const char *db, cdc_span_t properties)
 }
 
 
+/* without an intent what has the name is somebody else's: found, if any */
+
+static int
+cdc_op_run_look(cdc_op_t *op)
+{
+    int  rc;
+
+    rc = CDC_OK;
+
+    if (strcmp(op->target_db, "default") != 0) {
+        rc = op->target_ops->has_database(op->target, op->target_db,
+                                          &op->error);
+    }
+
+    if (rc == CDC_OK) {
+        rc = cdc_op_describe(op);
+    }
+
+    return rc == CDC_DECLINED ? CDC_OK : rc;
+}
+
+
 static int
 cdc_op_run_create_collection(cdc_op_t *op)
 {
     int  rc;
+
+    if (op->looks) {
+        return cdc_op_run_look(op);
+    }
 
     /* a database that was dropped and made again at once may be gone */
 

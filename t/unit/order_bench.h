@@ -263,6 +263,7 @@ static int      reset_asked;
 static char     skipped[CDC_REASON_MAX];
 static char     refused[CDC_REASON_MAX];
 static unsigned checkpoints;
+static const cdc_meta_collection_t  *catalogue;  /* NULL: it is dropped */
 
 void
 cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
@@ -398,7 +399,7 @@ cdc_meta_by_id(cdc_meta_t *m, int64_t id)
     (void) m;
     (void) id;
 
-    return NULL;
+    return catalogue;
 }
 
 
@@ -581,7 +582,7 @@ put(cdc_chain_t *c)
 }
 
 
-static void
+static void __attribute__((unused))
 put_tick(uint64_t ts)
 {
     put(base(CDC_MSG_TIME_TICK, ts));

@@ -381,9 +381,13 @@ test_two_causes(void)
     is_str(refused, "before", "while it is tried again, its end will say");
 
     other->running = 0;
-    other->refused_at = 1;
+    other->refused_at = cdc_now_ms();
     cdc_op_recovered(one);
     is_str(refused, "", "a refusal that another operation ends is no cause");
+
+    other->refused_at -= CDC_REFUSED_MS + 1;
+    cdc_op_recovered(one);
+    is_str(refused, "quota", "one that lasts is");
 
     other->refused_at = 0;
     other->done = 1;
