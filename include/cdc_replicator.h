@@ -78,6 +78,7 @@
 #define CDC_RESERVE_RAISED_MS  100              /* while they are raised */
 #define CDC_RESERVE_SHARED_MS  1000             /* above ticks of others */
 #define CDC_YIELD_MS        2000      /* then a reset ends what is early */
+#define CDC_REPORT_QUEUE    (256 * 1024)  /* to a supervisor that is slow */
 #define CDC_REFUSED_MS      5000      /* then the source's metadata decides */
 #define CDC_REFUSED_READ_MS 300       /* the same, with nothing to be read */
 #define CDC_REFUSED_MAX_MS  60000     /* then the task pauses */
@@ -476,7 +477,8 @@ struct cdc_dbase_s {
     cdc_blob_t       properties;         /* as the target has them */
     unsigned         created:1;          /* on the target */
     unsigned         pending:1;          /* an operation is on its way */
-    unsigned         gone:1;
+    unsigned         dropping:1;         /* the same, to be dropped there */
+    unsigned         gone:1;             /* the target has dropped it */
     unsigned         dirty:1;
 };
 

@@ -48,6 +48,9 @@ typedef struct {
  * CDC_UNKNOWN stands for what is not known.
  */
 
+#define CDC_LIVE_MS  2000                /* the lag of what is live is less */
+
+
 typedef struct {
     uint64_t  updated_ms;                /* Unix ms of this report */
     uint64_t  lag_ms;
@@ -69,7 +72,8 @@ typedef struct {
     uint64_t  parked;                    /* messages, see cdc_parked.h */
     uint32_t  collections;               /* that are being followed */
     uint32_t  channels;
-    uint32_t  live;                      /* 1: no backlog known */
+    uint32_t  live;                      /* 1: no backlog, and no lag to
+                                          * speak of */
     uint32_t  pad;
     char      degraded[CDC_REASON_MAX];  /* cause while degraded, else "" */
 

@@ -201,6 +201,17 @@ def figures(t):
     t.truth.writing = True
 
 
+def throughout(t):
+    shown = [s[2] for s in t.truth.shown]
+    for name in ('rows_in', 'rows_out', 'bytes_out', 'requests', 'restarts'):
+        falls = [(a[name], b[name]) for a, b in zip(shown, shown[1:])
+                 if b[name] < a[name]]
+        t.ok(not falls, '%s never fell' % name, falls)
+    late = [p['lag_seconds'] for p in shown
+            if p['live'] and p['lag_seconds'] >= 2]
+    t.ok(not late, 'nothing that is behind was live', late)
+
+
 def target(t):
     """It is named, and so is the cause."""
     calm(t)
@@ -232,7 +243,7 @@ with E2E() as t:
 
     with Truth(t.nginx, t.task, t.relay, ONE, ['one', 'two']) as t.truth:
         for part in (idle, channel, replicator, stop, nginx, source,
-                     backlog, figures, target):
+                     backlog, figures, target, throughout):
             part(t)
 
     t.relay.close()

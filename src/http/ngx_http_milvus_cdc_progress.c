@@ -169,7 +169,8 @@ ngx_http_milvus_cdc_progress_json(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_progress_state(t, slot);
 
     ngx_http_milvus_cdc_text_printf(t, ",\"live\":%s",
-                                    fresh && st->live ? "true" : "false");
+                                    fresh && st->live && lag < CDC_LIVE_MS
+                                    ? "true" : "false");
     ngx_http_milvus_cdc_seconds(t, "lag_seconds", lag);
 
     ngx_http_milvus_cdc_progress_flow(t, slot, fresh);

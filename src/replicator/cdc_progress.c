@@ -457,7 +457,7 @@ cdc_progress_channels(cdc_repl_t *r)
         s->live &= r->cause[i][0] == '\0';
     }
 
-    s->live &= !silent;
+    s->live &= !silent && s->lag_ms < CDC_LIVE_MS;
 
     s->source_ok = !silent && !r->cause[CDC_CAUSE_META][0]
                    && !r->cause[CDC_CAUSE_SOURCE][0]
@@ -658,6 +658,10 @@ cdc_progress_send(cdc_repl_t *r)
     size_t                i, n;
     cdc_coll_t           *c, *top[CDC_PROGRESS_COLLS];
     cdc_task_progress_t  *p;
+
+    if (r->role->control->out_len > CDC_REPORT_QUEUE) {
+        return;
+    }
 
     n = 0;
 

@@ -448,6 +448,43 @@ ngx_http_milvus_cdc_table_remove(ngx_shm_zone_t *zone, ngx_str_t *id)
 }
 
 
+/*
+ * A replicator that begins has nothing yet, and then what was in the last
+ * checkpoint: less than what one before it had reported.  Who adds up the
+ * growth of a counter must not see it fall.
+ */
+
+static void
+ngx_http_milvus_cdc_slot_totals(const cdc_task_status_t *was,
+    cdc_task_status_t *st)
+{
+    size_t           i;
+    const uint64_t  *old;
+    uint64_t        *total;
+
+    static const size_t  totals[] = {
+        offsetof(cdc_task_status_t, rows_in),
+        offsetof(cdc_task_status_t, rows_out),
+        offsetof(cdc_task_status_t, bytes_in),
+        offsetof(cdc_task_status_t, bytes_out),
+        offsetof(cdc_task_status_t, requests),
+        offsetof(cdc_task_status_t, retries),
+        offsetof(cdc_task_status_t, rows_skipped),
+        offsetof(cdc_task_status_t, rows_settled),
+        offsetof(cdc_task_status_t, rows_equal),
+        offsetof(cdc_task_status_t, doubts),
+        offsetof(cdc_task_status_t, operations),
+        offsetof(cdc_task_status_t, errors)
+    };
+
+    for (i = 0; i < sizeof(totals) / sizeof(totals[0]); i++) {
+        old = (const uint64_t *) ((const u_char *) was + totals[i]);
+        total = (uint64_t *) ((u_char *) st + totals[i]);
+        *total = ngx_max(*total, *old);
+    }
+}
+
+
 void
 ngx_http_milvus_cdc_table_status(ngx_shm_zone_t *zone, ngx_str_t *id,
     cdc_task_status_t *st)
@@ -480,6 +517,7 @@ ngx_http_milvus_cdc_table_status(ngx_shm_zone_t *zone, ngx_str_t *id,
     }
 
     ngx_http_milvus_cdc_slot_lag(slot, st);
+    ngx_http_milvus_cdc_slot_totals(&slot->status, st);
 
     if (!slot->up || slot->status.parked != st->parked
         || slot->status.degraded_since_ms != st->degraded_since_ms)

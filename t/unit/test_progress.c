@@ -197,10 +197,16 @@ test_backlog(void)
     cdc_log_msg_t  msg;
 
     setup(1);
-    channel.tick_acked = ago(100);
+    channel.tick_acked = ago(3000);
+    lane.tick_sent = channel.tick_acked;
 
     cdc_progress_measure(&repl);
     is_int(repl.status.backlog, 0, "at the end: none");
+    is_int(repl.status.live, 0, "read, and not yet on the target: not live");
+
+    channel.tick_acked = ago(100);
+    lane.tick_sent = channel.tick_acked;
+    cdc_progress_measure(&repl);
     is_int(repl.status.live, 1, "live");
 
     at_end = 0;
