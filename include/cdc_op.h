@@ -98,6 +98,8 @@ int  cdc_op_moot(const cdc_op_t *op);    /* nothing is left to do */
 void cdc_op_aside_name(char *name, size_t size, int64_t id);
 /* its renaming goes round in a circle with those of others */
 int  cdc_op_circle(const cdc_op_t *op);
+void cdc_op_done(cdc_job_t *job);
+void cdc_op_looked(cdc_op_t *op);        /* the name is free: goes on */
 int  cdc_op_failed(cdc_op_t *op);        /* CDC_OK: it is ended all the same */
 void cdc_op_recovered(cdc_op_t *op);     /* and others may still wait */
 void cdc_op_run(cdc_job_t *job);         /* [ops thread] */

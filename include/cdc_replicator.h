@@ -25,6 +25,7 @@
  *   cdc_load_cold.c    the first load on a target channel goes alone
  *   cdc_op.c           operations: the queue, from start to end
  *   cdc_op_ready.c     operations: when one may run
+ *   cdc_op_done.c      operations: what follows when the target answered
  *   cdc_op_refused.c   operations: what follows when the target said no
  *   cdc_op_run.c       operations: what each does on the target [ops thread]
  *   cdc_rchannel.c     the replicate channel, where operations come from
