@@ -124,7 +124,7 @@ class Bench:
     LESS = ('backlog', 'live', 'idle')
 
     def run(self):
-        """The default is a choice that takes ten minutes."""
+        """By default all, and of a source on RocksMQ what depends on it."""
         for kind in self.args.source.split(','):
             wanted = self.args.cases or (
                 self.CASES if kind == 'kafka' else self.LESS)

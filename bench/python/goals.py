@@ -36,7 +36,7 @@ GOALS = (
     ('insert returned to visible, more than row to tick, p50, ms',
      AT_MOST, 150, 'single rows', 'visible, more than row to tick, p50, ms'),
     ('backlog into a real target, % of a direct loader', AT_LEAST, 95,
-     'real target', 'replicator\'s rate, % of the loader\'s'),
+     'a real target', 'replicator\'s rate, % of the loader\'s'),
     ('idle on 16 channels, % of a core', AT_MOST, 1, 'idle', '% of a core'),
     ('idle on 16 channels, MB', AT_MOST, 25, 'idle', 'memory, MB'),
     ('list of 100 tasks, requests/s', AT_LEAST, 15000,
