@@ -154,9 +154,12 @@ class Grow:
         if n['rows'] != rows:
             raise RuntimeError('%d of %d rows\n%s' % (
                 n['rows'], rows, tested.circumstances()))
-        return [('rows/s', rows / (n['last_rows'] - n['first_rows'])),
-                ('CPU-s per GB', (tested.cpu() - before) / n['bytes'] * 1e9),
-                ('s that the ticks among them are of', took)]
+        found = [('CPU-s per GB', (tested.cpu() - before) / n['bytes'] * 1e9),
+                 ('s that the ticks among them are of', took)]
+        if n['last_rows'] > n['first_rows']:     # in more than one request
+            found.insert(0, ('rows/s', rows / (n['last_rows']
+                                               - n['first_rows'])))
+        return found
 
     def run(self, most, channels=(1, 4, 16, 64), each=50):
         """most collections; each: of how many one task has one at last"""
