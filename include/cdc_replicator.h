@@ -734,6 +734,8 @@ struct cdc_repl_s {
     cdc_task_status_t            status;
     cdc_measure_t                measure;
     char                         cause[CDC_CAUSES][CDC_REASON_MAX];
+    char                         skipped[401];   /* the first one */
+    uint64_t                     skips;
     size_t                       buffered;
     unsigned                     retry_backoff, reset_backoff;
     int64_t                      clock_offset; /* target's - cdc_now_ms() */

@@ -109,6 +109,24 @@ cdc_repl_when(cdc_repl_t *r)
 }
 
 
+/* nobody tries that again, so each counts: the first and the last one are
+ * shown */
+
+static void
+cdc_repl_skipped(cdc_repl_t *r, const char *text)
+{
+    if (r->skips++ == 0) {
+        snprintf(r->cause[CDC_CAUSE_SKIPPED], CDC_REASON_MAX, "%s", text);
+        snprintf(r->skipped, sizeof(r->skipped), "%.400s", text);
+        return;
+    }
+
+    snprintf(r->cause[CDC_CAUSE_SKIPPED], CDC_REASON_MAX, "%s; and %llu more, "
+             "the last: %.500s", r->skipped,
+             (unsigned long long) r->skips - 1, text);
+}
+
+
 void
 cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
 {
@@ -119,7 +137,10 @@ cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
         return;
     }
 
-    if (text && strcmp(text, r->cause[cause]) == 0) {
+    if (text && (strcmp(text, r->cause[cause]) == 0
+                 || (cause == CDC_CAUSE_SKIPPED
+                     && strcmp(text, r->status.error) == 0)))
+    {
         return;
     }
 
@@ -142,7 +163,11 @@ cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
         cdc_repl_event(r, CDC_EVENT_RECOVERED, "%s", r->cause[cause]);
     }
 
-    snprintf(r->cause[cause], CDC_REASON_MAX, "%s", text ? text : "");
+    if (cause == CDC_CAUSE_SKIPPED && text) {
+        cdc_repl_skipped(r, text);
+    } else {
+        snprintf(r->cause[cause], CDC_REASON_MAX, "%s", text ? text : "");
+    }
 
     s = &r->status;
     s->degraded[0] = '\0';
