@@ -219,10 +219,11 @@ int
 cdc_rocksmq_wal_body(cdc_rocksmq_wal_t *wal, const cdc_rocksmq_entry_t *e,
     uint8_t *body, char *err)
 {
-    int       fd;
-    size_t    i, n, left;
-    ssize_t   got;
-    uint64_t  off;
+    int                    fd;
+    size_t                 i, n, left;
+    ssize_t                got;
+    uint64_t               off;
+    cdc_rocksmq_window_t  *w;
 
     for (i = 0; i < wal->nlogs && wal->logs[i].number != e->log; i++) {
         /* void */
@@ -230,6 +231,18 @@ cdc_rocksmq_wal_body(cdc_rocksmq_wal_t *wal, const cdc_rocksmq_entry_t *e,
 
     fd = i < wal->nlogs ? wal->logs[i].file.fd : -1;
     off = e->off;
+
+    /* a message that has just come, most often */
+
+    w = &wal->window;
+
+    if (fd != -1 && fd == w->fd && off >= w->off
+        && off + e->len <= w->off + w->len
+        && off % CDC_ROCKSMQ_BLOCK + e->len <= CDC_ROCKSMQ_BLOCK)
+    {
+        memcpy(body, w->data + (off - w->off), e->len);
+        return CDC_OK;
+    }
 
     for (left = e->len; left > 0; left -= (size_t) got, body += got) {
 

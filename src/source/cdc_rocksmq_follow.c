@@ -5,10 +5,13 @@
  * inotify tells that the source has written; no more often than each
  * CDC_ROCKSMQ_PACE_MS the logs are read on, and each stream that has room
  * is filled.  Time ticks come in bursts, one per channel, so an idle source
- * costs a few short reads each 200 ms.  The list of logs and the tables are
- * looked at when inotify tells that they have changed, and each
- * CDC_ROCKSMQ_IDLE_MS without a word from it.  Where it cannot be had (its
- * limits are per user), the same paces are kept blindly.
+ * costs a few short reads each 200 ms: what inotify says until the next look
+ * is left for then, and the main thread is woken once for all streams that
+ * have got a few short messages.  The list of logs and the tables are looked
+ * at when inotify tells that they have changed, each CDC_ROCKSMQ_IDLE_MS
+ * without a word from it, and each CDC_ROCKSMQ_FOLLOW_MS whatever it says.
+ * Where it cannot be had (its limits are per user), the paces are kept
+ * blindly.
  *
  * States: closed (each CDC_ROCKSMQ_RETRY_MS it is tried again, and "text"
  * says why) and open.  Any error of RocksDB's leads from open to closed,
@@ -22,6 +25,7 @@
 #endif
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +33,9 @@
 #include <unistd.h>
 
 #include "cdc_rocksmq_int.h"
+
+
+#define CDC_ROCKSMQ_EVENTS  8192         /* bytes of them, read at once */
 
 
 /* ---- what others are told --- */
@@ -115,10 +122,11 @@ cdc_rocksmq_notified(cdc_log_reader_t *r)
     ssize_t                       n;
     const struct inotify_event   *ev;
 
-    char  buf[8192]
+    char  buf[CDC_ROCKSMQ_EVENTS]
           __attribute__((aligned(__alignof__(struct inotify_event))));
 
-    while ((n = read(r->inotify, buf, sizeof(buf))) > 0) {
+    do {
+        n = read(r->inotify, buf, sizeof(buf));
 
         for (p = buf; p < buf + n; p += sizeof(*ev) + ev->len) {
             ev = (const struct inotify_event *) p;
@@ -133,7 +141,10 @@ cdc_rocksmq_notified(cdc_log_reader_t *r)
 
             cdc_rocksmq_event(r, ev);
         }
-    }
+
+        /* with room left for the longest one, that was all */
+
+    } while (n > CDC_ROCKSMQ_EVENTS - (ssize_t) sizeof(*ev) - NAME_MAX - 1);
 }
 
 
@@ -370,6 +381,18 @@ cdc_rocksmq_filled(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, int rc,
     if (s->waiting && (s->queue.head != NULL || s->final != 0)) {
         s->waiting = 0;
         s->ready = 1;
+        r->untold = 1;
+    }
+}
+
+
+/* with or without the mutex */
+
+static void
+cdc_rocksmq_tell(cdc_log_reader_t *r)
+{
+    if (r->untold) {
+        r->untold = 0;
         cdc_loop_post(r->loop, &r->post);
     }
 }
@@ -435,6 +458,11 @@ cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
            && (s = cdc_rocksmq_next_stream(r)) != NULL)
     {
         s->busy = 1;
+
+        if (!cdc_rocksmq_brief(s)) {
+            cdc_rocksmq_tell(r);         /* the others need not wait for it */
+        }
+
         stuffed = cdc_rocksmq_stuffed(s);
         room = stuffed ? 0 : r->prefetch - s->queue.bytes;
 
@@ -465,6 +493,10 @@ cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
     }
 
     (void) pthread_mutex_unlock(&r->mutex);
+
+    /* not before: who is woken takes the mutex first */
+
+    cdc_rocksmq_tell(r);
 
     return failed ? CDC_ERROR : CDC_OK;
 }
@@ -510,6 +542,16 @@ cdc_rocksmq_answer(cdc_log_reader_t *r, char *err)
 
 /* ---- the thread --- */
 
+/* is it only for the next look that it waits? */
+
+static int
+cdc_rocksmq_paced(cdc_log_reader_t *r)
+{
+    return r->db.db != NULL && !r->ill && r->db.steady && !r->changed
+           && (r->dirty || r->watch == -1);
+}
+
+
 static int
 cdc_rocksmq_wait_ms(cdc_log_reader_t *r)
 {
@@ -539,13 +581,15 @@ cdc_rocksmq_wait_ms(cdc_log_reader_t *r)
 static void
 cdc_rocksmq_wait(cdc_log_reader_t *r)
 {
-    int            n;
-    uint64_t       count;
+    int            n, paced;
+    uint64_t       count, since;
     struct pollfd  fds[2];
+
+    paced = cdc_rocksmq_paced(r);
 
     fds[0].fd = r->wake;
     fds[0].events = POLLIN;
-    fds[1].fd = r->inotify;              /* -1 is passed over */
+    fds[1].fd = paced ? -1 : r->inotify; /* -1 is passed over */
     fds[1].events = POLLIN;
     fds[0].revents = fds[1].revents = 0;
 
@@ -555,7 +599,9 @@ cdc_rocksmq_wait(cdc_log_reader_t *r)
         (void) !read(r->wake, &count, sizeof(count));
     }
 
-    if (n > 0 && (fds[1].revents & POLLIN)) {
+    if ((n > 0 && (fds[1].revents & POLLIN))
+        || (n == 0 && paced && r->inotify != -1))
+    {
         cdc_rocksmq_notified(r);
 
     } else if (r->watch != -1 && !r->changed && !r->dirty && !r->ill
@@ -565,8 +611,11 @@ cdc_rocksmq_wait(cdc_log_reader_t *r)
     }
 
     if (n == 0) {                        /* inotify is not all there is */
+        since = cdc_now_ms() - r->follow_ms;
         r->dirty = 1;
-        r->changed |= cdc_now_ms() - r->follow_ms >= CDC_ROCKSMQ_IDLE_MS;
+        r->changed |= since >= (paced && r->watch != -1
+                                ? CDC_ROCKSMQ_FOLLOW_MS
+                                : CDC_ROCKSMQ_IDLE_MS);
     }
 }
 

@@ -25,6 +25,7 @@
 
 #define CDC_ROCKSMQ_PACE_MS     4        /* between two looks, while busy */
 #define CDC_ROCKSMQ_IDLE_MS     200      /* without a word from inotify */
+#define CDC_ROCKSMQ_FOLLOW_MS   1000     /* at most, while it speaks */
 #define CDC_ROCKSMQ_LIVE_MS     250
 #define CDC_ROCKSMQ_RETRY_MS    200
 #define CDC_ROCKSMQ_STEADY      50       /* tries to see a steady MANIFEST */
@@ -127,6 +128,7 @@ struct cdc_log_reader_s {
     int                  live;           /* little time has passed since */
     int                  dirty;          /* something has been written */
     int                  changed;        /* logs or tables came or went */
+    int                  untold;         /* a stream is ready */
 
     int                  started;        /* main thread */
 };
@@ -202,6 +204,9 @@ int  cdc_rocksmq_attach(cdc_log_stream_t *s, uint64_t pass);
 
 /* is there anything that has not been read? */
 int  cdc_rocksmq_news(const cdc_log_stream_t *s);
+
+/* a few short messages of the logs at most: filled in no time */
+int  cdc_rocksmq_brief(const cdc_log_stream_t *s);
 
 /*
  * Appends to q up to "room" bytes, and the message that goes over it.

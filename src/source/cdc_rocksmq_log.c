@@ -169,13 +169,16 @@ cdc_rocksmq_have(cdc_rocksmq_file_t *f, cdc_rocksmq_window_t *w, size_t need,
         return CDC_OK;
     }
 
-    w->len = 0;
-
     do {
         n = pread(f->fd, w->data, CDC_ROCKSMQ_WINDOW, (off_t) f->off);
     } while (n == -1 && errno == EINTR);
 
+    if (n == 0) {
+        return CDC_AGAIN;                /* bodies may be read from it yet */
+    }
+
     if (n == -1) {
+        w->len = 0;
         (void) snprintf(err, CDC_REASON_MAX, "reading a log of RocksDB "
                         "failed: %s", strerror(errno));
         return CDC_ERROR;

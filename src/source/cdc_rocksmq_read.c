@@ -41,6 +41,10 @@
 #include "cdc_rocksmq_int.h"
 
 
+#define CDC_ROCKSMQ_FEW    4             /* messages */
+#define CDC_ROCKSMQ_SHORT  4096          /* bytes of all of them */
+
+
 void
 cdc_rocksmq_queue_init(cdc_rocksmq_queue_t *q)
 {
@@ -486,6 +490,26 @@ cdc_rocksmq_news(const cdc_log_stream_t *s)
 {
     return !s->end || s->tables || s->topic->lost != 0
            || s->topic->head != s->topic->tail;
+}
+
+
+int
+cdc_rocksmq_brief(const cdc_log_stream_t *s)
+{
+    size_t                i, bytes;
+    cdc_rocksmq_topic_t  *t;
+
+    t = s->topic;
+
+    if (s->tables || t->lost != 0 || t->tail - t->head > CDC_ROCKSMQ_FEW) {
+        return 0;
+    }
+
+    for (i = t->head, bytes = 0; i < t->tail; i++) {
+        bytes += t->entries[i].len;
+    }
+
+    return bytes <= CDC_ROCKSMQ_SHORT;
 }
 
 

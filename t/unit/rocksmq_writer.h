@@ -220,6 +220,27 @@ writer_put(writer_t *w, const char *topic, int n, size_t len, int one_batch)
 }
 
 
+/* one message for each of so many topics, all at once */
+
+static void
+writer_burst(writer_t *w, const char *prefix, int n)
+{
+    int                    i;
+    char                   topic[300];
+    rocksdb_writebatch_t  *b;
+
+    b = rocksdb_writebatch_create();
+
+    for (i = 0; i < n; i++) {
+        (void) snprintf(topic, sizeof(topic), "%s%d", prefix, i);
+        writer_add(w, b, topic, &w->id, 8);
+    }
+
+    writer_batch(w, b);
+    printf("%" PRIu64 "\n", w->id - 1);
+}
+
+
 static void
 writer_raw(writer_t *w, const char *topic, const void *body, size_t len)
 {
@@ -311,6 +332,9 @@ writer_main(char **argv)
 
         } else if (sscanf(line, "big %255s %d %zu", topic, &n, &len) == 3) {
             writer_put(&w, topic, n, len, 1);
+
+        } else if (sscanf(line, "burst %255s %d", topic, &n) == 2) {
+            writer_burst(&w, topic, n);
 
         } else if (sscanf(line, "time %255s", topic) == 1) {
             writer_time(&w, topic);

@@ -19,7 +19,8 @@
 #include "source/cdc_rocksmq_int.h"
 
 
-#define OPS  (&cdc_rocksmq_reader)
+#define OPS      (&cdc_rocksmq_reader)
+#define STREAMS  16
 
 
 typedef struct {
@@ -37,8 +38,11 @@ typedef struct {
     cdc_loop_t        *loop;
     cdc_log_reader_t  *reader;
     cdc_timer_t        limit;
-    seen_t             seen[3];
+    seen_t             seen[STREAMS];
     size_t             want;             /* messages, all streams together */
+    cdc_post_t         turn;             /* of the loop, with readable() */
+    unsigned           turns;
+    unsigned           within;           /* such a turn */
     unsigned           hold;             /* do not take anything */
     unsigned           stop_at_error;
     int                degraded, healthy;
@@ -56,7 +60,14 @@ static char   dir[128], own[128];
 static size_t
 total(void)
 {
-    return run.seen[0].got + run.seen[1].got + run.seen[2].got;
+    int     i;
+    size_t  n;
+
+    for (i = 0, n = 0; i < STREAMS; i++) {
+        n += run.seen[i].got;
+    }
+
+    return n;
 }
 
 
@@ -94,12 +105,26 @@ take(seen_t *seen, const cdc_log_msg_t *msg)
 
 
 static void
+turned(cdc_post_t *post)
+{
+    run.within = 0;
+}
+
+
+static void
 readable(void *arg, cdc_log_stream_t *s)
 {
     seen_t         *seen;
     cdc_log_msg_t   msg;
 
     seen = OPS->data(s);
+
+    if (!run.within) {
+        run.within = 1;
+        run.turns++;
+        run.turn.handler = turned;
+        cdc_loop_defer(run.loop, &run.turn);
+    }
 
     while (!run.hold) {
         seen->rc = OPS->next(s, &msg, seen->err);
@@ -231,19 +256,10 @@ ends(const char *topic, uint64_t *first, uint64_t *end)
 }
 
 
-/* ---- directories --- */
-
 static int
 remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
 {
     return remove(path);
-}
-
-
-static void
-remove_all(const char *path)
-{
-    (void) nftw(path, remove_one, 16, FTW_DEPTH|FTW_PHYS);
 }
 
 
@@ -681,7 +697,7 @@ test_killed(void)
     /* somebody throws all of it away and begins anew */
 
     writer_end(&w, SIGKILL);
-    remove_all(dir);
+    (void) nftw(dir, remove_one, 16, FTW_DEPTH|FTW_PHYS);
     run.seen[0].rc = CDC_AGAIN;
     (void) writer_start(&w, dir, "none", 128 * 1024, WRITER_BASE + 1000000);
     spin(put + 1, 600);                  /* it is seen, without a message */
@@ -809,6 +825,42 @@ test_latency(void)
 }
 
 
+/* what comes for all streams at once wakes up the main thread once */
+
+static void
+test_burst(void)
+{
+    int             n;
+    char            topic[32];
+    writer_child_t  w;
+
+    fresh("burst");
+    (void) writer_start(&w, dir, "zstd", 64 << 20, WRITER_BASE);
+    ok(open_reader(0), "the reader opens");
+
+    for (n = 0; n < STREAMS; n++) {
+        (void) snprintf(topic, sizeof(topic), "dml_%d", n);
+        (void) start(n, topic, 0);
+    }
+
+    (void) writer_ask(&w, "burst dml_ %d", STREAMS);
+    spin(STREAMS, 10000);
+    spin(0, 300);                        /* all of them wait */
+    run.turns = 0;
+
+    for (n = 2; n <= 51; n++) {
+        (void) writer_ask(&w, "burst dml_ %d", STREAMS);
+        spin((size_t) (STREAMS * n), 10000);
+    }
+
+    is_int((int64_t) total(), STREAMS * 51, "51 bursts on 16 channels");
+    is_int(run.turns, 50, "each of 50 wakes up once");
+
+    OPS->close(run.reader);
+    writer_end(&w, 0);
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -839,9 +891,10 @@ main(int argc, char **argv)
     test_absent();
     test_denied();
     test_latency();
+    test_burst();
 
     cdc_loop_destroy(run.loop);
-    remove_all(base);
+    (void) nftw(base, remove_one, 16, FTW_DEPTH|FTW_PHYS);
 
     return done_testing();
 }
