@@ -425,16 +425,19 @@ cdc_post_remove(cdc_post_list_t *list, cdc_post_t *post)
 void
 cdc_loop_post(cdc_loop_t *loop, cdc_post_t *post)
 {
-    int       rc;
+    int       rc, first;
     uint64_t  one;
 
     (void) pthread_mutex_lock(&loop->mutex);
 
+    first = loop->posts.head == &cdc_loop_end;
     rc = cdc_post_push(&loop->posts, post);
 
     (void) pthread_mutex_unlock(&loop->mutex);
 
-    if (rc != CDC_OK) {
+    /* the list is emptied after the eventfd: what is in it has woken */
+
+    if (rc != CDC_OK || !first) {
         return;
     }
 
