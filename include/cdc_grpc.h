@@ -26,6 +26,7 @@ typedef struct {
     unsigned     connect_timeout_ms;     /* 0: 5000 */
     unsigned     keepalive_idle:1;       /* pings between calls too; Milvus
                                           * allows it, etcd does not */
+    unsigned     brief:1;                /* all answers are short */
 } cdc_grpc_conf_t;
 
 /* grpc_status_code of a call that failed, and its text */

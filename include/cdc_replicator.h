@@ -737,7 +737,7 @@ struct cdc_repl_s {
     char                         skipped[401];   /* the first one */
     uint64_t                     skips;
     size_t                       buffered;
-    unsigned                     retry_backoff, reset_backoff;
+    unsigned                     retry_backoff, reset_backoff, idle_phase;
     int64_t                      clock_offset; /* target's - cdc_now_ms() */
     uint64_t                     degraded_at; /* cdc_now_ms(); 0: healthy */
     uint64_t                     checkpoint_at;   /* the same clock */

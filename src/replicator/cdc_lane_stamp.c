@@ -125,6 +125,24 @@ cdc_lane_reserved(cdc_lane_t *lane, uint64_t stamp)
 }
 
 
+/*
+ * When the next idle tick goes out: those of all lanes together, so that the
+ * process wakes up once a second for them.  Other processes do so at another
+ * time, or a target would have all of theirs at once.
+ */
+
+static uint64_t
+cdc_lane_idle_at(const cdc_lane_t *lane)
+{
+    uint64_t  phase;
+
+    phase = lane->repl->idle_phase;
+
+    return (lane->tick_at + CDC_IDLE_TICK_MS - phase) / CDC_IDLE_TICK_MS
+           * CDC_IDLE_TICK_MS + phase;
+}
+
+
 /* the next send gets its stamp.  CDC_AGAIN: it has to wait.  CDC_DECLINED: a
  * tick for which it is too early, and which comes again */
 
@@ -144,10 +162,10 @@ cdc_lane_stamp(cdc_lane_t *lane, cdc_send_t *send, uint64_t *stamp)
 
         if (lane->flight == NULL && send->next == NULL && lane->owed == 0
             && lane->newest <= lane->covered && now >= lane->hurry_until
-            && now < lane->tick_at + CDC_IDLE_TICK_MS)
+            && now < cdc_lane_idle_at(lane))
         {
             cdc_timer_add(lane->repl->loop, &lane->timer,
-                          lane->tick_at + CDC_IDLE_TICK_MS - now);
+                          cdc_lane_idle_at(lane) - now);
             return CDC_AGAIN;
         }
     }

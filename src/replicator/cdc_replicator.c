@@ -790,6 +790,7 @@ cdc_replicator_main(cdc_role_t *role)
 
     r->role = role;
     r->loop = role->loop;
+    r->idle_phase = (unsigned) getpid() * 379 % CDC_IDLE_TICK_MS;
     r->init = json_loadb(role->init, role->init_len, 0, NULL);
 
     state = json_string_value(json_object_get(r->init, "state_dir"));

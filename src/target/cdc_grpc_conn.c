@@ -166,6 +166,13 @@ cdc_grpc_args(const cdc_grpc_conf_t *conf, grpc_arg *args)
         args[n++] = cdc_grpc_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     }
 
+    /* each answer is measured by a ping, and another wake-up: it pays where
+     * they are long */
+
+    if (conf->brief) {
+        args[n++] = cdc_grpc_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    }
+
     args[n].type = GRPC_ARG_POINTER;
     args[n].key = (char *) GRPC_ARG_RESOURCE_QUOTA;
     args[n].value.pointer.p = cdc_grpc_quota;

@@ -20,7 +20,7 @@
 
 
 cdc_grpc_t *
-cdc_milvus_connect(const cdc_target_conf_t *conf, char *err)
+cdc_milvus_connect(const cdc_target_conf_t *conf, unsigned brief, char *err)
 {
     cdc_grpc_t        *g;
     cdc_grpc_conf_t    gc;
@@ -37,6 +37,7 @@ cdc_milvus_connect(const cdc_target_conf_t *conf, char *err)
     gc.authorization = conf->authorization;
     gc.keepalive_ms = CDC_MILVUS_KEEPALIVE;
     gc.keepalive_idle = 1;
+    gc.brief = brief;
     gc.connect_timeout_ms = conf->connect_timeout_ms;
 
     g = cdc_grpc_open(&gc, &ge);
@@ -109,7 +110,7 @@ cdc_milvus_open(const cdc_target_conf_t *conf, char *err)
         return NULL;
     }
 
-    t->grpc = cdc_milvus_connect(&t->conf, err);
+    t->grpc = cdc_milvus_connect(&t->conf, 0, err);
     if (t->grpc == NULL) {
         cdc_milvus_close(t);
         return NULL;

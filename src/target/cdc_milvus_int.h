@@ -71,7 +71,9 @@ int  cdc_milvus_decline(cdc_target_error_t *err, const char *fmt, ...)
 
 /* ---- cdc_milvus.c -------------------------------------------------- */
 
-cdc_grpc_t *cdc_milvus_connect(const cdc_target_conf_t *conf, char *err);
+/* "brief": its answers are short, and there are many */
+cdc_grpc_t *cdc_milvus_connect(const cdc_target_conf_t *conf, unsigned brief,
+    char *err);
 
 /*
  * A chain that begins with the base: of a request that changes things when

@@ -38,7 +38,7 @@ cdc_milvus_lane_open(cdc_target_t *t, char *err)
         return NULL;
     }
 
-    lane->grpc = cdc_milvus_connect(&t->conf, err);
+    lane->grpc = cdc_milvus_connect(&t->conf, 1, err);
     if (lane->grpc == NULL) {
         free(lane);
         return NULL;
