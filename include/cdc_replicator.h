@@ -381,8 +381,8 @@ typedef struct {
     char            *target_vchannel;
     cdc_channel_t   *ch;
     cdc_lane_t      *lane;
-    cdc_pos_t        start;              /* creation, or a little before the
-                                          * log's end if adopted */
+    cdc_pos_t        start;              /* creation; if adopted, where what
+                                          * is before is older than the task */
     cdc_pos_t        listed;             /* log end at the first listing */
     uint64_t         farewell;           /* stamp of its drop's message: the
                                           * lane needs a tick behind it */
@@ -791,6 +791,7 @@ void cdc_repl_unneeded(cdc_repl_t *r);
 void cdc_repl_hello(cdc_repl_t *r);
 
 void cdc_survey_start(cdc_repl_t *r);    /* cdc_survey.c; ends in go() */
+void cdc_survey_read(void *data);        /* its streams, until it is done */
 
 /* cdc_drift.c; gone: what was said about it is over */
 void cdc_drift_start(cdc_repl_t *r);

@@ -50,7 +50,7 @@ def gap(t, log, task, first):
            'pause')
     t.wait_task('paused', task, 'Paused')
     before = log.topics()
-    with Load(SHAPE, 'load', first=first):
+    with Load(SHAPE, 'load', first=first) as load:
         t.passes('the source forgets what the task has not read', wait_for,
                  'retention', lambda: forgotten(before, log.topics()), 60,
                  0.5)
@@ -64,6 +64,28 @@ def gap(t, log, task, first):
                                 text),
              'the reason names the channel, the place and what is left')
     t.stays_different('rows behind the gap do not arrive')
+    return load.next
+
+
+def taken_over(t, log, task, first):
+    """What came since the create is gone when the target is looked at."""
+    t.same(t.nginx.cdc('delete', {'task_id': task})[1].get('code'), 200,
+           'delete')
+    task = t.nginx.create(t.bed['target'])
+    t.same(t.nginx.cdc('pause', {'task_id': task})[1].get('code'), 200,
+           'a new task is paused at once')
+    t.wait_task('paused', task, 'Paused')
+    before = log.topics()
+    with Load(SHAPE, 'load', first=first):
+        wait_for('retention', lambda: forgotten(before, log.topics()), 60,
+                 0.5)
+    t.same(t.nginx.cdc('resume', {'task_id': task})[1].get('code'), 200,
+           'resume')
+    text = t.passes('it stops', wait_for, 'reason',
+                    lambda: stopped(t, task), 20)
+    t.ok(text and re.search(r'by-dev-rootcoord-dml_.*after the task was '
+                            r'created', text),
+         'and says that the log begins after its create', text)
 
 
 def stopped(t, task):
@@ -79,5 +101,6 @@ with E2E() as t:
     SHAPE.ready('load', 'source')
     t.needed(t.equal('an empty collection', 60) is not None)
     following = steady(t, log)
-    gap(t, log, task, following)
+    following = gap(t, log, task, following)
+    taken_over(t, log, task, following)
     t.check_logs()

@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
 """What is there before a task: on the source, on the target, in the log."""
 
+import base64
+import json
 import os
+import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib', 'python'))
@@ -17,6 +21,7 @@ from process import wait_for                                 # noqa: E402
 
 S = 'source'
 CHANNELS = 4
+LATE = 1100                            # messages, on one channel
 TOPICS = ['by-dev-rootcoord-dml_%d' % n for n in range(CHANNELS)]
 
 
@@ -117,6 +122,45 @@ def in_the_way(t, c, task):
     t.equal_case(c, 'without it all arrives')
 
 
+def taken_over_late(t, c, task):
+    """The survey comes when much has been written since the create."""
+    t.same(t.nginx.cdc('delete', {'task_id': task})[1].get('code'), 200,
+           'the task is deleted')
+    task = t.nginx.create(t.bed['target'])
+    t.same(t.nginx.cdc('pause', {'task_id': task})[1].get('code'), 200,
+           'a new one is paused at once')
+    every = c.get('every')
+    channels = start_of(t, every)
+    every.insert(EVERY.rows(4000, 4020))
+    every.delete(EVERY.expression(range(2000, 2005)))
+    first = kafka.ends(t.bed['kafka'].uri, list(channels))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: every.delete(EVERY.expression([100000])),
+                      range(LATE)))
+    last = kafka.ends(t.bed['kafka'].uri, list(channels))
+    t.ok(max(last[n] - first[n] for n in channels) > 1000,
+         'more than is looked at first', [first, last])
+    t.same(t.nginx.cdc('resume', {'task_id': task})[1].get('code'), 200,
+           'resumed')
+    t.equal_case(c, 'all that came since the create is there', 60)
+    return task
+
+
+def start_of(t, collection):
+    """{channel: the message before the collection's own}, by the source's
+    metadata: CollectionInfo.start_positions, a KeyDataPair each."""
+    number = collection.describe()['collection_id']
+    listed = t.bed['etcd'].etcdctl(
+        'get', '--prefix', 'by-dev/meta/root-coord/database/collection-info/',
+        '-w', 'json')
+    (value,) = [base64.b64decode(kv['value'])
+                for kv in json.loads(listed)['kvs']
+                if base64.b64decode(kv['key']).endswith(b'/%d' % number)]
+    return {key.decode(): int.from_bytes(data, 'little') for key, data in
+            re.findall(rb'\x0a.(by-dev-rootcoord-dml_\d+)\x12\x08(.{8})',
+                       value, re.DOTALL)}
+
+
 def other_schema(t, c, task):
     """The target holds another collection of that name."""
     PLAIN.create(c('clash'), S)
@@ -180,6 +224,19 @@ def log_gap(t):
         'the task is deleted')
 
 
+def edge_of_log(t):
+    """The log begins with the collection's own first message."""
+    c = t.case('edge')
+    edge = PLAIN.ready(c('edge'), S, 50)
+    for channel, start in start_of(t, edge).items():
+        kafka.forget(t.bed['kafka'].uri, [channel], start + 1)
+    task = t.nginx.create(t.bed['target'],
+                          collection_infos=[{'name': c('edge')}])
+    t.equal_case(c, 'the one before its first message is not needed')
+    t.same(t.nginx.cdc('delete', {'task_id': task})[1].get('code'), 200,
+           'the task is deleted')
+
+
 def keys_of(name):
     rows = Collection(name, using='target').query(
         'id >= 0', output_fields=['id'], consistency_level='Eventually')
@@ -196,6 +253,8 @@ with Cases() as t:
     task = whole(t, c)
     task = taken_over(t, c, task)
     in_the_way(t, c, task)
+    task = taken_over_late(t, c, task)
     other_schema(t, c, task)
+    edge_of_log(t)
     log_gap(t)
     t.check_logs()

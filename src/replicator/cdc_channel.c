@@ -287,6 +287,11 @@ cdc_channel_readable(void *arg, cdc_log_stream_t *s)
 {
     cdc_repl_t  *r = arg;
 
+    if (!r->running) {
+        cdc_survey_read(r->reader_ops->data(s));
+        return;
+    }
+
     if (s == r->rstream) {
         cdc_rchannel_read(r);
         return;

@@ -3,10 +3,11 @@
  * does the target hold already, and where does the log end now?
  *
  * What the target holds, with the same schema, is taken over and goes on from
- * the time at which the task was created, by the source's timestamps, in the
- * last messages of the log: replaying more would double the rows of a target
- * that was restored from a backup.  All else is created and replayed from its
- * start position.  "positions" and "use_start_position" say otherwise.
+ * the time at which the task was created, by the source's timestamps, as far
+ * back in the log as that is (cdc_survey_back.c): replaying more would double
+ * the rows of a target that was restored from a backup.  All else is created
+ * and replayed from its start position.  "positions" and "use_start_position"
+ * say otherwise.
  * The result is durable, as one batch, before anything is sent; a crash before
  * that surveys again.
  *
@@ -14,7 +15,7 @@
  * (cdc_replicator.c), so each operation is in the listing, or is read.
  */
 
-#include "cdc_replicator.h"
+#include "cdc_survey_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,18 +23,20 @@
 
 
 #define CDC_SURVEY_TIMEOUT_MS  5000
-#define CDC_SURVEY_BACK        ((uint64_t) 5000)    /* messages */
-#define CDC_SURVEY_BACK_MS     3600000     /* more than so many ticks are */
+#define CDC_SURVEY_UNKNOWN_MS  3600000     /* back, without a known time */
+#define CDC_SURVEY_ORDER_MS    30000       /* messages are out of order */
+#define CDC_SURVEY_LATE_MS     60000       /* a log may be emptied in more */
 
 
+static void cdc_survey_backed(void *arg);
 static void cdc_survey_synced(void *arg);
 
 
 typedef struct {
     cdc_coll_t               *coll;
     char                     *db, *name;         /* copies, for the thread */
-    char                    **channels;
-    cdc_pos_t                *start, *first, *end;
+    size_t                   *logs;              /* of each shard */
+    cdc_pos_t                *start;
     unsigned                  nshards;
     cdc_target_collection_t  *found;
 } cdc_survey_row_t;
@@ -43,6 +46,10 @@ typedef struct {
     cdc_repl_t               *repl;
     cdc_survey_row_t         *rows;
     size_t                    n, cap;
+    cdc_survey_back_t         back;
+    uint64_t                  from_ts;
+    unsigned                  timed:1;   /* that is when it was created */
+    unsigned                  late:1;
     int                       rc;
     cdc_target_error_t        error;
     char                      err[CDC_REASON_MAX];
@@ -53,28 +60,26 @@ static void
 cdc_survey_free(cdc_survey_t *s)
 {
     size_t             i;
-    unsigned           n;
     cdc_survey_row_t  *row;
 
     for (i = 0; i < s->n; i++) {
         row = &s->rows[i];
 
-        for (n = 0; row->channels && n < row->nshards; n++) {
-            free(row->channels[n]);
-        }
-
         if (row->found) {
             cdc_target_collection_free(row->found);
         }
 
-        free(row->channels);
+        free(row->logs);
         free(row->start);
-        free(row->first);
-        free(row->end);
         free(row->db);
         free(row->name);
     }
 
+    for (i = 0; i < s->back.n; i++) {
+        free(s->back.logs[i].name);
+    }
+
+    free(s->back.logs);
     free(s->rows);
     free(s);
 }
@@ -105,6 +110,46 @@ cdc_survey_given(cdc_coll_t *c, cdc_shard_t *shard)
     }
 
     shard->after_ts = ts ? ts : 1;
+
+    return CDC_OK;
+}
+
+
+static cdc_survey_log_t *
+cdc_survey_log(cdc_survey_t *s, const cdc_survey_row_t *row, unsigned n)
+{
+    return &s->back.logs[row->logs[n]];
+}
+
+
+static int
+cdc_survey_add_log(cdc_survey_t *s, const char *name, size_t *nth)
+{
+    size_t             i;
+    cdc_survey_log_t  *logs;
+
+    for (i = 0; i < s->back.n; i++) {
+        if (strcmp(s->back.logs[i].name, name) == 0) {
+            *nth = i;
+            return CDC_OK;
+        }
+    }
+
+    logs = realloc(s->back.logs, (i + 1) * sizeof(cdc_survey_log_t));
+    if (logs == NULL) {
+        return CDC_ERROR;
+    }
+
+    s->back.logs = logs;
+    memset(&logs[i], 0, sizeof(cdc_survey_log_t));
+
+    logs[i].name = strdup(name);
+    if (logs[i].name == NULL) {
+        return CDC_ERROR;
+    }
+
+    *nth = i;
+    s->back.n++;
 
     return CDC_OK;
 }
@@ -155,13 +200,11 @@ cdc_survey_add(void *arg, const cdc_meta_collection_t *m)
     row->nshards = c->nshards;
     row->db = strdup(c->target_db);
     row->name = strdup(c->target_name);
-    row->channels = calloc(c->nshards, sizeof(char *));
+    row->logs = calloc(c->nshards, sizeof(size_t));
     row->start = calloc(c->nshards, sizeof(cdc_pos_t));
-    row->first = calloc(c->nshards, sizeof(cdc_pos_t));
-    row->end = calloc(c->nshards, sizeof(cdc_pos_t));
 
-    if (row->db == NULL || row->name == NULL || row->channels == NULL
-        || row->start == NULL || row->first == NULL || row->end == NULL)
+    if (row->db == NULL || row->name == NULL || row->logs == NULL
+        || row->start == NULL)
     {
         return CDC_ERROR;
     }
@@ -171,10 +214,11 @@ cdc_survey_add(void *arg, const cdc_meta_collection_t *m)
             return CDC_ERROR;
         }
 
-        row->channels[i] = strdup(c->shards[i].ch->name);
         row->start[i] = c->shards[i].start;
 
-        if (row->channels[i] == NULL) {
+        if (cdc_survey_add_log(s, c->shards[i].ch->name, &row->logs[i])
+            != CDC_OK)
+        {
             return CDC_ERROR;
         }
     }
@@ -189,9 +233,9 @@ static void
 cdc_survey_run(cdc_job_t *job)
 {
     size_t             i;
-    unsigned           n;
     cdc_repl_t        *r;
     cdc_survey_t      *s = job->data;
+    cdc_survey_log_t  *log;
     cdc_survey_row_t  *row;
 
     r = s->repl;
@@ -215,18 +259,16 @@ cdc_survey_run(cdc_job_t *job)
             snprintf(s->err, CDC_REASON_MAX, "%s", s->error.text);
             return;
         }
-
-        for (n = 0; n < row->nshards; n++) {
-            s->rc = r->reader_ops->ends(r->reader, row->channels[n],
-                                        CDC_SURVEY_TIMEOUT_MS,
-                                        &row->first[n], &row->end[n], s->err);
-            if (s->rc != CDC_OK) {
-                return;
-            }
-        }
     }
 
     s->rc = CDC_OK;
+
+    for (i = 0; i < s->back.n && s->rc == CDC_OK; i++) {
+        log = &s->back.logs[i];
+        s->rc = r->reader_ops->ends(r->reader, log->name,
+                                    CDC_SURVEY_TIMEOUT_MS, &log->first,
+                                    &log->end, s->err);
+    }
 }
 
 
@@ -242,20 +284,21 @@ cdc_survey_durable(void *arg)
 /* the first that is left, by the request's own word */
 
 static void
-cdc_survey_earliest(cdc_survey_row_t *row, unsigned n)
+cdc_survey_earliest(cdc_survey_row_t *row, unsigned n,
+    const cdc_survey_log_t *log)
 {
     char          text[CDC_REASON_MAX];
     cdc_shard_t  *shard;
 
     shard = &row->coll->shards[n];
-    shard->start = row->first[n];
+    shard->start = log->first;
 
-    snprintf(text, sizeof(text), "\"%.200s.%.200s\" starts with the earliest "
-             "message that the source's log still has (topic \"%.200s\", "
-             "position %llu:%llu): what is older is not on the target",
-             row->coll->db, row->coll->name, row->channels[n],
-             (unsigned long long) row->first[n].hi,
-             (unsigned long long) row->first[n].lo);
+    snprintf(text, sizeof(text), "\"%.200s.%.200s\" %s the earliest message "
+             "that the source's log still has (topic \"%.200s\", position "
+             "%llu:%llu): what is older is not on the target", row->coll->db,
+             row->coll->name, row->found ? "goes on with" : "starts with",
+             log->name, (unsigned long long) log->first.hi,
+             (unsigned long long) log->first.lo);
 
     cdc_repl_degraded(row->coll->repl, CDC_CAUSE_SKIPPED, text);
 }
@@ -264,25 +307,20 @@ cdc_survey_earliest(cdc_survey_row_t *row, unsigned n)
 /* rows that the log has lost are never skipped in silence */
 
 static int
-cdc_survey_gap(cdc_survey_row_t *row)
+cdc_survey_gap(cdc_survey_t *s, cdc_survey_row_t *row)
 {
-    unsigned   n;
-    cdc_pos_t  start;
+    unsigned           n;
+    cdc_survey_log_t  *log;
 
     for (n = 0; n < row->nshards; n++) {
+        log = cdc_survey_log(s, row, n);
 
-        /* a collection's start is the last message before its own */
-
-        start = row->start[n];
-        start = row->coll->shards[n].after_ts ? start
-                                              : cdc_pos_next(start, 1);
-
-        if (cdc_pos_cmp(row->first[n], start) <= 0) {
+        if (cdc_pos_cmp(log->first, row->coll->shards[n].start) <= 0) {
             continue;
         }
 
-        if (cdc_selection_earliest(row->coll->repl->selection)) {
-            cdc_survey_earliest(row, n);
+        if (cdc_selection_earliest(s->repl->selection)) {
+            cdc_survey_earliest(row, n, log);
             continue;
         }
 
@@ -292,9 +330,9 @@ cdc_survey_gap(cdc_survey_row_t *row)
                       "target from a backup of the source, then create the "
                       "task: what the target holds is not replayed; or create "
                       "it with \"log_gap\": \"earliest\"", row->coll->db,
-                      row->coll->name, row->channels[n],
-                      (unsigned long long) row->first[n].hi,
-                      (unsigned long long) row->first[n].lo,
+                      row->coll->name, log->name,
+                      (unsigned long long) log->first.hi,
+                      (unsigned long long) log->first.lo,
                       (unsigned long long) row->start[n].hi,
                       (unsigned long long) row->start[n].lo);
         return CDC_ERROR;
@@ -356,24 +394,107 @@ cdc_survey_same(cdc_survey_row_t *row, const cdc_meta_collection_t *m)
  * either clock may be wrong by hours: a row that is taken for an older one is
  * lost, one that is taken for a newer one is settled.  So a time that has yet
  * to come, by this machine or by the target, says nothing, and all of the
- * last messages are settled.
+ * last hour is settled.
  */
 
-static uint64_t
-cdc_survey_created(cdc_repl_t *r)
+static void
+cdc_survey_created(cdc_survey_t *s)
 {
-    int64_t  created, now, wall;
+    int64_t      created, now, wall;
+    cdc_repl_t  *r;
 
+    r = s->repl;
     created = json_integer_value(json_object_get(r->config, "created_ms"));
     wall = (int64_t) cdc_wall_ms();
     now = (int64_t) cdc_now_ms() + r->clock_offset;
     now = wall < now ? wall : now;
 
-    if (created > now + CDC_ADOPT_MS) {
-        created = now - CDC_SURVEY_BACK_MS;
+    s->timed = created <= now + CDC_ADOPT_MS;
+    s->late = now > created + CDC_SURVEY_LATE_MS;
+
+    if (!s->timed) {
+        created = now - CDC_SURVEY_UNKNOWN_MS;
     }
 
-    return cdc_ms_tso((uint64_t) created);
+    s->from_ts = cdc_ms_tso((uint64_t) created);
+}
+
+
+/* does it go on from when the task was created? */
+
+static int
+cdc_survey_by_time(const cdc_survey_row_t *row, unsigned n)
+{
+    const cdc_coll_t  *c;
+
+    c = row->coll;
+
+    return row->found && !c->shards[n].after_ts
+           && !cdc_selection_use_start(c->repl->selection, c->db, c->name);
+}
+
+
+/* where its own messages begin, as far as the log has them */
+
+static cdc_pos_t
+cdc_survey_own(const cdc_survey_log_t *log, cdc_pos_t start)
+{
+    return cdc_pos_cmp(start, log->first) < 0
+           || cdc_pos_cmp(start, log->end) > 0 ? log->first : start;
+}
+
+
+static void
+cdc_survey_wanted(cdc_survey_t *s)
+{
+    size_t             i;
+    unsigned           n;
+    cdc_pos_t          own;
+    cdc_survey_log_t  *log;
+    cdc_survey_row_t  *row;
+
+    for (i = 0; i < s->back.n; i++) {
+        s->back.logs[i].wanted = 0;
+        s->back.logs[i].floor = s->back.logs[i].end;
+    }
+
+    for (i = 0; i < s->n; i++) {
+        row = &s->rows[i];
+
+        for (n = 0; n < row->nshards; n++) {
+            if (!cdc_survey_by_time(row, n)) {
+                continue;
+            }
+
+            log = cdc_survey_log(s, row, n);
+            log->wanted = 1;
+            own = cdc_survey_own(log, row->start[n]);
+
+            if (cdc_pos_cmp(own, log->floor) < 0) {
+                log->floor = own;
+            }
+        }
+    }
+}
+
+
+/*
+ * Has the log lost messages of the collection that are not older than the
+ * task?  Of an empty one nobody knows; but it takes a while to be emptied.
+ */
+
+static int
+cdc_survey_lost(const cdc_survey_t *s, const cdc_survey_log_t *log,
+    cdc_pos_t start)
+{
+    if (!s->timed
+        || (log->end.lo != 0 && cdc_pos_cmp(start, log->end) <= 0
+            && cdc_pos_cmp(log->at, cdc_pos_next(start, 1)) <= 0))
+    {
+        return 0;
+    }
+
+    return log->ts ? log->ts + cdc_ms_tso(CDC_ADOPT_MS) > s->from_ts : s->late;
 }
 
 
@@ -383,33 +504,69 @@ cdc_survey_created(cdc_repl_t *r)
  * else from the time at which the task was created.
  */
 
-static void
-cdc_survey_place(cdc_survey_row_t *row, unsigned n)
+static int
+cdc_survey_place(cdc_survey_t *s, cdc_survey_row_t *row, unsigned n)
 {
-    cdc_coll_t   *c;
-    cdc_shard_t  *shard;
+    cdc_pos_t          own;
+    cdc_coll_t        *c;
+    cdc_shard_t       *shard;
+    cdc_survey_log_t  *log;
 
     c = row->coll;
     shard = &c->shards[n];
+    log = cdc_survey_log(s, row, n);
 
     if (shard->after_ts) {
-        return;
+        return CDC_OK;
     }
 
-    if (cdc_selection_use_start(c->repl->selection, c->db, c->name)) {
-        shard->settle_upto = row->end[n];
-        return;
+    if (!cdc_survey_by_time(row, n)) {
+        shard->settle_upto = log->end;
+        return CDC_OK;
     }
 
-    shard->start = row->end[n].lo > CDC_SURVEY_BACK
-                   ? cdc_pos_next(row->end[n], -CDC_SURVEY_BACK)
-                   : row->first[n];
+    own = cdc_survey_own(log, row->start[n]);
+    shard->start = cdc_pos_cmp(log->at, own) > 0 ? log->at : own;
+    c->from_ts = s->from_ts;
 
-    if (cdc_pos_cmp(shard->start, row->first[n]) < 0) {
-        shard->start = row->first[n];
+    if (!cdc_survey_lost(s, log, row->start[n])) {
+        return CDC_OK;
     }
 
-    c->from_ts = cdc_survey_created(c->repl);
+    if (cdc_selection_earliest(s->repl->selection)) {
+        cdc_survey_earliest(row, n, log);
+        return CDC_OK;
+    }
+
+    cdc_repl_fail(s->repl, CDC_LOG_GAP ", or create it with \"log_gap\": "
+                  "\"earliest\": topic \"%s\" begins at %llu:%llu, which came "
+                  "after the task was created, and has lost what \"%s.%s\" got "
+                  "before", log->name, (unsigned long long) log->first.hi,
+                  (unsigned long long) log->first.lo, c->db, c->name);
+
+    return CDC_ERROR;
+}
+
+
+/* a collection's start is the last message before its own: nobody needs it,
+ * and when it is gone reading cannot begin there */
+
+static void
+cdc_survey_begin(cdc_survey_t *s, cdc_survey_row_t *row, unsigned n)
+{
+    cdc_shard_t       *shard;
+    cdc_survey_log_t  *log;
+
+    shard = &row->coll->shards[n];
+    log = cdc_survey_log(s, row, n);
+
+    shard->listed = log->end;
+
+    if (!shard->after_ts
+        && cdc_pos_cmp(log->first, cdc_pos_next(shard->start, 1)) == 0)
+    {
+        shard->start = log->first;
+    }
 }
 
 
@@ -437,7 +594,7 @@ cdc_survey_raise(cdc_coll_t *c)
 
 
 static int
-cdc_survey_take(cdc_survey_row_t *row)
+cdc_survey_take(cdc_survey_t *s, cdc_survey_row_t *row)
 {
     char                          err[CDC_REASON_MAX];
     unsigned                      n;
@@ -448,13 +605,13 @@ cdc_survey_take(cdc_survey_row_t *row)
     m = cdc_meta_by_id(c->repl->meta, c->id);
 
     for (n = 0; n < c->nshards; n++) {
-        c->shards[n].listed = row->end[n];
+        cdc_survey_begin(s, row, n);
     }
 
     c->dirty = 1;
 
     if (row->found == NULL) {
-        return cdc_survey_gap(row);
+        return cdc_survey_gap(s, row);
     }
 
     if (cdc_survey_same(row, m) != CDC_OK) {
@@ -467,7 +624,9 @@ cdc_survey_take(cdc_survey_row_t *row)
     }
 
     for (n = 0; n < c->nshards; n++) {
-        cdc_survey_place(row, n);
+        if (cdc_survey_place(s, row, n) != CDC_OK) {
+            return CDC_ERROR;
+        }
     }
 
     cdc_survey_raise(c);
@@ -503,6 +662,20 @@ cdc_survey_retry(cdc_timer_t *tm)
 
 
 static void
+cdc_survey_again(cdc_survey_t *s, const char *why)
+{
+    cdc_repl_t  *r;
+
+    r = s->repl;
+
+    cdc_repl_degraded(r, CDC_CAUSE_TARGET, why);
+    r->retry_timer.handler = cdc_survey_retry;
+    r->retry_timer.data = s;
+    cdc_timer_add(r->loop, &r->retry_timer, 1000);
+}
+
+
+static void
 cdc_survey_done(cdc_job_t *job)
 {
     cdc_repl_t    *r;
@@ -515,10 +688,32 @@ cdc_survey_done(cdc_job_t *job)
     }
 
     if (s->rc != CDC_OK) {
-        cdc_repl_degraded(r, CDC_CAUSE_TARGET, s->err);
-        r->retry_timer.handler = cdc_survey_retry;
-        r->retry_timer.data = s;
-        cdc_timer_add(r->loop, &r->retry_timer, 1000);
+        cdc_survey_again(s, s->err);
+        return;
+    }
+
+    cdc_survey_created(s);
+    cdc_survey_wanted(s);
+
+    s->back.repl = r;
+    s->back.upto = s->from_ts - cdc_ms_tso(CDC_ADOPT_MS
+                                           + CDC_SURVEY_ORDER_MS);
+    s->back.done = cdc_survey_backed;
+    s->back.arg = s;
+    cdc_survey_back(&s->back);
+}
+
+
+static void
+cdc_survey_backed(void *arg)
+{
+    cdc_repl_t    *r;
+    cdc_survey_t  *s = arg;
+
+    r = s->repl;
+
+    if (s->back.rc != CDC_OK) {
+        cdc_survey_again(s, s->back.err);
         return;
     }
 
@@ -544,7 +739,7 @@ cdc_survey_synced(void *arg)
     r = s->repl;
 
     for (i = 0; i < s->n && !r->failed; i++) {
-        (void) cdc_survey_take(&s->rows[i]);
+        (void) cdc_survey_take(s, &s->rows[i]);
     }
 
     cdc_survey_free(s);

@@ -1,7 +1,8 @@
 """The requests to a Kafka broker that suites need, and no client.
 
     ends(address, topics)       {topic: the offset that its next message gets}
-    forget(address, topics)     drops what is in these topics now
+    forget(address, topics)     drops what is in these topics now, or what is
+                                before an offset
     delete(address, topics)     drops the topics
     produce(address, topic, values)    the offset of the first
     deny(address, user)         may read no topic from now on
@@ -77,9 +78,9 @@ def ends(address, topics):
     return found
 
 
-def forget(address, topics):
+def forget(address, topics, before=HIGH_WATERMARK):
     r = ask(address, DELETE_RECORDS, 0,
-            one_partition(topics, HIGH_WATERMARK)
+            one_partition(topics, before)
             + struct.pack('>i', 10000))
     r.take('i')
     for _ in range(r.take('i')):

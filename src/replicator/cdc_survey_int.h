@@ -1,0 +1,43 @@
+/* the inside of a survey: cdc_survey.c and cdc_survey_back.c */
+
+#ifndef CDC_SURVEY_INT_H_INCLUDED
+#define CDC_SURVEY_INT_H_INCLUDED
+
+#include "cdc_replicator.h"
+
+
+typedef struct cdc_survey_back_s  cdc_survey_back_t;
+
+/* a channel's log */
+
+typedef struct {
+    cdc_survey_back_t  *back;
+    cdc_log_stream_t   *stream;
+    char               *name;
+    cdc_pos_t           first, end;
+    cdc_pos_t           floor;           /* nobody needs what is before */
+    cdc_pos_t           at;              /* found: what is before is older */
+    uint64_t            ts;              /* of the message there; 0: none */
+    uint64_t            step;
+    unsigned            wanted:1;
+    unsigned            busy:1;
+} cdc_survey_log_t;
+
+struct cdc_survey_back_s {
+    cdc_repl_t         *repl;
+    cdc_survey_log_t   *logs;
+    size_t              n, left;
+    uint64_t            upto;            /* what is older may be passed */
+    cdc_timer_t         timer;
+    int                 rc;
+    char                err[CDC_REASON_MAX];
+    void              (*done)(void *arg);
+    void               *arg;
+};
+
+
+/* of all logs that are wanted; done() when it is known, or rc says not */
+void cdc_survey_back(cdc_survey_back_t *b);
+
+
+#endif /* CDC_SURVEY_INT_H_INCLUDED */

@@ -1,0 +1,234 @@
+/*
+ * How far back a survey reads (cdc_survey_back.c): the real RocksMQ reader on
+ * a log of ticks that a process of its own writes as Milvus does.
+ */
+
+#include <ftw.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "tap.h"
+#include "rocksmq_writer.h"
+#include "replicator/cdc_survey_int.h"
+
+
+#define FIRST    UINT64_C(1700000000000) /* ms of the first tick */
+#define EVERY    100                     /* ms between two */
+#define TICKS    7000
+#define BASE     WRITER_BASE
+
+
+static cdc_repl_t         repl;
+static cdc_survey_back_t  back;
+static cdc_survey_log_t   logs[3];
+static writer_child_t     writer;
+static char               base[] = "/tmp/cdc-survey.XXXXXX";
+static unsigned           done;
+
+
+static void
+finished(void *arg)
+{
+    done++;
+    cdc_loop_stop(arg);
+}
+
+
+static void
+expired(cdc_timer_t *tm)
+{
+    cdc_loop_stop(tm->data);
+}
+
+
+static uint64_t
+time_of(uint64_t n)
+{
+    return cdc_ms_tso(FIRST + n * EVERY);
+}
+
+
+/* a TimeTickMsg: base = 1 { msg_type = 1: 1200, timestamp = 3 } */
+
+static void
+tick(const char *topic, uint64_t ts)
+{
+    char      hex[64];
+    size_t    n;
+    unsigned  len;
+
+    n = 0;
+
+    for (len = 4; ts != 0; ts >>= 7, len++) {
+        n += (size_t) snprintf(hex + n, sizeof(hex) - n, "%02x",
+                               (unsigned) (ts & 0x7f)
+                               | (ts >> 7 != 0 ? 0x80 : 0));
+    }
+
+    (void) writer_ask(&writer, "raw %s 0a%02x08b00918%s", topic, len, hex);
+}
+
+
+static void
+look(const char *topic, int n, uint64_t first, uint64_t end, uint64_t floor)
+{
+    memset(&logs[n], 0, sizeof(cdc_survey_log_t));
+    logs[n].name = (char *) topic;
+    logs[n].first.lo = first;
+    logs[n].end.lo = end;
+    logs[n].floor.lo = floor;
+    logs[n].wanted = 1;
+}
+
+
+static void
+run(size_t n, uint64_t upto)
+{
+    cdc_timer_t  limit;
+
+    memset(&back, 0, sizeof(back));
+    memset(&limit, 0, sizeof(limit));
+    back.repl = &repl;
+    back.logs = logs;
+    back.n = n;
+    back.upto = upto;
+    back.done = finished;
+    back.arg = repl.loop;
+    done = 0;
+
+    limit.handler = expired;
+    limit.data = repl.loop;
+    cdc_timer_add(repl.loop, &limit, 60000);
+    cdc_survey_back(&back);
+
+    if (!done) {
+        (void) cdc_loop_run(repl.loop);
+    }
+
+    cdc_timer_del(repl.loop, &limit);
+}
+
+
+static void
+test_back(void)
+{
+    uint64_t  ends;
+
+    ends = BASE + TICKS;
+
+    look("a", 0, BASE, ends, BASE);
+    run(1, time_of(TICKS - 10));
+    is_int((int64_t) done, 1, "a time near the end");
+    is_int(back.rc, CDC_OK, "is found");
+    is_int((int64_t) logs[0].at.lo, (int64_t) ends - 1000, "at the first look");
+    ok(logs[0].ts == time_of(TICKS - 1000), "which has seen what is there");
+
+    look("a", 0, BASE, ends, BASE);
+    run(1, time_of(3500));
+    is_int((int64_t) logs[0].at.lo, (int64_t) ends - 4000,
+           "an earlier one: back to what is older");
+    ok(logs[0].ts == time_of(TICKS - 4000), "and not further");
+
+    look("a", 0, BASE, ends, BASE);
+    run(1, time_of(0) - 1);
+    is_int((int64_t) logs[0].at.lo, BASE, "one that the log does not have");
+    ok(logs[0].ts == time_of(0), "its first message is younger");
+
+    look("a", 0, BASE, ends, BASE + 500);
+    look("b", 1, ends, ends + 10, ends);
+    look("none", 2, 0, 0, 0);
+    run(3, time_of(0) - 1);
+    is_int((int64_t) done, 1, "several at once");
+    is_int((int64_t) logs[0].at.lo, BASE + 500,
+           "not before what somebody needs");
+    ok(logs[0].ts == time_of(500), "and what is there");
+    is_int((int64_t) logs[1].at.lo, (int64_t) ends,
+           "what cannot be read says nothing");
+    ok(logs[1].ts == time_of(1), "the next one does");
+    ok(logs[2].at.lo == 0 && logs[2].ts == 0, "an empty one has nothing");
+}
+
+
+static void
+test_gone(void)
+{
+    (void) writer_ask(&writer, "purge a %" PRIu64, BASE + 5999);
+
+    look("b", 0, BASE + TICKS, BASE + TICKS + 10, BASE + TICKS);
+    look("a", 1, BASE, BASE + TICKS, BASE);
+    run(2, time_of(3500));
+    is_int((int64_t) done, 1, "what was there is not any more");
+    is_int(back.rc, CDC_ERROR, "nothing is said of it");
+    ok(strstr(back.err, "\"a\"") != NULL, "but which topic it was");
+    printf("# %s\n", back.err);
+    ok(logs[0].stream == NULL && logs[1].stream == NULL, "nothing is read on");
+
+    look("a", 0, BASE + 6000, BASE + TICKS, BASE + 6000);
+    run(1, time_of(3500));
+    is_int(back.rc, CDC_OK, "when that is known");
+    is_int((int64_t) logs[0].at.lo, BASE + 6000, "its first one is it");
+}
+
+
+static int
+remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
+{
+    return remove(path);
+}
+
+
+int
+main(int argc, char **argv)
+{
+    int                n;
+    char               dir[64], own[64], err[CDC_REASON_MAX];
+    json_t            *conf;
+    cdc_log_handler_t  handler;
+
+    if (argc > 1) {
+        return writer_main(argv);
+    }
+
+    if (mkdtemp(base) == NULL) {
+        return 1;
+    }
+
+    (void) snprintf(dir, sizeof(dir), "%s/log", base);
+    (void) snprintf(own, sizeof(own), "%s/own", base);
+    (void) writer_start(&writer, dir, "none", 1 << 20, BASE);
+
+    for (n = 0; n < TICKS; n++) {
+        tick("a", time_of((uint64_t) n));
+    }
+
+    for (n = 0; n < 10; n++) {
+        if (n == 8) {
+            tick("b", time_of(1));
+
+        } else {
+            (void) writer_ask(&writer, "raw b 00");
+        }
+    }
+
+    memset(&handler, 0, sizeof(handler));
+    handler.readable = cdc_channel_readable;
+    handler.arg = &repl;
+
+    conf = json_pack("{s:s, s:s}", "rocksmq", dir, "secondary_dir", own);
+    repl.loop = cdc_loop_create();
+    repl.reader_ops = &cdc_rocksmq_reader;
+    repl.reader = repl.reader_ops->open(repl.loop, conf, &handler, err);
+    ok(repl.reader != NULL, "the reader opens");
+
+    test_back();
+    test_gone();
+
+    repl.reader_ops->close(repl.reader);
+    cdc_loop_destroy(repl.loop);
+    json_decref(conf);
+    writer_end(&writer, 0);
+    (void) nftw(base, remove_one, 16, FTW_DEPTH|FTW_PHYS);
+
+    return done_testing();
+}
