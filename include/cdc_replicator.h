@@ -97,6 +97,7 @@ typedef struct cdc_repl_s       cdc_repl_t;
 typedef struct cdc_channel_s    cdc_channel_t;
 typedef struct cdc_lane_s       cdc_lane_t;
 typedef struct cdc_coll_s       cdc_coll_t;
+typedef struct cdc_shard_s      cdc_shard_t;
 typedef struct cdc_op_s         cdc_op_t;
 typedef struct cdc_item_s       cdc_item_t;
 typedef struct cdc_epoch_s      cdc_epoch_t;
@@ -199,8 +200,6 @@ struct cdc_channel_s {
     uint64_t           tick_at;          /* when, cdc_now_ms() */
     uint64_t           tick_closed;      /* all up to it handed over */
     uint64_t           tick_acked;       /* all up to it on the target */
-    uint64_t           raised;           /* highest stamp given by a lane in
-                                          * place of a row's own */
     cdc_pos_t          emitted;          /* end of what was handed over */
     uint64_t           sync_number;      /* what is before was asked for */
     uint64_t           reads;            /* since the last checkpoint */
@@ -276,6 +275,7 @@ struct cdc_send_s {
     uint64_t            tick;            /* the source's */
     uint64_t            most;            /* a tick's stamp, at most */
     uint64_t            stamp;           /* 0: the source's own */
+    unsigned            early:1;         /* it goes before its tick */
 };
 
 struct cdc_lane_s {
@@ -294,6 +294,7 @@ struct cdc_lane_s {
     uint64_t            raise;           /* stamps up to it are taken: what
                                           * is older is raised above it */
     uint64_t            raised;          /* highest stamp that was raised */
+    uint64_t            most;            /* of the ticks not answered yet */
     uint64_t            used;            /* highest stamp sent */
     uint64_t            reserve;         /* may be used: durable */
     uint64_t            reserve_next;
@@ -302,19 +303,21 @@ struct cdc_lane_s {
     uint64_t            tick_at;         /* cdc_now_ms() of the last one */
     uint64_t            acked_at;        /* the same of the last answer */
     uint64_t            nudge_at;        /* not before, cdc_now_ms() */
+    unsigned            single;          /* messages of a request that was
+                                          * refused: each alone */
     unsigned            owed;            /* messages to be nudged through */
     uint64_t            hurry_until;     /* cdc_now_ms() */
     uint64_t            cold_until;      /* cdc_now_ms(): no other is loaded */
     int64_t             cold;            /* the collection that is */
     uint64_t            retry_at;        /* cdc_now_ms(); 0: at once */
     unsigned            backoff;
+    char                error[CDC_REASON_MAX];   /* while it backs off */
     cdc_timer_t         timer;           /* idle tick, or the next try */
     cdc_post_t          flush;
     unsigned            busy:1;          /* a request is in flight */
     unsigned            deferred:1;
     unsigned            dirty:1;
     unsigned            wanting:1;
-    unsigned            single:1;        /* one was refused: each alone */
     unsigned            early:1;         /* rows went before their tick */
     unsigned            draining:1;      /* they are closed; last_early */
     uint64_t            seen;            /* of the last tick handed over */
@@ -326,9 +329,12 @@ void cdc_lane_tick(cdc_lane_t *lane);    /* a feeder has moved */
 /* the target begins to read its channels for the collection */
 void cdc_lane_hurry(cdc_coll_t *c);
 void cdc_lane_wake(cdc_lane_t *lane);    /* the reserve has grown */
+/* a part of the target takes something: it is said again what another does
+ * not take, if there is one */
+void cdc_lane_recovered(cdc_repl_t *r);
 void cdc_lane_reset(cdc_lane_t *lane);   /* connection given up */
-/* while true, the channel's rows wait for their tick */
-int  cdc_lane_raising(cdc_lane_t *lane, const cdc_channel_t *ch);
+/* while true, the shard's rows wait for their tick */
+int  cdc_lane_raising(const cdc_shard_t *shard);
 /* how far ahead of what was used a reserve goes, as a TSO */
 uint64_t cdc_lane_margin(const cdc_lane_t *lane);
 void cdc_lane_free(cdc_lane_t *lane);
@@ -336,7 +342,8 @@ void cdc_lane_free(cdc_lane_t *lane);
 /* for the files of the lane only */
 void cdc_lane_gather(cdc_lane_t *lane);
 int  cdc_lane_nudge(cdc_lane_t *lane, uint64_t now);
-uint64_t cdc_lane_least(const cdc_lane_t *lane, const cdc_channel_t *ch);
+uint64_t cdc_lane_least(const cdc_lane_t *lane, const cdc_shard_t *shard);
+void cdc_lane_final(const cdc_send_t *send);
 uint64_t cdc_lane_target_now(const cdc_lane_t *lane);
 /* NULL: the task has failed, or what was wrong is not in flight any more */
 cdc_chain_t *cdc_lane_build(cdc_lane_t *lane);
@@ -376,7 +383,7 @@ typedef struct {
     unsigned         pending:1;          /* its create op is queued */
 } cdc_part_t;
 
-typedef struct {
+struct cdc_shard_s {
     char            *source_vchannel;
     char            *target_vchannel;
     cdc_channel_t   *ch;
@@ -386,6 +393,10 @@ typedef struct {
     cdc_pos_t        listed;             /* log end at the first listing */
     uint64_t         farewell;           /* stamp of its drop's message: the
                                           * lane needs a tick behind it */
+    uint64_t         raised;             /* highest stamp given in place of
+                                          * a row's own */
+    unsigned         sorted;             /* requests of rows behind their
+                                          * tick, not acknowledged */
     uint64_t         after_ts;           /* "positions": what is not newer
                                           * is there already */
     cdc_pos_t        settle_upto;        /* "use_start_position" on what the
@@ -393,7 +404,7 @@ typedef struct {
     unsigned         started:1;
     unsigned         owed:1;             /* its drop's message has yet to go
                                           * to the target; durable */
-} cdc_shard_t;
+};
 
 struct cdc_coll_s {
     cdc_coll_t      *next;
@@ -738,6 +749,8 @@ struct cdc_repl_s {
     uint64_t                     skips;
     size_t                       buffered;
     unsigned                     retry_backoff, reset_backoff, idle_phase;
+    size_t                       request_most; /* bytes that the target takes,
+                                                * as far as known; 0: all */
     int64_t                      clock_offset; /* target's - cdc_now_ms() */
     uint64_t                     degraded_at; /* cdc_now_ms(); 0: healthy */
     uint64_t                     checkpoint_at;   /* the same clock */

@@ -34,6 +34,7 @@ typedef struct {
     int32_t             code;            /* Status.code, else gRPC's */
     int32_t             error_code;      /* Status.error_code (legacy) */
     unsigned            transport:1;     /* the code is gRPC's */
+    unsigned            large:1;         /* refused for its size */
     char                text[CDC_REASON_MAX];
 } cdc_target_error_t;
 

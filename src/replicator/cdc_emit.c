@@ -325,6 +325,39 @@ cdc_channel_emit_drop(cdc_coll_t *c, cdc_item_t *item)
 }
 
 
+static int
+cdc_channel_feeds(const cdc_item_t *item, const cdc_shard_t *shard)
+{
+    return shard->ch == item->ch
+           && (item->env.type == CDC_MSG_IMPORT
+               || cdc_channel_span_is(item->env.shard_name,
+                                      shard->source_vchannel));
+}
+
+
+/* does it have to wait for its tick?  Asked before it goes to any shard */
+
+static int
+cdc_channel_late(const cdc_coll_t *c, const cdc_item_t *item)
+{
+    unsigned  i;
+
+    if (item->settle) {
+        return 1;
+    }
+
+    for (i = 0; i < c->nshards; i++) {
+        if (cdc_channel_feeds(item, &c->shards[i])
+            && cdc_lane_raising(&c->shards[i]))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 int
 cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
 {
@@ -357,21 +390,17 @@ cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
         return cdc_channel_emit_drop(c, item);
     }
 
+    if (early && cdc_channel_late(c, item)) {
+        return CDC_AGAIN;
+    }
+
     sent = 0;
 
     for (i = 0; i < c->nshards; i++) {
         shard = &c->shards[i];
 
-        if (shard->ch != ch
-            || (item->env.type != CDC_MSG_IMPORT
-                && !cdc_channel_span_is(item->env.shard_name,
-                                        shard->source_vchannel)))
-        {
+        if (!cdc_channel_feeds(item, shard)) {
             continue;
-        }
-
-        if (early && (item->settle || cdc_lane_raising(shard->lane, ch))) {
-            return CDC_AGAIN;
         }
 
         if (cdc_lane_send(shard->lane, item, i) != CDC_OK) {

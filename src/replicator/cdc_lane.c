@@ -41,6 +41,7 @@
 
 #include "cdc_replicator.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,11 +153,18 @@ cdc_lane_share(cdc_lane_t *lane)
 }
 
 
+/* why: cdc_lane_stamp.c */
+
 int
-cdc_lane_raising(cdc_lane_t *lane, const cdc_channel_t *ch)
+cdc_lane_raising(const cdc_shard_t *shard)
 {
+    cdc_lane_t  *lane;
+
+    lane = shard->lane;
+
     return cdc_lane_share(lane) != CDC_OK || !cdc_share_alone(lane->share)
-           || ch->tick_closed < cdc_lane_least(lane, ch);
+           || shard->sorted
+           || shard->ch->tick_closed < cdc_lane_least(lane, shard);
 }
 
 
@@ -184,6 +192,32 @@ cdc_lane_last(cdc_lane_t *lane)
 }
 
 
+/* no tick that is not answered yet may pass the last of this channel */
+
+static void
+cdc_lane_bound(cdc_lane_t *lane, uint64_t most)
+{
+    unsigned     i;
+    cdc_send_t  *send;
+
+    if (lane->most <= most) {
+        return;
+    }
+
+    lane->most = most;
+
+    for (i = 0; i < 2; i++) {
+        send = i ? lane->queue : lane->flight;
+
+        for ( /* void */ ; send; send = send->next) {
+            if (send->item == NULL && send->most > most) {
+                send->most = most;
+            }
+        }
+    }
+}
+
+
 int
 cdc_lane_send(cdc_lane_t *lane, cdc_item_t *item, unsigned shard)
 {
@@ -200,7 +234,11 @@ cdc_lane_send(cdc_lane_t *lane, cdc_item_t *item, unsigned shard)
     lane->behind += item->bytes;
 
     if (item->epoch == NULL && !item->farewell) {
-        lane->early = 1;
+        send->early = lane->early = 1;
+        cdc_lane_bound(lane, item->ch->tick_closed);
+
+    } else {
+        item->coll->shards[shard].sorted++;
     }
 
     return CDC_OK;
@@ -264,7 +302,7 @@ cdc_lane_low(cdc_lane_t *lane, uint64_t *most)
             low = tick < low ? tick : low;
 
             if (lane->early && tick < *most
-                && tick >= cdc_lane_least(lane, shard->ch))
+                && tick >= cdc_lane_least(lane, shard))
             {
                 *most = tick;
             }
@@ -331,6 +369,7 @@ cdc_lane_tick(cdc_lane_t *lane)
 
     send->tick = low;
     send->most = most;
+    lane->most = most > lane->most ? most : lane->most;
     lane->tick_want = low;
     cdc_lane_defer(lane);
 }
@@ -508,6 +547,17 @@ cdc_lane_flush(cdc_post_t *post)
 }
 
 
+/* its stamp is what it will stay */
+
+void
+cdc_lane_final(const cdc_send_t *send)
+{
+    if (send->item && !send->early) {
+        send->item->coll->shards[send->shard].sorted--;
+    }
+}
+
+
 static void
 cdc_lane_free_sends(cdc_send_t **list)
 {
@@ -516,6 +566,7 @@ cdc_lane_free_sends(cdc_send_t **list)
     while (*list) {
         send = *list;
         *list = send->next;
+        cdc_lane_final(send);
 
         if (send->item && --send->item->sends == 0 && send->item->farewell) {
             cdc_item_free(send->item);
@@ -542,12 +593,17 @@ cdc_lane_acked(cdc_lane_t *lane)
     while (lane->flight) {
         send = lane->flight;
         lane->flight = send->next;
+        cdc_lane_final(send);
 
         if (send->item == NULL) {
             lane->tick_sent = send->tick;
 
-        } else if (--send->item->sends == 0) {
-            cdc_channel_acked(send->item);
+        } else {
+            lane->single -= lane->single > 0;
+
+            if (--send->item->sends == 0) {
+                cdc_channel_acked(send->item);
+            }
         }
 
         free(send);
@@ -581,6 +637,25 @@ cdc_lane_requeue(cdc_lane_t *lane)
 }
 
 
+/* one lane says nothing about another: the target may take a channel's rows
+ * and not those of the next */
+
+void
+cdc_lane_recovered(cdc_repl_t *r)
+{
+    cdc_lane_t  *lane;
+
+    for (lane = r->lanes; lane; lane = lane->next) {
+        if (lane->backoff) {
+            cdc_repl_degraded(r, CDC_CAUSE_TARGET, lane->error);
+            return;
+        }
+    }
+
+    cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
+}
+
+
 /* after a while */
 
 static void
@@ -595,6 +670,8 @@ cdc_lane_again(cdc_lane_t *lane, const char *text)
 
     lane->retry_at = cdc_now_ms() + lane->backoff;
 
+    (void) snprintf(lane->error, sizeof(lane->error), "%s", text);
+
     cdc_lane_requeue(lane);
     cdc_repl_degraded(lane->repl, CDC_CAUSE_TARGET, text);
 
@@ -606,11 +683,29 @@ cdc_lane_again(cdc_lane_t *lane, const char *text)
 }
 
 
+/* the limit is the target's, for all of its channels, and stays; a message
+ * that is larger than what was found goes alone */
+
+static void
+cdc_lane_smaller(cdc_repl_t *r, size_t bytes, const char *why)
+{
+    if (r->request_most == 0) {
+        cdc_log(CDC_LOG_NOTICE, 0, "requests are made smaller: %s", why);
+    }
+
+    if (r->request_most == 0 || bytes < r->request_most) {
+        r->request_most = bytes ? bytes : 1;
+    }
+}
+
+
 /* surely not applied, and no use to try again as it is: which one is it? */
 
 static void
 cdc_lane_refused(cdc_lane_t *lane, const cdc_target_error_t *err)
 {
+    size_t       bytes;
+    unsigned     n;
     cdc_send_t  *send;
 
     for (send = lane->flight; send && !send->item; send = send->next) {
@@ -622,13 +717,26 @@ cdc_lane_refused(cdc_lane_t *lane, const cdc_target_error_t *err)
             lane->single = 0;
             lane->backoff = 0;
             cdc_lane_requeue(lane);
-            cdc_repl_degraded(lane->repl, CDC_CAUSE_TARGET, NULL);
+            cdc_lane_recovered(lane->repl);
         }
 
         return;
     }
 
-    lane->single = 1;
+    for (n = 0, bytes = 0; send; send = send->next) {
+        if (send->item) {
+            bytes += send->item->bytes;
+            n++;
+        }
+    }
+
+    if (err->large && n > 1) {
+        cdc_lane_smaller(lane->repl, bytes / 2, err->text);
+        cdc_lane_requeue(lane);
+        return;
+    }
+
+    lane->single = n;
     cdc_lane_again(lane, err->text);
 }
 
@@ -673,7 +781,7 @@ cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
         CDC_FAULT("before-ack");
         cdc_lane_acked(lane);
         CDC_FAULT("after-ack");
-        cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
+        cdc_lane_recovered(r);
         cdc_lane_defer(lane);
         return;
     }
@@ -732,6 +840,7 @@ cdc_lane_reset(cdc_lane_t *lane)
     lane->early = lane->draining = 0;
     lane->newest = lane->covered = 0;
     lane->owed = 0;
+    lane->most = 0;
     lane->tick_want = lane->tick_sent;   /* what it promised is gone */
 
     if (lane->used > lane->raise) {

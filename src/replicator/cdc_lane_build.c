@@ -231,6 +231,7 @@ cdc_lane_poison(cdc_lane_t *lane, cdc_send_t *send, const char *why)
     }
 
     *link = send->next;
+    cdc_lane_final(send);
     free(send);
 
     if (--item->sends == 0) {

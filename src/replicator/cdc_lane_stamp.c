@@ -9,8 +9,9 @@
  *   - what is up to the highest tick sent to this channel, by any task of
  *     the target, may be skipped by a consumer that seeks: a row must be
  *     above every tick before it, and ticks never go back;
- *   - what follows a raised message of its source channel must not be passed
- *     by it: each source channel counts up from its last (ch->raised).
+ *   - what follows a raised message of its shard must not be passed by it:
+ *     each shard counts up from its last (shard->raised).  A drop's message
+ *     is no part of that order: what it is about has no rows behind it.
  *
  * When a request is in doubt (connection broken, process killed), its
  * messages are settled: an insert is sent as a delete of its keys and the
@@ -35,15 +36,23 @@
  *
  * Rows that go early, in the order in which they were read, keep their own
  * stamps, so nothing older of their channel may be raised past them later.
- * It is not: what is still to come is above the channel's last tick, and no
- * tick that this process sends passes that ("most": a tick of its own is the
- * lowest of the channels' ticks, and one that had to be raised is let go
- * when it would).  A tick of another process could.  A delete of stamp 10,
- * read after the insert of stamp 12 of the same key went early, would be
- * raised above a tick at 15 of theirs and take the row away.  So rows go
- * early only while the process is alone on the target channel.  While it is
- * shared they leave with their own tick, in order, which the target waits
- * for in any case.
+ * What is still to come is above the channel's last tick, so that holds if
+ * nothing that decides about a raise gets past this tick:
+ *
+ *   - shard->raised: it is not past it when the row goes early, and nothing
+ *     else of the shard may still get its stamp then (shard->sorted: what
+ *     went behind its tick and is not acknowledged; being tried again, it
+ *     may be stamped higher than before);
+ *   - ticks of this process.  One is the lowest of the channels' ticks, but
+ *     may have to be raised: it is let go when it would pass ("most").  One
+ *     that was queued when no row was early, and may be raised as it must,
+ *     is bounded when the first goes early behind it;
+ *   - lane->raise: it changes by a reset alone;
+ *   - ticks of another process.  A delete of stamp 10, read after the insert of
+ *     stamp 12 of the same key went early, would be raised above a tick at
+ *     15 of theirs and take the row away.  So rows go early only while the
+ *     process is alone on the target channel.  While it is shared they leave
+ *     with their own tick, in order, which the target waits for in any case.
  *
  * What a crash at any line leaves: "reserve" in LevelDB is at or above every
  * stamp and tick that this task ever sent; the highest tick of all tasks is
@@ -58,12 +67,12 @@
 /* what a stamp has to be above */
 
 uint64_t
-cdc_lane_least(const cdc_lane_t *lane, const cdc_channel_t *ch)
+cdc_lane_least(const cdc_lane_t *lane, const cdc_shard_t *shard)
 {
     uint64_t  least, raised;
 
     least = cdc_share_tick(lane->share);
-    raised = ch ? ch->raised : lane->raised;
+    raised = shard ? shard->raised : lane->raised;
 
     if (least < lane->raise) {
         least = lane->raise;
@@ -149,10 +158,10 @@ cdc_lane_idle_at(const cdc_lane_t *lane)
 static int
 cdc_lane_stamp(cdc_lane_t *lane, cdc_send_t *send, uint64_t *stamp)
 {
-    uint64_t        own, least, now;
-    cdc_channel_t  *ch;
+    uint64_t      own, least, now;
+    cdc_shard_t  *shard;
 
-    ch = send->item ? send->item->ch : NULL;
+    shard = send->item ? &send->item->coll->shards[send->shard] : NULL;
     own = send->item ? send->item->env.ts : send->tick;
 
     if (send->item == NULL) {
@@ -170,10 +179,10 @@ cdc_lane_stamp(cdc_lane_t *lane, cdc_send_t *send, uint64_t *stamp)
         }
     }
 
-    least = cdc_lane_least(lane, ch);
+    least = cdc_lane_least(lane, shard);
 
-    /* what does not go as it is needs a stamp that nothing else has, from
-     * whichever source channel: its msgID is made of it (cdc_wire.h) */
+    /* what does not go as it is gets a stamp that no other raised one of the
+     * lane has */
 
     if ((own <= least || (send->item && send->item->settle))
         && least < lane->raised)
@@ -210,8 +219,8 @@ cdc_lane_stamp(cdc_lane_t *lane, cdc_send_t *send, uint64_t *stamp)
         lane->raised = *stamp;
     }
 
-    if (ch) {
-        ch->raised = *stamp;
+    if (shard && !send->item->farewell) {
+        shard->raised = *stamp;
     }
 
     return CDC_OK;
@@ -288,6 +297,10 @@ cdc_lane_gather(cdc_lane_t *lane)
     tail = &lane->flight;
     most = cdc_share_is_shared(lane->share) ? CDC_SHARED_BYTES
                                             : CDC_REQUEST_BYTES;
+
+    if (lane->repl->request_most && lane->repl->request_most < most) {
+        most = lane->repl->request_most;
+    }
 
     while (lane->queue) {
         send = lane->queue;

@@ -388,6 +388,7 @@ cdc_milvus_transport(const cdc_grpc_error_t *grpc, cdc_target_error_t *err)
     case CDC_GRPC_RESOURCE_EXHAUSTED:
         if (strstr(grpc->text, "larger than max") != NULL) {
             err->class = CDC_TARGET_REFUSED;
+            err->large = 1;
             cure = "raise proxy.grpc.serverMaxRecvSize of the target";
         }
 

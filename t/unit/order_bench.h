@@ -51,6 +51,7 @@ typedef struct {
 static side_t    sides[2], *side = sides;
 static unsigned  from;                   /* of the two source channels */
 static unsigned  released;
+static int       on_next;                /* to another target channel */
 
 static cdc_channel_t  *channel;
 static cdc_lane_t     *lane;
@@ -261,7 +262,8 @@ static int      meta_synced;
 static char     failure[CDC_REASON_MAX];
 static int      reset_asked;
 static char     skipped[CDC_REASON_MAX];
-static char     refused[CDC_REASON_MAX];
+static char     refused[CDC_REASON_MAX], stuck[CDC_REASON_MAX];
+static unsigned said;                    /* what was stuck, or no more */
 static unsigned checkpoints;
 static const cdc_meta_collection_t  *catalogue;  /* NULL: it is dropped */
 
@@ -272,6 +274,11 @@ cdc_repl_degraded(cdc_repl_t *r, unsigned cause, const char *text)
 
     if (text && cause == CDC_CAUSE_SKIPPED) {
         (void) snprintf(skipped, sizeof(skipped), "%s", text);
+    }
+
+    if (cause == CDC_CAUSE_TARGET) {
+        said += (text == NULL) != (stuck[0] == '\0');
+        (void) snprintf(stuck, sizeof(stuck), "%s", text ? text : "");
     }
 
     if (cause == CDC_CAUSE_OP) {
@@ -666,7 +673,8 @@ add_coll(int64_t id, cdc_coll_state_e state)
                      "initial", 0, "adopted", 0, "shards",
                      "source", from ? "src_2v0" : "src_1v0",
                      "channel", from ? "src_2" : "src_1",
-                     "target", "tgt_5v0", "lane", "tgt_5",
+                     "target", on_next ? "tgt_6v0" : "tgt_5v0",
+                     "lane", on_next ? "tgt_6" : "tgt_5",
                      "start", 0, 0, "listed", 0, 0,
                      "partitions", "id", (json_int_t) 11,
                      "target_id", (json_int_t) 2011, "name", "_default",
@@ -747,6 +755,7 @@ tear_down_side(unsigned n)
     unsigned     i;
     cdc_op_t    *op;
     cdc_coll_t  *c;
+    cdc_lane_t  *one, *next;
 
     use(n, 0);
     side->up = 0;
@@ -758,7 +767,10 @@ tear_down_side(unsigned n)
         cdc_op_free(op);
     }
 
-    cdc_lane_free(lane);
+    for (one = repl.lanes; one; one = next) {
+        next = one->next;
+        cdc_lane_free(one);
+    }
 
     for (i = 0; i < 2; i++) {
         if (side->channels[i]) {

@@ -267,6 +267,59 @@ test_tick_held(void)
 }
 
 
+/* the same of a tick that was queued before any row went early */
+
+static void
+test_tick_bounded(void)
+{
+    size_t   i, n;
+    uint8_t  key;
+
+    set_up();
+
+    put_insert(1, MS(900), 1);
+    put_tick(MS(1000));
+    turn();
+    answer_all();
+
+    (void) add_second(2);
+    turn();
+    use(0, 0);
+    put_tick(MS(1000) + 2);
+    turn();
+    answer_all();
+
+    use(0, 1);
+    put_insert(2, MS(400), 19);
+    turn();
+
+    for (key = 20; key < 24; key++) {
+        put_insert(2, MS(500) + key, key);
+    }
+
+    put_tick(MS(1000) + 1);
+    cdc_channel_read(channel);
+    ok(!lane->early && lane->queue, "rows and a tick, none of them early");
+
+    use(0, 0);
+    put_insert(1, MS(1000) + 4, 7);
+    turn();
+    answer_all();
+    put_delete(1, MS(1000) + 3, 7);
+    put_tick(MS(1200));
+    turn();
+    answer_all();
+
+    n = find(0, CDC_MSG_INSERT, 7);
+    i = find(0, CDC_MSG_DELETE, 7);
+    ok(i < nsent && n < nsent && sent[i].ts < sent[n].ts,
+       "the older delete stays below the row");
+    check_order("rows are above the ticks before them");
+
+    tear_down();
+}
+
+
 /* alone, then another comes */
 
 static void
@@ -604,6 +657,7 @@ main(void)
     test_settles_both();
     test_settles_above();
     test_tick_held();
+    test_tick_bounded();
     test_shares();
     test_turns();
     test_stands_still();
