@@ -365,7 +365,13 @@ ngx_http_milvus_cdc_task_apply(ngx_http_milvus_cdc_task_t *task)
 
     h = &task->helper;
 
-    if (task->failed.data) {
+    /*
+     * It has given up: what the store makes of that comes as a revision of
+     * its own.  One that failed while it was being paused gets none, and
+     * the next store, too, has to hear STOPPED.
+     */
+
+    if (task->failed.data && task->wanted) {
         return;
     }
 
