@@ -46,9 +46,6 @@
 #define CDC_STORE_CLIENT_OUT   (4 * 1024 * 1024)  /* unread answers */
 #define CDC_STORE_RECORD_MAX   (CDC_FRAME_MAX - 4096)
 
-#define CDC_STORE_BY_REQUEST   "manually pause through http interface"
-#define CDC_STORE_NO_START     "the task is disabled auto start"
-
 
 /* ---- network addresses of a target (cdc_probe.c) ------------------- */
 
@@ -82,7 +79,8 @@ struct cdc_stored_s {
     char              *group;            /* address under which this server
                                           * was known before; NULL: none */
     json_t            *request;          /* NULL: the record is damaged */
-    json_t            *given;            /* a create's exclude_collections */
+    json_t            *given;            /* exclude_collections, without what
+                                          * was claimed by others */
     cdc_selection_t   *selection;        /* of request; NULL: not yet made */
     cdc_addrs_t        addrs;            /* of tasks created since start */
     uint64_t           revision;
@@ -113,6 +111,11 @@ char *cdc_stored_config(const cdc_stored_t *t);
 
 void cdc_stored_set(cdc_stored_t *t, cdc_task_state_e state,
     const char *reason);
+
+/* the field in which a create of the same id asks for something else, which
+ * lives as long as both; NULL: none */
+const char *cdc_stored_differs(const cdc_stored_t *t, json_t *request,
+    const char *source);
 void cdc_stored_free(cdc_stored_t *t);
 
 /* the record as other processes see it; CDC_DECLINED: a document is larger

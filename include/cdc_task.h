@@ -7,11 +7,19 @@
 #ifndef CDC_TASK_H_INCLUDED
 #define CDC_TASK_H_INCLUDED
 
+#include <string.h>
+
 #include "cdc_base.h"
 #include "cdc_progress.h"
 
 
 #define CDC_OBJECT_MAX   320             /* "<database>.<name>", cut */
+
+/* reasons of a pause that somebody wanted, in the existing service's words;
+ * the console's task.js has them as well, and t/190 compares the two */
+
+#define CDC_REASON_BY_REQUEST  "manually pause through http interface"
+#define CDC_REASON_NO_START    "the task is disabled auto start"
 
 
 typedef enum {
@@ -96,6 +104,16 @@ typedef struct {
     uint64_t  error_ms;                  /* of the last one; 0: none */
     char      error[CDC_REASON_MAX];
 } cdc_task_status_t;
+
+
+/* 1: a task that is paused for that reason is well */
+
+static inline int
+cdc_reason_wanted(const char *reason)
+{
+    return strcmp(reason, CDC_REASON_BY_REQUEST) == 0
+           || strcmp(reason, CDC_REASON_NO_START) == 0;
+}
 
 
 #endif /* CDC_TASK_H_INCLUDED */

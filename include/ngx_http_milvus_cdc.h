@@ -24,9 +24,6 @@
 #define NGX_HTTP_MILVUS_CDC_LOCK           "/lock"
 #define NGX_HTTP_MILVUS_CDC_POLL           20       /* ms */
 
-/* the store's reason of a task that somebody has paused */
-#define NGX_HTTP_MILVUS_CDC_BY_REQUEST  "manually pause through http interface"
-
 
 /* a milvus_cdc_source block; unset strings have len 0 */
 

@@ -38,6 +38,16 @@ unlike(slurp($_), qr{(?:src|href|from|url\(|fetch\(|import)\W+https?:}i,
 unlike(slurp('index.html'), qr/<script(?![^>]*\ssrc=)|\s(?:on\w+|style)=/,
        'the page has no inline script or style');
 
+# reasons of a pause that somebody wanted: the page knows them by their words
+{
+    open my $fh, '<', dirname(__FILE__) . '/../include/cdc_task.h'
+        or die "cdc_task.h: $!";
+    my @reasons = map { /^#define CDC_REASON_\w+_\w+\s+"(.*)"/ } <$fh>;
+
+    is(scalar(@reasons), 2, 'two reasons');
+    like(slurp('task.js'), qr/'\Q$_\E'/, "task.js has \"$_\"") for @reasons;
+}
+
 our $config = CDC::config() . 'location /cdc/ui/ { milvus_cdc_console; }';
 
 master_on();

@@ -49,11 +49,23 @@ sub tasks {
 }
 
 
+# it waits as it was told to: no illness, and no failure
+sub well {
+    my ($nginx) = @_;
+    my $body = $nginx->http('GET /cdc/health')->{body};
+    my $all = $nginx->api('progress', {task_id => 'lazy'})->{body};
+
+    unlike($body, qr/"lazy"/, 'it is not ill') or diag($body);
+    unlike($all, qr/"kind":"failed"/, 'and has not failed');
+}
+
+
 sub again {
     my ($nginx, $name) = @_;
 
     now($nginx, 'Paused Running', $name);
     is(reason($nginx), 'the task is disabled auto start', 'the reason');
+    well($nginx);
     is($nginx->api('resume', {task_id => 'lazy'})->{status}, 200, 'resume');
     now($nginx, 'Running Running', 'both run');
 }

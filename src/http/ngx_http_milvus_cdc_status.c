@@ -370,8 +370,7 @@ ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r)
 
         if (reason.len == 0
             || (slot->record.state == CDC_TASK_PAUSED
-                && ngx_strcmp(reason.data, NGX_HTTP_MILVUS_CDC_BY_REQUEST)
-                   == 0))
+                && cdc_reason_wanted((char *) reason.data)))
         {
             continue;
         }

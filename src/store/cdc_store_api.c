@@ -94,7 +94,7 @@ cdc_store_pause(cdc_request_t *r)
         return;
     }
 
-    if (cdc_store_change(r, t, CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST)
+    if (cdc_store_change(r, t, CDC_TASK_PAUSED, CDC_REASON_BY_REQUEST)
         == CDC_OK)
     {
         cdc_store_wait_end(r->store, r->wait, t, cdc_store_paused);

@@ -62,7 +62,7 @@ cdc_store_start_pause(cdc_store_t *s, cdc_db_batch_t *b)
             continue;
         }
 
-        cdc_stored_set(t, CDC_TASK_PAUSED, CDC_STORE_NO_START);
+        cdc_stored_set(t, CDC_TASK_PAUSED, CDC_REASON_NO_START);
 
         if (cdc_store_put(t, b) != CDC_OK) {
             t->dirty = 1;

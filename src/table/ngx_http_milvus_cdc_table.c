@@ -618,8 +618,8 @@ ngx_http_milvus_cdc_slot_changed(ngx_http_milvus_cdc_slot_t *slot,
     kind = CDC_EVENT_RESUMED;
 
     if (rec->state == CDC_TASK_PAUSED) {
-        kind = ngx_strcmp(rec->reason, NGX_HTTP_MILVUS_CDC_BY_REQUEST) == 0
-               ? CDC_EVENT_PAUSED : CDC_EVENT_FAILED;
+        kind = cdc_reason_wanted(rec->reason) ? CDC_EVENT_PAUSED
+                                              : CDC_EVENT_FAILED;
     }
 
     ngx_http_milvus_cdc_slot_event(slot, kind, now, rec->reason);

@@ -20,7 +20,7 @@ test_tasks(void)
     ack();
     answers(c, 2, CDC_E_OK, "{\"task_id\":\"c\"}", "is created");
     by_id(c, 3, "pause", "a");
-    shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "a is paused");
+    shows("a", CDC_TASK_PAUSED, CDC_REASON_BY_REQUEST, "a is paused");
     ack();
     drained();
     answers(c, 3, CDC_E_OK, "{}", "and");
@@ -83,11 +83,11 @@ test_restart(void)
     /* asked to stop with an answer on its way and a probe running */
 
     by_id(c, 3, "pause", "a");
-    shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "a is paused");
+    shows("a", CDC_TASK_PAUSED, CDC_REASON_BY_REQUEST, "a is paused");
     drained();
     answers(c, 3, CDC_E_OK, "{}", "and its replicator is gone");
     by_id(c, 4, "pause", "c");
-    shows("c", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "c, too");
+    shows("c", CDC_TASK_PAUSED, CDC_REASON_BY_REQUEST, "c, too");
     drained();
     answers(c, 4, CDC_E_OK, "{}", "and its replicator is gone");
     by_id(c, 1, "resume", "c");
@@ -111,7 +111,7 @@ test_stop_serves(void)
     int  c, late;
 
     start();
-    shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "a is paused still");
+    shows("a", CDC_TASK_PAUSED, CDC_REASON_BY_REQUEST, "a is paused still");
     ack();
     shows("c", CDC_TASK_RUNNING, "", "c runs");
     ack();
@@ -181,7 +181,7 @@ test_disk(void)
 
     disk(0);
     by_id(c, 4, "pause", "a");
-    shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "room again");
+    shows("a", CDC_TASK_PAUSED, CDC_REASON_BY_REQUEST, "room again");
     ack();
     drained();
     answers(c, 4, CDC_E_OK, "{}", "it works by itself");
@@ -192,7 +192,7 @@ test_disk(void)
     (void) ended();
 
     start();
-    shows("a", CDC_TASK_PAUSED, CDC_STORE_BY_REQUEST, "a was written");
+    shows("a", CDC_TASK_PAUSED, CDC_REASON_BY_REQUEST, "a was written");
     ack();
     shows("c", CDC_TASK_PAUSED, "it broke", "and so was c's failure");
     ack();
@@ -369,24 +369,24 @@ test_auto_start(void)
     restarts("\"start\":\"a:1:1\",\"upgraded\":false,", CDC_TASK_RUNNING, "",
              "which is taken back");
     restarts("\"start\":\"a:1:11\",\"upgraded\":false,", CDC_TASK_PAUSED,
-             CDC_STORE_NO_START, "a start of nginx pauses");
+             CDC_REASON_NO_START, "a start of nginx pauses");
     is_int(record.revision, 1, "the other one was not touched");
     restarts("\"start\":\"a:1:11\",\"upgraded\":false,", CDC_TASK_PAUSED,
-             CDC_STORE_NO_START, "and is durable");
+             CDC_REASON_NO_START, "and is durable");
     resumed("\"start\":\"a:1:11\",\"upgraded\":false,", "resume");
     restarts("\"start\":\"a:1:11\",\"upgraded\":false,", CDC_TASK_RUNNING, "",
              "holds for this run");
     restarts("\"start\":\"b:1:11\",\"upgraded\":false,", CDC_TASK_PAUSED,
-             CDC_STORE_NO_START, "not for the next");
+             CDC_REASON_NO_START, "not for the next");
     resumed("\"start\":\"b:1:11\",\"upgraded\":false,", "resume");
     restarts("\"start\":\"b:1:1\",\"upgraded\":false,", CDC_TASK_PAUSED,
-             CDC_STORE_NO_START, "a name that begins like another");
+             CDC_REASON_NO_START, "a name that begins like another");
     resumed("\"start\":\"b:1:1\",\"upgraded\":false,", "resume");
     restarts("\"start\":\"1:1\",\"upgraded\":false,", CDC_TASK_PAUSED,
-             CDC_STORE_NO_START, "one that ends like another");
+             CDC_REASON_NO_START, "one that ends like another");
     resumed("\"start\":\"1:1\",\"upgraded\":false,", "resume");
     restarts("\"start\":\"a:2:9\",\"upgraded\":false,", CDC_TASK_PAUSED,
-             CDC_STORE_NO_START, "names of former runs are forgotten");
+             CDC_REASON_NO_START, "names of former runs are forgotten");
 }
 
 
