@@ -68,8 +68,9 @@ typedef struct {
     unsigned     any_name:1;             /* the name is not checked */
 } cdc_tls_look_t;
 
-/* [blocks, ms] a handshake, and no more.  CDC_ERROR: no connection, which
- * is said by others; else there is a finding */
+/* [blocks, ms] a handshake, and no more.  CDC_ERROR, CDC_AGAIN: no
+ * connection, which is said by others; else there is a finding.  CDC_AGAIN:
+ * it has taken all of ms */
 int  cdc_probe_tls(const cdc_tls_look_t *look, unsigned ms,
     json_t *findings);
 

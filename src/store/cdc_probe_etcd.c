@@ -23,6 +23,8 @@
 #define CDC_ROOTS_MAX        5
 #define CDC_TLS_SERVERS      4
 #define CDC_ETCD_CURE        512
+#define CDC_ETCD_LEAST_MS    1000        /* even when the target has taken
+                                          * the time of all */
 
 
 typedef struct {
@@ -44,6 +46,23 @@ cdc_probe_path(cdc_probe_t *p, const char *name, const char *value)
 }
 
 
+/* of ms, what a check still has */
+
+static unsigned
+cdc_probe_left(const cdc_probe_t *p, unsigned ms)
+{
+    uint64_t  now;
+
+    now = cdc_now_ms();
+
+    if (now >= p->end) {
+        return 0;
+    }
+
+    return p->end - now < ms ? (unsigned) (p->end - now) : ms;
+}
+
+
 /* ---- certificates --- */
 
 static const char *
@@ -57,11 +76,18 @@ cdc_probe_option(const json_t *conf, const char *name)
 }
 
 
-static void
+/*
+ * 1: the others are not looked at.  A server that says nothing takes all of
+ * its time, and its neighbours are likely to do so, too.
+ */
+
+static int
 cdc_probe_server_tls(cdc_probe_t *p, const cdc_tls_look_t *look,
     const json_t *conf, const char *server, size_t len)
 {
+    int             rc;
     char            address[512];
+    unsigned        ms;
     cdc_tls_look_t  l;
 
     (void) snprintf(address, sizeof(address), "%.*s", (int) len, server);
@@ -72,7 +98,23 @@ cdc_probe_server_tls(cdc_probe_t *p, const cdc_tls_look_t *look,
     l.cert = cdc_probe_option(conf, "cert");
     l.key = cdc_probe_option(conf, "key");
 
-    (void) cdc_probe_tls(&l, CDC_CHECK_TLS_MS, p->findings);
+    rc = CDC_AGAIN;
+    ms = cdc_probe_left(p, CDC_CHECK_TLS_MS);
+
+    if (ms != 0) {
+        rc = cdc_probe_tls(&l, ms, p->findings);
+    }
+
+    if (rc != CDC_AGAIN) {
+        return 0;
+    }
+
+    cdc_finding(p->findings, look->check, CDC_WARNING, "check again when all "
+                "servers answer", "the certificates of %s %s and of those "
+                "named after it were not looked at: it takes too long",
+                look->who, address);
+
+    return 1;
 }
 
 
@@ -94,11 +136,18 @@ cdc_probe_etcd_tls(cdc_probe_t *p, const json_t *etcd)
     json_array_foreach(endpoints, i, v) {
         s = json_string_value(v);
 
-        if (s != NULL && strncmp(s, "https://", 8) == 0
-            && i < CDC_TLS_SERVERS)
-        {
-            s += 8;
-            cdc_probe_server_tls(p, &look, etcd, s, strcspn(s, "/"));
+        if (i == CDC_TLS_SERVERS) {
+            break;
+        }
+
+        if (s == NULL || strncmp(s, "https://", 8) != 0) {
+            continue;
+        }
+
+        s += 8;
+
+        if (cdc_probe_server_tls(p, &look, etcd, s, strcspn(s, "/"))) {
+            break;
         }
     }
 }
@@ -124,7 +173,10 @@ cdc_probe_kafka_tls(cdc_probe_t *p, const json_t *kafka)
 
     for (i = 0; s != NULL && *s != '\0' && i < CDC_TLS_SERVERS; i++) {
         n = strcspn(s, ", ");
-        cdc_probe_server_tls(p, &look, kafka, s, n);
+
+        if (cdc_probe_server_tls(p, &look, kafka, s, n)) {
+            break;
+        }
 
         s += n;
         s += strspn(s, ", ");
@@ -309,7 +361,8 @@ cdc_probe_etcd(cdc_probe_t *p)
     memset(&e, 0, sizeof(cdc_probe_etcd_t));
 
     keys = 0;
-    ms = CDC_CHECK_ETCD_MS / (unsigned) n;
+    ms = cdc_probe_left(p, CDC_CHECK_ETCD_MS);
+    ms = (ms > CDC_ETCD_LEAST_MS ? ms : CDC_ETCD_LEAST_MS) / (unsigned) n;
 
     (void) snprintf(prefix, sizeof(prefix), "%.500s/%.500s/",
                     cdc_probe_path(p, "root_path", "by-dev"),

@@ -489,6 +489,7 @@ cdc_probe_tls(const cdc_tls_look_t *look, unsigned ms, json_t *findings)
     }
 
     if (rc != CDC_OK) {
+        rc = cdc_now_ms() >= t.end ? CDC_AGAIN : CDC_ERROR;
         goto done;
     }
 
@@ -507,8 +508,8 @@ cdc_probe_tls(const cdc_tls_look_t *look, unsigned ms, json_t *findings)
     } else if (rc == CDC_AGAIN) {
         cdc_finding(findings, look->check, CDC_WARNING, "see that it speaks "
                     "TLS there, and check again", "%s %s takes a connection "
-                    "and does not answer to TLS in %u ms", look->who,
-                    look->address, ms);
+                    "and does not answer to TLS in time", look->who,
+                    look->address);
     }
 
     if (rc == CDC_OK && json_array_size(findings) == before) {

@@ -34,6 +34,7 @@ static pid_t              store;
 static int                control, stop_pipe;
 static int                max_tasks = 3;
 static const char        *run = "";      /* INIT's members about the run */
+static const char        *sources = "{\"main\":{}}";         /* and that */
 static cdc_frame_t        frame;         /* the last one read */
 static uint8_t           *payload;
 static cdc_task_record_t  record;        /* of the last TASK */
@@ -178,7 +179,7 @@ child_main(int fd, int pipe_fd)
 
     if (asprintf(&init, "{\"state_dir\":\"%s\",\"max_tasks\":%d,"
                  "\"drain_timeout\":100,\"allow_target\":[],%s"
-                 "\"sources\":{\"main\":{}}}", dir, max_tasks, run) == -1)
+                 "\"sources\":%s}", dir, max_tasks, run, sources) == -1)
     {
         return 1;
     }

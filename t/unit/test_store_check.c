@@ -3,6 +3,8 @@
  * are of the test's own kind (store_process.h).
  */
 
+#include <netinet/in.h>
+
 #include "store_process.h"
 
 
@@ -78,6 +80,27 @@ found(json_t *data, const char *check, const char *text, const char *cure,
     }
 
     is_int(n, 1, name);
+}
+
+
+/* a finding that is not well, with that in its text */
+
+static int
+has(json_t *data, const char *check, const char *text)
+{
+    size_t   i;
+    json_t  *f;
+
+    json_array_foreach(json_object_get(data, "findings"), i, f) {
+        if (strcmp(json_string_value(json_object_get(f, "check")), check) == 0
+            && json_is_false(json_object_get(f, "ok"))
+            && strstr(json_string_value(json_object_get(f, "text")), text))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -214,6 +237,75 @@ test_queue(int fd)
 }
 
 
+/*
+ * Servers that take connections and say nothing: four of etcd and four of
+ * Kafka take no longer together than a check may.
+ */
+
+static char *
+deaf(void)
+{
+    int                  fd, port;
+    char                *text;
+    socklen_t            len;
+    struct sockaddr_in   sin = { .sin_family = AF_INET };
+
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    len = sizeof(sin);
+    sin.sin_addr.s_addr = htonl(INADDR_ANY);
+
+    if (bind(fd, (struct sockaddr *) &sin, len) == -1
+        || listen(fd, 128) == -1
+        || getsockname(fd, (struct sockaddr *) &sin, &len) == -1)
+    {
+        abort();
+    }
+
+    port = ntohs(sin.sin_port);
+
+    if (asprintf(&text, "{\"main\":{},\"deaf\":{\"root_path\":\"r\","
+                 "\"meta_path\":\"m\",\"etcd\":{\"endpoints\":["
+                 "\"https://127.0.0.1:%d\",\"https://127.0.0.2:%d\","
+                 "\"https://127.0.0.3:%d\",\"https://127.0.0.4:%d\"]},"
+                 "\"kafka\":{\"tls\":true,\"brokers\":\"127.0.0.1:%d,"
+                 "127.0.0.2:%d,127.0.0.3:%d,127.0.0.4:%d\"}}}", port, port,
+                 port, port, port, port, port, port) == -1)
+    {
+        abort();
+    }
+
+    return text;
+}
+
+
+static void
+test_deaf(int fd)
+{
+    char      *text;
+    json_t    *data;
+    uint64_t   start_ms;
+
+    text = "{\"request_type\":\"check\",\"source\":\"deaf\","
+           "\"request_data\":{\"milvus_connect_param\":{\"uri\":"
+           "\"http://good:1\"},\"collection_infos\":[{\"name\":\"*\"}]}}";
+
+    start_ms = cdc_now_ms();
+    write_frame(fd, CDC_FRAME_REQUEST, 60, text, strlen(text));
+    (void) read_frame(fd, 60000);
+    ok(cdc_now_ms() - start_ms < 14000, "deaf servers: %d ms",
+       (int) (cdc_now_ms() - start_ms));
+
+    data = json_loadb((char *) payload, frame.len, 0, NULL);
+    ok(has(data, "source.etcd.tls", "127.0.0.1")
+       && has(data, "source.kafka.tls", "127.0.0.1"),
+       "the first of each is named");
+    ok(!has(data, "source.etcd.tls", "127.0.0.2")
+       && !has(data, "source.kafka.tls", "127.0.0.2"), "no other is asked");
+    ok(has(data, "source.etcd", "does not answer"), "etcd itself is");
+    json_decref(data);
+}
+
+
 static void
 test_findings(void)
 {
@@ -289,11 +381,14 @@ test_refusals(void)
 int
 main(void)
 {
-    int  fd;
+    int    fd;
+    char  *text;
 
     test_findings();
     test_refusals();
 
+    text = deaf();
+    sources = text;
     begin();
     fd = client();
 
@@ -301,11 +396,13 @@ main(void)
     test_complaints(fd);
     test_queue(fd);
     test_tasks(fd);
+    test_deaf(fd);
 
     close(fd);
     (void) !write(stop_pipe, "x", 1);
     is_int(ended(), 0, "the store ends");
     finish();
+    free(text);
 
     return done_testing();
 }
