@@ -157,6 +157,10 @@
     /* "db.collection", several separated by a space */                       \
     X(DUPLICATE_COLLECTION, 400, 400,                                         \
       "the collection name is duplicate with existing task, [%s]")            \
+    /* task id, field */                                                      \
+    X(TASK_EXISTS, 409, 409,                                                  \
+      "there is a task %s already, which was created with another `%s`: "     \
+      "delete it first, or take another `task_id`")                           \
     X(TASK_LIMIT, 500, 500, "the task num has reach the limit, %d")           \
     X(EMPTY_TASK_ID, 400, 400, "task_id is empty")                            \
     /* task id */                                                             \

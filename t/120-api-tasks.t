@@ -66,6 +66,15 @@ sub got_paused {
     return qr/\A\{"code":200,"data":\{"Task":$both$task,"task":$task$progress/;
 }
 
+# an id that another create has
+sub taken {
+    my ($id, $field) = @_;
+
+    return CDC::refused('create', "there is a task $id already, which was "
+        . "created with another `$field`: delete it first, or take another "
+        . '`task_id`', 409);
+}
+
 our $by_hand = 'manually pause through http interface';
 
 timeout(20);
@@ -135,16 +144,22 @@ Sesame
 
 
 
-=== TEST 4: the same id again changes nothing
+=== TEST 4: the same id again changes nothing, and no other create is it
 --- request eval
 [CDC::create(task_id => 'one'),
  CDC::post('pause', {task_id => 'one'}),
  CDC::create(task_id => 'one'),
  main::earlier(task_id => 'one'),
  CDC::create(task_id => 'one', collection_infos => [{name => 'other'}]),
+ CDC::create(task_id => 'one', exclude_collections => ['default.a']),
  CDC::post('get', {task_id => 'one'})]
+--- error_code eval
+[200, 200, 200, 409, 409, 409, 200]
 --- response_body eval
-[CDC::created('one'), CDC::success(), (CDC::created('one')) x 3,
+[CDC::created('one'), CDC::success(), CDC::created('one'),
+ main::taken('one', 'milvus_connect_param'),
+ main::taken('one', 'collection_infos'),
+ main::taken('one', 'exclude_collections'),
  main::got_paused('one', $main::uri_get)]
 
 

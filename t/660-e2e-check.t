@@ -347,7 +347,8 @@ def tasks(t):
     t.same(Check(t, collection_infos=[{'name': 'fresh'}]).get(
         'tasks.overlap')[0]['ok'], True, 'nobody follows that')
     found = Check(t, task_id=task, collection_infos=[{'name': 'fresh'}])
-    finds(t, 'an id that is taken', found, 'tasks.id', 'warning', task)
+    finds(t, 'an id that is taken', found, 'tasks.id', 'error', task,
+          'collection_infos')
     t.same([x['task_id'] for x in nginx.cdc('list')[1]['data']['tasks']],
            [task], 'a check makes no task')
     t.same(nginx.cdc('delete', {'task_id': task})[1]['code'], 200, 'delete')

@@ -127,6 +127,8 @@ static const cdc_finding_row_t  cdc_finding_rows[] = {
     { CDC_E_TARGET_IN_USE, "tasks.overlap",
       "leave it out by \"exclude_collections\", give it another name by "
       "\"name_mapping\", or delete the other task" },
+    { CDC_E_TASK_EXISTS, "tasks.id",
+      "leave \"task_id\" out, take another, or delete that task" },
     { CDC_E_TASK_LIMIT, "tasks.limit",
       "delete a task, or raise milvus_cdc_max_tasks in nginx.conf and "
       "reload" },

@@ -10,21 +10,20 @@
  * the same id still has a replicator that is ending (cdc_store_disk.c says
  * why).
  *
- * A create is known by its task id: the same id again waits for the same
- * probe, or gets the task that there is, so a worker may repeat a create
- * when it lost the answer.  A client that goes away undoes nothing.  A crash
- * or a stop before the record leaves nothing behind.
+ * A create is known by its task id: the same request again waits for the
+ * same probe, or gets the task that there is, so a worker may repeat a create
+ * when it lost the answer; another request with that id is refused.  A client
+ * that goes away undoes nothing.  A crash or a stop before the record leaves
+ * nothing behind.
  */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "cdc_grpc.h"
 #include "cdc_store.h"
@@ -218,6 +217,14 @@ cdc_create_check_all(cdc_store_t *s, cdc_stored_t *t,
     if (!cdc_probe_allowed(s->allow, t->address)) {
         cdc_store_format(text, CDC_E_TARGET_NOT_ALLOWED, t->address);
         return CDC_E_TARGET_NOT_ALLOWED;
+    }
+
+    /* first: what comes now compares all names with all others */
+
+    err = cdc_create_check_size(t, text);
+
+    if (err != CDC_E_OK) {
+        return err;
     }
 
     err = cdc_stored_check(t, source, text);
@@ -501,63 +508,47 @@ cdc_create_finish(cdc_store_create_t *c)
 
 /* ---- the request --- */
 
-static int
-cdc_create_id(json_t *request, char id[CDC_TASK_ID_MAX + 1])
-{
-    size_t       i;
-    uint8_t      random[CDC_TASK_ID_LEN / 2];
-    const char  *given;
-
-    given = json_string_value(json_object_get(request, "task_id"));
-
-    if (given != NULL && given[0] != '\0') {
-
-        if (!cdc_stored_id_valid(given)) {
-            return CDC_DECLINED;
-        }
-
-        (void) snprintf(id, CDC_TASK_ID_MAX + 1, "%s", given);
-        return CDC_OK;
-    }
-
-    if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
-        cdc_log(CDC_LOG_ALERT, errno, "getrandom() failed");
-        return CDC_ERROR;
-    }
-
-    for (i = 0; i < sizeof(random); i++) {
-        (void) snprintf(id + 2 * i, 3, "%02x", random[i]);
-    }
-
-    return json_object_set_new(request, "task_id", json_string(id)) == 0
-           ? CDC_OK : CDC_ERROR;
-}
-
-
-/* 1: the wait has found its create or its task */
+/* 1: the wait has found its create or its task, or has been refused */
 
 static int
-cdc_create_known(cdc_store_t *s, cdc_store_wait_t *w, const char *id)
+cdc_create_known(cdc_store_t *s, cdc_store_wait_t *w, const char *id,
+    json_t *request, const char *source)
 {
+    const char          *field;
     cdc_stored_t        *t;
     cdc_store_create_t  *c;
 
+    c = NULL;
     t = cdc_store_find(s, id);
 
-    if (t != NULL) {
-        cdc_store_wait_ack(s, w, t->seq);
-        return 1;
-    }
-
-    for (c = s->creates; c != NULL; c = c->next) {
-        if (strcmp(c->task->id, id) == 0) {
-            w->next = c->waits;
-            c->waits = w;
-            return 1;
+    if (t == NULL) {
+        for (c = s->creates; c != NULL; c = c->next) {
+            if (strcmp(c->task->id, id) == 0) {
+                break;
+            }
         }
+
+        if (c == NULL) {
+            return 0;
+        }
+
+        t = c->task;
     }
 
-    return 0;
+    field = cdc_stored_differs(t, request, source);
+
+    if (field != NULL) {
+        cdc_store_failf(w, CDC_E_TASK_EXISTS, id, field);
+
+    } else if (c != NULL) {
+        w->next = c->waits;
+        c->waits = w;
+
+    } else {
+        cdc_store_wait_ack(s, w, t->seq);
+    }
+
+    return 1;
 }
 
 
@@ -597,27 +588,23 @@ void
 cdc_store_create(cdc_store_t *s, cdc_store_wait_t *w, json_t *request,
     const char *source)
 {
-    char           id[CDC_TASK_ID_MAX + 1], text[CDC_REASON_MAX];
+    char           text[CDC_REASON_MAX];
+    const char    *id;
     cdc_error_e    err;
     cdc_stored_t  *t;
 
-    switch (cdc_create_id(request, id)) {
+    id = json_string_value(json_object_get(request, "task_id"));
 
-    case CDC_OK:
-        break;
+    /* a worker has made one where the client gave none */
 
-    case CDC_DECLINED:
+    if (id == NULL || !cdc_stored_id_valid(id)) {
         cdc_store_failf(w, CDC_E_BAD_TASK_ID);
-        return;
-
-    default:
-        cdc_store_failf(w, CDC_E_INTERNAL);
         return;
     }
 
     (void) snprintf(w->data, sizeof(w->data), "{\"task_id\":\"%s\"}", id);
 
-    if (cdc_create_known(s, w, id)) {
+    if (cdc_create_known(s, w, id, request, source)) {
         return;
     }
 

@@ -241,17 +241,31 @@ cdc_dry_id(char id[CDC_DRY_ID + 1])
 
 
 static void
-cdc_dry_known(cdc_store_t *s, const json_t *request, json_t *findings)
+cdc_dry_known(cdc_store_t *s, json_t *request, const char *source,
+    json_t *findings)
 {
-    const char  *id;
+    char           text[CDC_REASON_MAX];
+    const char    *id, *field;
+    cdc_stored_t  *t;
 
     id = json_string_value(json_object_get(request, "task_id"));
+    t = id != NULL ? cdc_store_find(s, id) : NULL;
 
-    if (id != NULL && cdc_store_find(s, id) != NULL) {
-        cdc_finding(findings, "tasks.id", CDC_WARNING, "leave \"task_id\" "
-                    "out, or take another", "there is a task \"%s\": a create "
-                    "with that id would answer it, and change nothing", id);
+    if (t == NULL) {
+        return;
     }
+
+    field = cdc_stored_differs(t, request, source);
+
+    if (field != NULL) {
+        cdc_store_format(text, CDC_E_TASK_EXISTS, id, field);
+        cdc_finding_refusal(findings, CDC_E_TASK_EXISTS, text);
+        return;
+    }
+
+    cdc_finding(findings, "tasks.id", CDC_WARNING, "leave \"task_id\" "
+                "out, or take another", "there is this task \"%s\" already: "
+                "a create would answer it, and change nothing", id);
 }
 
 
@@ -283,6 +297,7 @@ cdc_store_dry(cdc_store_t *s, cdc_store_wait_t *w, json_t *request,
     int            names, blind;
     char           id[CDC_DRY_ID + 1], text[CDC_REASON_MAX];
     json_t        *findings;
+    cdc_error_e    err;
     cdc_stored_t  *t;
 
     if (s->stopping) {
@@ -297,7 +312,7 @@ cdc_store_dry(cdc_store_t *s, cdc_store_wait_t *w, json_t *request,
 
     findings = json_array();
     names = cdc_dry_complaints(findings, complaints);
-    cdc_dry_known(s, request, findings);
+    cdc_dry_known(s, request, source, findings);
 
     t = cdc_stored_create(id, source, request, text);
 
@@ -312,6 +327,13 @@ cdc_store_dry(cdc_store_t *s, cdc_store_wait_t *w, json_t *request,
     if (blind) {
         cdc_store_format(text, CDC_E_TARGET_NOT_ALLOWED, t->address);
         cdc_finding_refusal(findings, CDC_E_TARGET_NOT_ALLOWED, text);
+    }
+
+    err = cdc_create_check_size(t, text);
+
+    if (err != CDC_E_OK) {
+        cdc_finding_refusal(findings, err, text);
+        names = 1;                       /* too many to be compared */
     }
 
     if (!names) {

@@ -3,10 +3,12 @@
  *
  * The record is JSON: {"state", "reason", "revision", "created_ms",
  * "source", "request_data"}, the last one as the client sent it, secrets
- * inside, and "target_group" where the server has another name as well.  A
- * record that cannot be read must neither stop the store nor vanish: its
- * task shows as Paused with the cause, its bytes stay as they are in LevelDB,
- * and all that can be done with it is to delete it.
+ * inside, "target_group" where the server has another name as well, and
+ * "claimed", how many at the end of its "exclude_collections" were put there
+ * for the sake of other tasks (cdc_store_select.c).  A record that cannot be
+ * read must neither stop the store nor vanish: its task shows as Paused with
+ * the cause, its bytes stay as they are in LevelDB, and all that can be done
+ * with it is to delete it.
  */
 
 #ifndef _GNU_SOURCE
@@ -189,22 +191,57 @@ cdc_stored_create(const char *id, const char *source, json_t *request,
 }
 
 
+/* what the client itself wanted to leave out */
+
+static int
+cdc_stored_given(cdc_stored_t *t, json_int_t claimed)
+{
+    size_t   i;
+    json_t  *all, *name;
+
+    all = json_object_get(t->request, "exclude_collections");
+
+    if (claimed < 0 || claimed > (json_int_t) json_array_size(all)) {
+        return CDC_ERROR;
+    }
+
+    if (claimed == 0) {
+        t->given = json_incref(all);
+        return CDC_OK;
+    }
+
+    t->given = json_array();
+
+    json_array_foreach(all, i, name) {
+        if (i == json_array_size(all) - (size_t) claimed) {
+            break;
+        }
+
+        (void) json_array_append(t->given, name);
+    }
+
+    return CDC_OK;
+}
+
+
 static int
 cdc_stored_parse(cdc_stored_t *t, json_t *root, char *err)
 {
     int           i;
     json_t       *request;
-    json_int_t    revision, created;
+    json_int_t    revision, created, claimed;
     const char   *state, *reason, *source, *group;
     json_error_t  je;
 
+    claimed = 0;
     group = NULL;
 
-    if (json_unpack_ex(root, &je, 0, "{s:s, s:s, s:s, s:I, s:I, s:o, s?s}",
+    if (json_unpack_ex(root, &je, 0,
+                       "{s:s, s:s, s:s, s:I, s:I, s:o, s?s, s?I}",
                        "state", &state, "reason", &reason,
                        "source", &source, "revision", &revision,
                        "created_ms", &created, "request_data", &request,
-                       "target_group", &group)
+                       "target_group", &group, "claimed", &claimed)
         != 0)
     {
         (void) snprintf(err, CDC_REASON_MAX, "%s", je.text);
@@ -236,6 +273,11 @@ cdc_stored_parse(cdc_stored_t *t, json_t *root, char *err)
     }
 
     cdc_stored_reason(t, reason);
+
+    if (cdc_stored_given(t, claimed) != CDC_OK) {
+        (void) snprintf(err, CDC_REASON_MAX, "its \"claimed\" is wrong");
+        return CDC_ERROR;
+    }
 
     if (cdc_stored_connect(t, err) != CDC_OK) {
         return CDC_ERROR;
@@ -314,7 +356,12 @@ char *
 cdc_stored_dump(const cdc_stored_t *t)
 {
     char    *text;
+    size_t   claimed;
     json_t  *root;
+
+    claimed = json_array_size(json_object_get(t->request,
+                                              "exclude_collections"))
+              - json_array_size(t->given);
 
     root = json_pack("{s:s, s:s, s:I, s:I, s:s, s:O}",
                      "state", cdc_stored_states[t->state],
@@ -326,6 +373,11 @@ cdc_stored_dump(const cdc_stored_t *t)
     if (t->group != NULL) {
         (void) json_object_set_new(root, "target_group",
                                    json_string(t->group));
+    }
+
+    if (claimed != 0) {
+        (void) json_object_set_new(root, "claimed",
+                                   json_integer((json_int_t) claimed));
     }
 
     text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
@@ -356,6 +408,62 @@ cdc_stored_config(const cdc_stored_t *t)
     json_decref(root);
 
     return text;
+}
+
+
+/* a field that says nothing is as good as none */
+
+static int
+cdc_stored_unset(const json_t *v)
+{
+    return v == NULL || json_is_null(v) || json_is_false(v)
+           || (json_is_string(v) && json_string_length(v) == 0)
+           || (json_is_array(v) && json_array_size(v) == 0)
+           || (json_is_object(v) && json_object_size(v) == 0);
+}
+
+
+static int
+cdc_stored_same(const cdc_stored_t *t, const json_t *request, const char *key)
+{
+    json_t  *mine, *theirs;
+
+    theirs = json_object_get(request, key);
+    mine = strcmp(key, "exclude_collections") == 0
+           ? t->given : json_object_get(t->request, key);
+
+    return json_equal(mine, theirs)
+           || (cdc_stored_unset(mine) && cdc_stored_unset(theirs));
+}
+
+
+const char *
+cdc_stored_differs(const cdc_stored_t *t, json_t *request, const char *source)
+{
+    json_t      *value;
+    const char  *key;
+
+    if (t->request == NULL) {
+        return "request_data";           /* nobody can read its own */
+    }
+
+    if (strcmp(t->source, source) != 0) {
+        return "milvus_cdc_source";
+    }
+
+    json_object_foreach(request, key, value) {
+        if (!cdc_stored_same(t, request, key)) {
+            return key;
+        }
+    }
+
+    json_object_foreach(t->request, key, value) {
+        if (!cdc_stored_same(t, request, key)) {
+            return key;
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -358,6 +358,91 @@ test_claims(void)
 
 
 static void
+differs(const cdc_stored_t *t, const char *request, const char *source,
+    const char *want, const char *name)
+{
+    json_t      *json;
+    const char  *field;
+
+    json = json_loads(request, 0, NULL);
+    field = cdc_stored_differs(t, json, source);
+    is_str(field != NULL ? field : "", want, name);
+    json_decref(json);
+}
+
+
+/* a create of an id that there is: the same, or another */
+
+static void
+test_differs(void)
+{
+    int            i;
+    char           err[CDC_REASON_MAX], *text;
+    json_t        *source;
+    cdc_stored_t  *t, *other, *was;
+
+    source = json_loads("{\"kafka\":{}}", 0, NULL);
+    other = task("other", "main", URI("http://a:1") NAMED("c"));
+    t = task("t1", "main", URI("http://a:1") NOT("default.x") STAR "}");
+    is_int(cdc_stored_check(t, source, err), CDC_E_OK, "a task");
+    is_int(cdc_stored_conflict(t, other, 0, err), CDC_E_OK, "beside another");
+
+    /* as it was made, and as the next store reads it */
+
+    for (i = 0; i < 2; i++) {
+        is_int(json_array_size(json_object_get(t->request,
+                                               "exclude_collections")), 2,
+               "which has claimed a name");
+
+        differs(t, URI("http://a:1") NOT("default.x") STAR "}", "main", "",
+                "the same");
+        differs(t, URI("http://a:1") NOT("default.x") STAR
+                ",\"extra_info\":{},\"log_gap\":\"\",\"position\":null,"
+                "\"db_collections\":[],\"disable_auto_start\":false}", "main",
+                "", "what says nothing");
+        differs(t, URI("http://a:1") NOT("default.x") STAR "}", "second",
+                "milvus_cdc_source", "another source");
+        differs(t, URI("http://b:1") NOT("default.x") STAR "}", "main",
+                "milvus_connect_param", "another target");
+        differs(t, URI("http://a:1") STAR "}", "main", "exclude_collections",
+                "nothing left out");
+        differs(t, URI("http://a:1") "\"exclude_collections\":"
+                "[\"default.x\",\"default.c\"]," STAR "}", "main",
+                "exclude_collections", "more left out");
+        differs(t, URI("http://a:1") NOT("default.x") NAMED("c"), "main",
+                "collection_infos", "other collections");
+        differs(t, URI("http://a:1") NOT("default.x") STAR
+                ",\"log_gap\":\"earliest\"}", "main", "log_gap",
+                "something more");
+        differs(t, "{}", "main", "milvus_connect_param", "nothing at all");
+
+        text = cdc_stored_dump(t);
+        was = t;
+        t = cdc_stored_load(cdc_span("t1"), cdc_span_n(text, strlen(text)));
+        cdc_stored_free(was);
+        free(text);
+    }
+
+    cdc_stored_free(t);
+
+    t = cdc_stored_load(cdc_span("t1"), cdc_span("{\"state\":\"Running\"}"));
+    differs(t, "{}", "main", "request_data", "a record that is damaged");
+    cdc_stored_free(t);
+
+    t = cdc_stored_load(cdc_span("t1"), cdc_span("{\"state\":\"Running\","
+            "\"reason\":\"\",\"revision\":1,\"created_ms\":1,\"source\":"
+            "\"main\",\"claimed\":1,\"request_data\":" URI("http://a:1")
+            STAR "}}"));
+    ok(t->request == NULL && strstr(t->reason, "claimed") != NULL,
+       "more claims than names");
+    cdc_stored_free(t);
+
+    cdc_stored_free(other);
+    json_decref(source);
+}
+
+
+static void
 refused(const char *request, cdc_error_e want, const char *text,
     const char *name)
 {
@@ -638,6 +723,7 @@ main(void)
     test_duplicates();
     test_overlaps();
     test_claims();
+    test_differs();
     test_checks();
     test_stored();
     test_groups();

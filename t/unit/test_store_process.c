@@ -17,9 +17,14 @@ test_create(int c)
     ack();
     answers(c, 1, CDC_E_OK, "{\"task_id\":\"a\"}", "created");
 
-    create(c, 2, "a", "two");
-    answers(c, 2, CDC_E_OK, "{\"task_id\":\"a\"}", "the same id again");
+    create(c, 2, "a", "one");
+    answers(c, 2, CDC_E_OK, "{\"task_id\":\"a\"}", "the same again");
     nothing(control, "changes nothing");
+    create(c, 2, "a", "two");
+    answers(c, 2, CDC_E_TASK_EXISTS, "there is a task a already, which was "
+            "created with another `milvus_connect_param`: delete it first, or "
+            "take another `task_id`", "the same id for another target");
+    nothing(control, "changes nothing, either");
 
     create(c, 3, "b", "one");
     answers(c, 3, CDC_E_DUPLICATE_COLLECTION, "the collection name is "
@@ -44,6 +49,10 @@ test_create(int c)
     (void) usleep(50000);                /* c comes first */
     create(c, 6, "d", "slow-c");
     create(c, 7, "c", "slow-c");
+    create(c, 8, "c", "slow-e");
+    answers(c, 8, CDC_E_TASK_EXISTS, "there is a task c already, which was "
+            "created with another `milvus_connect_param`: delete it first, or "
+            "take another `task_id`", "an id that is being created");
     shows("c", CDC_TASK_RUNNING, "", "one of two racing creates wins");
     seq = frame.id;
     answers(c, 6, CDC_E_DUPLICATE_COLLECTION, "the collection name is "
@@ -175,6 +184,59 @@ test_delete(int c)
 }
 
 
+/*
+ * Names are compared with each other, which takes a time that grows with
+ * their square: so what is too large is refused before anything else is said
+ * of it.  The name that would be is the last.
+ */
+
+static void
+test_too_large(int c)
+{
+    int          i, n;
+    char        *text;
+    FILE        *f;
+    size_t       len;
+    json_t      *data, *one;
+    const char  *check;
+
+    f = open_memstream(&text, &len);
+    (void) fputs("{\"task_id\":\"l\",\"milvus_connect_param\":{\"uri\":"
+                 "\"http://large:1\"},\"collection_infos\":[", f);
+
+    for (i = 0; i < 2000; i++) {
+        (void) fprintf(f, "%s{\"name\":\"n%d\"}", i ? "," : "", i);
+    }
+
+    (void) fputs("],\"exclude_collections\":[\"default.nobody\"]}", f);
+    (void) fclose(f);
+
+    request(c, 1, "create", text);
+    (void) read_frame(c, 20000);
+    is_int(frame.status, CDC_E_DOC_TOO_LARGE, "too large a create");
+
+    request(c, 2, "check", text);
+    (void) read_frame(c, 20000);
+    data = json_loads((char *) payload, 0, NULL);
+    n = 0;
+
+    json_array_foreach(json_object_get(data, "findings"), len, one) {
+        check = json_string_value(json_object_get(one, "check"));
+
+        if (strncmp(check, "request", 7) == 0) {
+            is_str(check, "request.size", "is all that a check says of it");
+            n++;
+        }
+    }
+
+    is_int(n, 1, "once");
+
+    ok(len > 1, "beside what is not about names");
+    json_decref(data);
+    free(text);
+}
+
+
 static void
 test_probes(int c)
 {
@@ -271,6 +333,7 @@ main(void)
     test_create(c);
     test_states(c);
     test_delete(c);
+    test_too_large(c);
     test_probes(c);
     test_broken_clients(c);
 
