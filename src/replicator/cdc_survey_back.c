@@ -16,7 +16,7 @@
 #include <stdio.h>
 
 
-#define CDC_SURVEY_STEP     ((uint64_t) 1000)       /* messages, at first */
+#define CDC_SURVEY_STEP     ((uint64_t) 500)        /* messages, at first */
 #define CDC_SURVEY_WAIT_MS  15000        /* for the first message of a place */
 
 

@@ -121,8 +121,8 @@ test_back(void)
     run(1, time_of(TICKS - 10));
     is_int((int64_t) done, 1, "a time near the end");
     is_int(back.rc, CDC_OK, "is found");
-    is_int((int64_t) logs[0].at.lo, (int64_t) ends - 1000, "at the first look");
-    ok(logs[0].ts == time_of(TICKS - 1000), "which has seen what is there");
+    is_int((int64_t) logs[0].at.lo, (int64_t) ends - 500, "at the first look");
+    ok(logs[0].ts == time_of(TICKS - 500), "which has seen what is there");
 
     look("a", 0, BASE, ends, BASE);
     run(1, time_of(3500));
