@@ -53,7 +53,6 @@ static void cdc_kafka_stop(cdc_log_stream_t *s);
 static void *cdc_kafka_data(cdc_log_stream_t *s);
 static int cdc_kafka_next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err);
 static void cdc_kafka_release(cdc_log_msg_t *msg);
-static int cdc_kafka_at_end(cdc_log_stream_t *s);
 static int cdc_kafka_end(cdc_log_stream_t *s, cdc_pos_t *pos);
 static uint64_t cdc_kafka_next_try(cdc_log_reader_t *r);
 
@@ -220,6 +219,7 @@ cdc_kafka_open(cdc_loop_t *loop, const void *conf, const cdc_log_handler_t *h,
     r->loop = loop;
     r->handler = *h;
     r->main.fd = -1;
+    r->largest = CDC_KAFKA_LARGEST;
     r->probe.handler = cdc_kafka_probe_timer;
     r->probe.data = r;
 
@@ -285,6 +285,7 @@ cdc_kafka_close(cdc_log_reader_t *r)
         cdc_kafka_stop(r->streams);
     }
 
+    cdc_timer_del(r->loop, &r->turn);
     cdc_timer_del(r->loop, &r->probe);
     cdc_worker_destroy(r->worker);
     cdc_timer_del(r->loop, &r->keep_timer);
@@ -383,6 +384,7 @@ static void
 cdc_kafka_stream_event(cdc_event_t *ev, unsigned events)
 {
     uint64_t           n;
+    cdc_log_reader_t  *r;
     cdc_log_stream_t  *s;
 
     s = ev->data;
@@ -391,7 +393,16 @@ cdc_kafka_stream_event(cdc_event_t *ev, unsigned events)
         /* again */
     }
 
-    s->reader->handler.readable(s->reader->handler.arg, s);
+    if (s->queue != NULL && !s->paused) {
+        s->full = 1;
+        s->asked_at = cdc_now_ms();
+    }
+
+    /* it may be stopped by who reads */
+
+    r = s->reader;
+    r->handler.readable(r->handler.arg, s);
+    cdc_kafka_turn_full(r);
 }
 
 
@@ -405,6 +416,8 @@ cdc_kafka_consume(cdc_log_stream_t *s, int64_t offset, char *err)
 
     r = s->reader;
     s->queue = rd_kafka_queue_new(r->rk);
+
+    cdc_kafka_turn_new(s);
 
     one = 1;
     rd_kafka_queue_io_event_enable(s->queue, s->event.fd, &one, sizeof(one));
@@ -432,6 +445,7 @@ cdc_kafka_unconsume(cdc_log_stream_t *s)
         return;
     }
 
+    cdc_kafka_turn_none(s);
     rd_kafka_queue_io_event_enable(s->queue, -1, NULL, 0);
     (void) rd_kafka_consume_stop(s->topic, 0);
     rd_kafka_queue_destroy(s->queue);
@@ -523,15 +537,6 @@ cdc_kafka_start(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
         return NULL;
     }
 
-    /* librdkafka says nothing of a topic that is not there: look first */
-
-    if (s->next_offset == 0
-        && cdc_kafka_consume(s, s->next_offset, err) != CDC_OK)
-    {
-        cdc_kafka_stream_free(s);
-        return NULL;
-    }
-
     s->next = r->streams;
     r->streams = s;
 
@@ -539,8 +544,13 @@ cdc_kafka_start(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
     cdc_kafka_keep_start(r, channel);
     cdc_kafka_newest_start(r);
 
+    /* librdkafka says nothing of a topic that is not there: look first */
+
     if (s->next_offset > 0) {
         cdc_kafka_range_ask(s);
+
+    } else {
+        cdc_kafka_turn_ask(s);
     }
 
     return s;
@@ -560,6 +570,7 @@ cdc_kafka_stop(cdc_log_stream_t *s)
     r = s->reader;
 
     cdc_kafka_unlink(&r->streams, s);
+    cdc_kafka_turn_leave(s);
     cdc_kafka_event_close(s);
     cdc_kafka_unconsume(s);
 
@@ -639,16 +650,25 @@ cdc_kafka_event_error(cdc_log_stream_t *s, const rd_kafka_message_t *rkm)
 
 /* makes the broker threads look again at queues that were full */
 
+void
+cdc_kafka_wake(cdc_log_reader_t *r)
+{
+    rd_kafka_error_t  *e;
+
+    e = rd_kafka_sasl_set_credentials(r->rk, r->user ? r->user : "",
+                                      r->password ? r->password : "");
+    if (e != NULL) {
+        rd_kafka_error_destroy(e);
+    }
+}
+
+
 static void
 cdc_kafka_taken(cdc_log_stream_t *s, size_t len)
 {
-    rd_kafka_error_t  *e;
-    cdc_log_reader_t  *r;
-
-    r = s->reader;
-
     s->taken += len;
     s->taken_n++;
+    cdc_kafka_turn_taken(s, len);
 
     if (s->taken < CDC_KAFKA_WAKE && s->taken_n < CDC_KAFKA_WAKE_N) {
         return;
@@ -657,11 +677,7 @@ cdc_kafka_taken(cdc_log_stream_t *s, size_t len)
     s->taken = 0;
     s->taken_n = 0;
 
-    e = rd_kafka_sasl_set_credentials(r->rk, r->user ? r->user : "",
-                                      r->password ? r->password : "");
-    if (e != NULL) {
-        rd_kafka_error_destroy(e);
-    }
+    cdc_kafka_wake(s->reader);
 }
 
 
@@ -717,10 +733,18 @@ cdc_kafka_next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err)
     int                  rc;
     rd_kafka_message_t  *rkm;
 
+    s->asked_at = cdc_now_ms();
+
     while (s->final == 0 && !s->asking) {
+        if (s->queue == NULL || s->paused) {
+            cdc_kafka_turn_ask(s);
+            return CDC_AGAIN;
+        }
+
         rkm = rd_kafka_consume_queue(s->queue, 0);
 
         if (rkm == NULL) {
+            cdc_kafka_turn_empty(s);
             return CDC_AGAIN;
         }
 
@@ -806,7 +830,7 @@ cdc_kafka_end(cdc_log_stream_t *s, cdc_pos_t *pos)
 }
 
 
-static int
+int
 cdc_kafka_at_end(cdc_log_stream_t *s)
 {
     cdc_pos_t  end;
@@ -815,8 +839,9 @@ cdc_kafka_at_end(cdc_log_stream_t *s)
         return 0;                        /* more came, and nobody took it */
     }
 
-    return s->end || (cdc_kafka_end(s, &end) == CDC_OK
-                      && (uint64_t) s->next_offset >= end.lo);
+    return (s->end && !s->full)
+           || (cdc_kafka_end(s, &end) == CDC_OK
+               && (uint64_t) s->next_offset >= end.lo);
 }
 
 

@@ -30,13 +30,14 @@ static const cdc_kafka_setting_t  cdc_kafka_settings[] = {
     /*
      * Memory.  A stream holds up to queued.max.messages.kbytes and one more
      * Fetch answer of fetch.message.max.bytes; a message larger than that
-     * still comes, alone.  queued.min.messages bounds what the bookkeeping
-     * of small messages costs.  receive.message.max.bytes only guards
-     * against nonsense: the largest message is the broker's to limit.
+     * still comes, alone.  How many streams do: cdc_kafka_turn.c.
+     * queued.min.messages bounds what the bookkeeping of small messages
+     * costs.  receive.message.max.bytes only guards against nonsense: the
+     * largest message is the broker's to limit.
      */
     { "queued.min.messages", "2000" },
-    { "fetch.message.max.bytes", "1048576" },
-    { "fetch.max.bytes", "4194304" },
+    { "fetch.message.max.bytes", "262144" },
+    { "fetch.max.bytes", "2097152" },
     { "receive.message.max.bytes", "1000000000" },
 
     /*

@@ -10,7 +10,8 @@
 #include "cdc_log_reader.h"
 
 
-#define CDC_KAFKA_PREFETCH  1024         /* KB that may wait in a stream */
+#define CDC_KAFKA_PREFETCH  256          /* KB that may wait in a stream */
+#define CDC_KAFKA_LARGEST   (2 * 1024 * 1024)   /* until one is known */
 #define CDC_KAFKA_SMALL     4096         /* messages up to it are copied */
 #define CDC_KAFKA_WAKE      (256 * 1024)
 #define CDC_KAFKA_WAKE_N    256
@@ -32,6 +33,9 @@ struct cdc_log_reader_s {
     cdc_event_t          main;
     cdc_log_stream_t    *streams;
     cdc_log_stream_t    *stopped;        /* whose job still runs */
+    cdc_log_stream_t    *waiting;        /* for their turn */
+    cdc_timer_t          turn;
+    size_t               largest;        /* of the last messages taken */
     cdc_worker_t        *worker;
 
     char                *brokers;
@@ -73,6 +77,10 @@ struct cdc_log_stream_s {
     int64_t              newest;         /* offset of the next message that
                                           * is written; 0: see librdkafka */
 
+    cdc_log_stream_t    *wait_next;      /* cdc_kafka_turn.c */
+    uint64_t             asked_at;       /* next() was called, or might be */
+    size_t               turn;           /* bytes taken since it began */
+
     cdc_job_t            job;            /* asks for lo and hi */
     cdc_timer_t          retry;          /* of it */
     rd_kafka_resp_err_t  range_rc;
@@ -80,6 +88,9 @@ struct cdc_log_stream_s {
 
     rd_kafka_resp_err_t  last_err;       /* that has been logged */
     unsigned             end:1;
+    unsigned             full:1;         /* there may be something to take */
+    unsigned             waits:1;        /* for its turn */
+    unsigned             paused:1;       /* its turn is over */
     unsigned             asking:1;
     unsigned             missing:1;      /* it was said that there is none */
     unsigned             denied:1;       /* that it may not be read */
@@ -102,9 +113,22 @@ int  cdc_kafka_retention(cdc_log_stream_t *s, uint64_t *ms);
 void cdc_kafka_newest_start(cdc_log_reader_t *r);
 
 /* cdc_kafka.c */
+void cdc_kafka_wake(cdc_log_reader_t *r);
 int  cdc_kafka_consume(cdc_log_stream_t *s, int64_t offset, char *err);
 void cdc_kafka_unconsume(cdc_log_stream_t *s);
 void cdc_kafka_stream_free(cdc_log_stream_t *s);
+
+int  cdc_kafka_at_end(cdc_log_stream_t *s);
+
+/* without a queue or paused, a stream does not fetch: next() asks for a
+ * turn */
+void cdc_kafka_turn_new(cdc_log_stream_t *s);
+void cdc_kafka_turn_none(cdc_log_stream_t *s);
+void cdc_kafka_turn_ask(cdc_log_stream_t *s);
+void cdc_kafka_turn_leave(cdc_log_stream_t *s);
+void cdc_kafka_turn_taken(cdc_log_stream_t *s, size_t len);
+void cdc_kafka_turn_full(cdc_log_reader_t *r);
+void cdc_kafka_turn_empty(cdc_log_stream_t *s);
 
 /* cdc_kafka_range.c: next() has nothing until the answer is there */
 void cdc_kafka_range_ask(cdc_log_stream_t *s);

@@ -179,6 +179,13 @@ cdc_kafka_range_done(cdc_job_t *job)
 
     cdc_kafka_unconsume(s);
 
+    if (s->next_offset < s->hi) {
+        cdc_kafka_turn_ask(s);
+        return;
+    }
+
+    /* at the end nothing is held: there is room for any number of them */
+
     if (cdc_kafka_consume(s, s->next_offset, s->text) != CDC_OK) {
         s->final = CDC_ERROR;
         r->handler.readable(r->handler.arg, s);

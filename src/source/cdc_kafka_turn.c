@@ -1,0 +1,323 @@
+/*
+ * Log reader, Kafka: streams fetch in turns.
+ *
+ * What librdkafka fetches ahead counts for each partition by itself, at
+ * least one message each, so many channels that are behind would hold many
+ * times of what one does.  The streams that are behind share one limit; those
+ * for which there is no room wait, in the order in which they were asked for.
+ * A stream that has reached the end of its log holds nothing and costs
+ * nothing: all of them fetch when live.
+ *
+ * One that waits gets the place of one that nobody takes from (the target is
+ * slow) or that has had its share.  What that one had fetched is dropped and
+ * fetched again in its next turn, so this is only done when another wants the
+ * place, or messages turn out to be larger than was thought, and to none
+ * whose answer is under way.
+ */
+
+#include "cdc_kafka_int.h"
+
+
+#define CDC_KAFKA_ROOM      (10 * 1024 * 1024)
+#define CDC_KAFKA_SHARE     (16 * 1024 * 1024)
+#define CDC_KAFKA_TURN_MS   20
+#define CDC_KAFKA_EMPTY_MS  5000
+
+
+static void cdc_kafka_turn_set(cdc_log_stream_t *s, unsigned paused);
+static void cdc_kafka_turn_timer(cdc_timer_t *tm);
+
+
+/*
+ * What one may hold: a queue that is nearly full and one more answer, which
+ * has at least one message.  How large those are is known of what was taken,
+ * from any stream; at first they are thought to be large (r->largest).
+ */
+
+static size_t
+cdc_kafka_turn_size(const cdc_log_reader_t *r)
+{
+    size_t  full;
+
+    full = (size_t) CDC_KAFKA_PREFETCH * 1024;
+
+    return full + (r->largest > full ? r->largest : full);
+}
+
+
+void
+cdc_kafka_turn_taken(cdc_log_stream_t *s, size_t len)
+{
+    cdc_log_reader_t  *r;
+
+    r = s->reader;
+    s->turn += len;
+
+    if (len > CDC_KAFKA_SMALL) {
+        r->largest -= r->largest / 64;
+        r->largest = len > r->largest ? len : r->largest;
+    }
+}
+
+
+static int
+cdc_kafka_turn_behind(cdc_log_stream_t *s)
+{
+    return s->queue != NULL && !s->paused
+           && (s->full || !cdc_kafka_at_end(s));
+}
+
+
+static int
+cdc_kafka_turn_room(const cdc_log_reader_t *r, unsigned more)
+{
+    unsigned           n;
+    cdc_log_stream_t  *s;
+
+    n = more;
+
+    for (s = r->streams; s != NULL; s = s->next) {
+        n += s->queue != NULL && !s->paused;
+    }
+
+    if (n * cdc_kafka_turn_size(r) <= CDC_KAFKA_ROOM) {
+        return 1;
+    }
+
+    n = more;
+
+    for (s = r->streams; s != NULL; s = s->next) {
+        n += cdc_kafka_turn_behind(s);
+    }
+
+    return n <= 1 || n * cdc_kafka_turn_size(r) <= CDC_KAFKA_ROOM;
+}
+
+
+/*
+ * Whose place another may have: who was asked the longest time ago.  One that
+ * has nothing yet has an answer under way, which would be for nothing; after
+ * a while it has none, its broker may be away.
+ */
+
+static cdc_log_stream_t *
+cdc_kafka_turn_over(const cdc_log_reader_t *r, uint64_t now)
+{
+    uint64_t           keep;
+    cdc_log_stream_t  *s, *over;
+
+    over = NULL;
+
+    for (s = r->streams; s != NULL; s = s->next) {
+        if (!cdc_kafka_turn_behind(s) || s->asking) {
+            continue;
+        }
+
+        keep = s->full ? CDC_KAFKA_TURN_MS : CDC_KAFKA_EMPTY_MS;
+
+        if (s->turn < CDC_KAFKA_SHARE && now < s->asked_at + keep) {
+            continue;
+        }
+
+        if (over == NULL || s->asked_at < over->asked_at) {
+            over = s;
+        }
+    }
+
+    return over;
+}
+
+
+static void
+cdc_kafka_turn_soon(cdc_log_reader_t *r, uint64_t ms)
+{
+    if (r->turn.slot == 0) {
+        r->turn.handler = cdc_kafka_turn_timer;
+        r->turn.data = r;
+        cdc_timer_add(r->loop, &r->turn, ms);
+    }
+}
+
+
+void
+cdc_kafka_turn_new(cdc_log_stream_t *s)
+{
+    s->end = 0;
+    s->full = 0;
+    s->turn = 0;
+    s->asked_at = cdc_now_ms();
+}
+
+
+/* no stream of this partition is to find it paused */
+
+void
+cdc_kafka_turn_none(cdc_log_stream_t *s)
+{
+    if (s->paused) {
+        cdc_kafka_turn_set(s, 0);
+    }
+}
+
+
+/* it is asked for, and does not fetch */
+
+void
+cdc_kafka_turn_ask(cdc_log_stream_t *s)
+{
+    cdc_log_stream_t  **last;
+
+    if (s->waits) {
+        return;
+    }
+
+    for (last = &s->reader->waiting; *last; last = &(*last)->wait_next) {
+        /* void */
+    }
+
+    *last = s;
+    s->wait_next = NULL;
+    s->waits = 1;
+
+    cdc_kafka_turn_soon(s->reader, 0);
+}
+
+
+void
+cdc_kafka_turn_leave(cdc_log_stream_t *s)
+{
+    cdc_log_stream_t  **link;
+
+    for (link = &s->reader->waiting; *link; link = &(*link)->wait_next) {
+        if (*link == s) {
+            *link = s->wait_next;
+            break;
+        }
+    }
+
+    s->waits = 0;
+}
+
+
+/* something came: is it more than there is room for, and stays? */
+
+void
+cdc_kafka_turn_full(cdc_log_reader_t *r)
+{
+    if (r->turn.slot == 0 && !cdc_kafka_turn_room(r, 0)) {
+        cdc_kafka_turn_soon(r, CDC_KAFKA_TURN_MS);
+    }
+}
+
+
+/* its queue is empty: is there room for another? */
+
+void
+cdc_kafka_turn_empty(cdc_log_stream_t *s)
+{
+    s->full = 0;
+
+    if (cdc_kafka_at_end(s)) {
+        s->turn = 0;
+
+        if (s->reader->waiting != NULL) {
+            cdc_kafka_turn_soon(s->reader, 0);
+        }
+    }
+}
+
+
+/*
+ * A partition that is stopped would not do: librdkafka 2.0 takes the answer
+ * that is under way for it, and keeps it for as long as it is stopped.
+ */
+
+static void
+cdc_kafka_turn_set(cdc_log_stream_t *s, unsigned paused)
+{
+    rd_kafka_topic_partition_list_t  *list;
+
+    list = rd_kafka_topic_partition_list_new(1);
+    (void) rd_kafka_topic_partition_list_add(list, s->channel, 0);
+
+    /* it can only fail for one that librdkafka does not know, and then there
+     * is nothing to pause */
+
+    if (paused) {
+        (void) rd_kafka_pause_partitions(s->reader->rk, list);
+
+    } else {
+        (void) rd_kafka_resume_partitions(s->reader->rk, list);
+    }
+
+    rd_kafka_topic_partition_list_destroy(list);
+
+    s->paused = paused;
+}
+
+
+static void
+cdc_kafka_turn_end(cdc_log_stream_t *s)
+{
+    cdc_kafka_turn_set(s, 1);
+
+    /* with nothing to take, readable() is what its reader waits for */
+
+    if (!s->full) {
+        cdc_kafka_turn_ask(s);
+    }
+}
+
+
+static int
+cdc_kafka_turn_begin(cdc_log_stream_t *s)
+{
+    if (s->queue == NULL) {
+        return cdc_kafka_consume(s, s->next_offset, s->text);
+    }
+
+    cdc_kafka_turn_new(s);
+    cdc_kafka_turn_set(s, 0);
+    cdc_kafka_wake(s->reader);
+
+    return CDC_OK;
+}
+
+
+static void
+cdc_kafka_turn_timer(cdc_timer_t *tm)
+{
+    uint64_t           now;
+    cdc_log_reader_t  *r;
+    cdc_log_stream_t  *s, *over;
+
+    r = tm->data;
+    now = cdc_now_ms();
+
+    for ( ;; ) {
+        s = r->waiting;
+
+        if (!cdc_kafka_turn_room(r, s != NULL)) {
+            over = cdc_kafka_turn_over(r, now);
+
+            if (over == NULL) {
+                cdc_kafka_turn_soon(r, CDC_KAFKA_TURN_MS);
+                return;
+            }
+
+            cdc_kafka_turn_end(over);
+            continue;
+        }
+
+        if (s == NULL) {
+            return;
+        }
+
+        cdc_kafka_turn_leave(s);
+
+        if (cdc_kafka_turn_begin(s) != CDC_OK) {
+            s->final = CDC_ERROR;
+            r->handler.readable(r->handler.arg, s);
+        }
+    }
+}
