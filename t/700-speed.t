@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, 't', 'lib', 'python'))
@@ -26,6 +27,7 @@ from process_usage import cpu                                # noqa: E402
 from services import Module                                  # noqa: E402
 
 ROWS, DIM = 60000, 128
+WIDE, CHANNELS, EACH = 1536, 16, 340       # 2.1 MB a message
 MB = 1000000
 
 
@@ -80,6 +82,34 @@ def backlogs(t):
         t.ok(mine < 0.3 + 8 * theirs, 'the CPU time (%.2f s) is in '
              'proportion to that of who only counts (%.2f s)' % (mine,
                                                                  theirs))
+    finally:
+        tested.stop()
+        target.stop()
+
+
+def slow(t):
+    """Behind a target that takes seconds for each request, what is held
+    depends neither on the backlog nor on how many channels have one."""
+    names = ['speed_slow_%d' % n for n in range(CHANNELS)]
+    rows = 3 * EACH * CHANNELS
+    for name in names:
+        backlog.fill(name, 3 * EACH, WIDE, 1, batch_bytes=EACH * WIDE * 4)
+    target = NullTarget(t.bed, 'slow', CHANNELS, CHANNELS).start()
+    target.ask('delay 6000')
+    tested = Module(t.bed)
+    try:
+        tested.create(target, names)
+        n = target.wait_rows(1, 30)
+        time.sleep(10)
+        t.ok(0 < n['rows'] < rows / 2, 'a target is slow: %d of %d rows' % (
+            n['rows'], rows))
+        target.ask('delay 0')
+        t.same(target.wait_rows(rows, 60)['rows'], rows,
+               'once it is not, all rows are there')
+        limit = ((64 << 20) + 2 * EACH * WIDE * 4) / MB
+        t.ok(tested.memory() < limit, '%d channels were behind, in less than '
+             '%.0f MB of memory: %.0f MB' % (CHANNELS, limit,
+                                             tested.memory()))
     finally:
         tested.stop()
         target.stop()
@@ -141,7 +171,8 @@ with E2E() as t:
                    check=True, stdin=subprocess.DEVNULL)
     micro(t)
     # of a RocksMQ, what its source has not flushed is in memory as well
-    t.up(targets=(), source={'mq': 'kafka'})
+    t.up(targets=(), source={'mq': 'kafka', 'channels': CHANNELS})
     backlogs(t)
+    slow(t)
     lively(t)
     many_ask(t)
