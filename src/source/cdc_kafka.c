@@ -393,7 +393,12 @@ cdc_kafka_stream_event(cdc_event_t *ev, unsigned events)
         /* again */
     }
 
-    if (s->queue != NULL && !s->paused) {
+    if (s->paused) {
+        cdc_kafka_turn_drop(s);          /* an answer that came too late */
+        return;
+    }
+
+    if (s->queue != NULL) {
         s->full = 1;
         s->asked_at = cdc_now_ms();
     }
@@ -596,7 +601,7 @@ cdc_kafka_data(cdc_log_stream_t *s)
 
 /* an error in place of a message: CDC_AGAIN to go on */
 
-static int
+int
 cdc_kafka_event_error(cdc_log_stream_t *s, const rd_kafka_message_t *rkm)
 {
     switch (rkm->err) {

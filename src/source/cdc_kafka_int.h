@@ -79,6 +79,7 @@ struct cdc_log_stream_s {
 
     cdc_log_stream_t    *wait_next;      /* cdc_kafka_turn.c */
     uint64_t             asked_at;       /* next() was called, or might be */
+    uint64_t             turn_at;        /* when it began */
     size_t               turn;           /* bytes taken since it began */
 
     cdc_job_t            job;            /* asks for lo and hi */
@@ -118,6 +119,8 @@ int  cdc_kafka_consume(cdc_log_stream_t *s, int64_t offset, char *err);
 void cdc_kafka_unconsume(cdc_log_stream_t *s);
 void cdc_kafka_stream_free(cdc_log_stream_t *s);
 
+int  cdc_kafka_event_error(cdc_log_stream_t *s,
+    const rd_kafka_message_t *rkm);
 int  cdc_kafka_at_end(cdc_log_stream_t *s);
 
 /* without a queue or paused, a stream does not fetch: next() asks for a
@@ -129,6 +132,7 @@ void cdc_kafka_turn_leave(cdc_log_stream_t *s);
 void cdc_kafka_turn_taken(cdc_log_stream_t *s, size_t len);
 void cdc_kafka_turn_full(cdc_log_reader_t *r);
 void cdc_kafka_turn_empty(cdc_log_stream_t *s);
+void cdc_kafka_turn_drop(cdc_log_stream_t *s);
 
 /* cdc_kafka_range.c: next() has nothing until the answer is there */
 void cdc_kafka_range_ask(cdc_log_stream_t *s);

@@ -22,9 +22,10 @@
 #define CDC_KAFKA_SHARE     (16 * 1024 * 1024)
 #define CDC_KAFKA_TURN_MS   20
 #define CDC_KAFKA_EMPTY_MS  5000
+#define CDC_KAFKA_LONG_MS   10000
 
 
-static void cdc_kafka_turn_set(cdc_log_stream_t *s, unsigned paused);
+static int cdc_kafka_turn_set(cdc_log_stream_t *s, unsigned paused);
 static void cdc_kafka_turn_timer(cdc_timer_t *tm);
 
 
@@ -115,7 +116,9 @@ cdc_kafka_turn_over(const cdc_log_reader_t *r, uint64_t now)
 
         keep = s->full ? CDC_KAFKA_TURN_MS : CDC_KAFKA_EMPTY_MS;
 
-        if (s->turn < CDC_KAFKA_SHARE && now < s->asked_at + keep) {
+        if (s->turn < CDC_KAFKA_SHARE && now < s->asked_at + keep
+            && now < s->turn_at + CDC_KAFKA_LONG_MS)
+        {
             continue;
         }
 
@@ -145,7 +148,8 @@ cdc_kafka_turn_new(cdc_log_stream_t *s)
     s->end = 0;
     s->full = 0;
     s->turn = 0;
-    s->asked_at = cdc_now_ms();
+    s->turn_at = cdc_now_ms();
+    s->asked_at = s->turn_at;
 }
 
 
@@ -155,7 +159,7 @@ void
 cdc_kafka_turn_none(cdc_log_stream_t *s)
 {
     if (s->paused) {
-        cdc_kafka_turn_set(s, 0);
+        (void) cdc_kafka_turn_set(s, 0);
     }
 }
 
@@ -232,53 +236,108 @@ cdc_kafka_turn_empty(cdc_log_stream_t *s)
  * that is under way for it, and keeps it for as long as it is stopped.
  */
 
-static void
+static int
 cdc_kafka_turn_set(cdc_log_stream_t *s, unsigned paused)
 {
+    rd_kafka_resp_err_t               rc;
     rd_kafka_topic_partition_list_t  *list;
 
     list = rd_kafka_topic_partition_list_new(1);
     (void) rd_kafka_topic_partition_list_add(list, s->channel, 0);
 
-    /* it can only fail for one that librdkafka does not know, and then there
-     * is nothing to pause */
-
     if (paused) {
-        (void) rd_kafka_pause_partitions(s->reader->rk, list);
+        rc = rd_kafka_pause_partitions(s->reader->rk, list);
 
     } else {
-        (void) rd_kafka_resume_partitions(s->reader->rk, list);
+        rc = rd_kafka_resume_partitions(s->reader->rk, list);
     }
 
+    rc = rc ? rc : list->elems[0].err;
     rd_kafka_topic_partition_list_destroy(list);
 
     s->paused = paused;
+
+    return rc == RD_KAFKA_RESP_ERR_NO_ERROR ? CDC_OK : CDC_DECLINED;
+}
+
+
+/*
+ * librdkafka 2.0 means to empty the queue of what it pauses, but stops at the
+ * mark that it has put at the head before.  All behind it is out of date now,
+ * and is freed when the queue is looked into; the position goes back to what
+ * was last taken.  An error without a date is one to act on.
+ */
+
+void
+cdc_kafka_turn_drop(cdc_log_stream_t *s)
+{
+    rd_kafka_message_t  *rkm;
+
+    while (s->final == 0 && !s->asking) {
+        rkm = rd_kafka_consume_queue(s->queue, 0);
+
+        if (rkm == NULL) {
+            return;
+        }
+
+        if (rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            (void) cdc_kafka_event_error(s, rkm);
+
+        } else {
+            cdc_kafka_range_ask(s);      /* begins again at next_offset */
+        }
+
+        rd_kafka_message_destroy(rkm);
+    }
+
+    if (s->final != 0) {
+        s->reader->handler.readable(s->reader->handler.arg, s);
+    }
 }
 
 
 static void
 cdc_kafka_turn_end(cdc_log_stream_t *s)
 {
-    cdc_kafka_turn_set(s, 1);
-
     /* with nothing to take, readable() is what its reader waits for */
 
     if (!s->full) {
         cdc_kafka_turn_ask(s);
     }
+
+    if (cdc_kafka_turn_set(s, 1) == CDC_OK) {
+        cdc_kafka_turn_drop(s);
+
+    } else {
+        cdc_kafka_unconsume(s);          /* librdkafka does not know it */
+    }
 }
 
+
+/*
+ * The mark of librdkafka is in the queue of one that begins, or goes on, and
+ * no eventfd is written for what comes behind it before it has been taken.
+ * So who reads is to look: it finds nothing, and is woken when there is.  Or
+ * it does not want any more: for all we know there is something that nobody
+ * takes, and the place is soon another's.
+ */
 
 static int
 cdc_kafka_turn_begin(cdc_log_stream_t *s)
 {
     if (s->queue == NULL) {
-        return cdc_kafka_consume(s, s->next_offset, s->text);
+        if (cdc_kafka_consume(s, s->next_offset, s->text) != CDC_OK) {
+            return CDC_ERROR;
+        }
+
+    } else {
+        cdc_kafka_turn_new(s);
+        (void) cdc_kafka_turn_set(s, 0);
+        cdc_kafka_wake(s->reader);
     }
 
-    cdc_kafka_turn_new(s);
-    cdc_kafka_turn_set(s, 0);
-    cdc_kafka_wake(s->reader);
+    s->full = 1;
+    s->reader->handler.readable(s->reader->handler.arg, s);
 
     return CDC_OK;
 }

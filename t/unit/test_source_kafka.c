@@ -3,6 +3,7 @@
  * (host:port, no authentication); topics are made, and removed again.
  */
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -338,6 +339,146 @@ test_down(void)
 /* the right to read a topic is taken away, and given back: librdkafka's own
  * broker answers so, by API key: 1 Fetch, 2 ListOffsets */
 
+/*
+ * Channels that are all behind, of large messages, and one that reads who
+ * takes some of each and then none for a while: what is held does not grow
+ * with their number, and all of it comes when it goes on.
+ */
+
+#define TURN_N     12
+#define TURN_EACH  4
+#define TURN_LEN   900000
+
+
+static struct {
+    cdc_log_stream_t  *s[TURN_N];
+    size_t             got[TURN_N];
+    size_t             limit;            /* of messages from each */
+    unsigned           gap:1;
+} turns;
+
+
+static size_t
+turns_held(void)
+{
+    struct mallinfo2  m;
+
+    m = mallinfo2();
+
+    return m.uordblks + m.hblkhd;
+}
+
+
+static void
+turns_read(void *arg, cdc_log_stream_t *s)
+{
+    int             i;
+    cdc_log_msg_t   msg;
+
+    i = (int) (intptr_t) OPS->data(s);
+
+    while (turns.got[i] < turns.limit) {
+        run.rc = OPS->next(s, &msg, run.err);
+
+        if (run.rc != CDC_OK) {
+            return;
+        }
+
+        turns.gap |= msg.pos.lo != turns.got[i] || msg.body.len != TURN_LEN;
+        turns.got[i]++;
+        run.got++;
+        OPS->release(&msg);
+    }
+
+    if (run.got == run.want) {
+        cdc_loop_stop(run.loop);
+    }
+}
+
+
+static void
+test_turns(void)
+{
+    int                       i;
+    char                      err[CDC_REASON_MAX], name[8];
+    size_t                    before, held;
+    json_t                   *conf;
+    cdc_pos_t                 pos;
+    rd_kafka_t               *client;
+    rd_kafka_conf_t          *kc;
+    rd_kafka_topic_t         *topic;
+    cdc_log_reader_t         *r;
+    cdc_log_handler_t         h;
+    rd_kafka_mock_cluster_t  *mock;
+
+    kc = rd_kafka_conf_new();
+    (void) rd_kafka_conf_set(kc, "log_level", "0", err, sizeof(err));
+    client = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
+    mock = rd_kafka_mock_cluster_new(client, 1);
+
+    kc = rd_kafka_conf_new();
+    (void) rd_kafka_conf_set(kc, "bootstrap.servers",
+                             rd_kafka_mock_cluster_bootstraps(mock), err,
+                             sizeof(err));
+    (void) rd_kafka_conf_set(kc, "linger.ms", "0", err, sizeof(err));
+    producer = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
+
+    for (i = 0; i < TURN_N; i++) {
+        (void) snprintf(name, sizeof(name), "t%d", i);
+        (void) rd_kafka_mock_topic_create(mock, name, 1, 1);
+        topic = rd_kafka_topic_new(producer, name, NULL);
+        produce(topic, TURN_EACH, TURN_LEN);
+        rd_kafka_topic_destroy(topic);
+    }
+
+    conf = conf_of(rd_kafka_mock_cluster_bootstraps(mock));
+    h.readable = turns_read;
+    h.degraded = degraded;
+    h.arg = NULL;
+    r = OPS->open(run.loop, conf, &h, err);
+
+    memset(&turns, 0, sizeof(turns));
+    turns.limit = 1;
+    pos.hi = pos.lo = 0;
+    before = turns_held();
+
+    for (i = 0; i < TURN_N; i++) {
+        (void) snprintf(name, sizeof(name), "t%d", i);
+        turns.s[i] = OPS->start(r, name, pos, (void *) (intptr_t) i, err);
+    }
+
+    spin(TURN_N, 10000);
+    is_int(run.got, TURN_N, "turns: one message of each");
+
+    spin(0, 1500);
+    held = turns_held() - before;
+    ok(held < 11 * 1024 * 1024, "turns: %d MB are held while nobody takes",
+       (int) (held / 1000000));
+
+    turns.limit = TURN_EACH;
+    run.want = TURN_N * (TURN_EACH - 1);
+
+    for (i = 0; i < TURN_N; i++) {
+        turns_read(NULL, turns.s[i]);
+    }
+
+    held = run.got;
+    spin(TURN_N * (TURN_EACH - 1) - held, 20000);
+    ok(run.got + held == TURN_N * (TURN_EACH - 1) && !turns.gap,
+       "turns: then all others, in order: %d", (int) (run.got + held));
+
+    for (i = 0; i < TURN_N; i++) {
+        OPS->stop(turns.s[i]);
+    }
+
+    OPS->close(r);
+    rd_kafka_destroy(producer);
+    rd_kafka_mock_cluster_destroy(mock);
+    rd_kafka_destroy(client);
+    json_decref(conf);
+}
+
+
 static void
 test_denied(void)
 {
@@ -634,6 +775,7 @@ main(void)
     test_conf();
     test_down();
     test_denied();
+    test_turns();
 
     brokers = getenv("TEST_CDC_KAFKA");
 
