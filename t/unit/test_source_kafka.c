@@ -38,6 +38,7 @@ typedef struct {
 
 
 static run_t        run;
+static unsigned     hold;                /* nobody takes */
 static rd_kafka_t  *producer;
 
 
@@ -45,6 +46,10 @@ static void
 drain(void *arg, cdc_log_stream_t *s)
 {
     cdc_log_msg_t  msg;
+
+    if (hold) {
+        return;
+    }
 
     for ( ;; ) {
         run.rc = OPS->next(s, &msg, run.err);
@@ -706,8 +711,10 @@ test_backlog(cdc_log_reader_t *r, const char *name)
        (int) ms);
     OPS->stop(s);
 
+    hold = 1;
     s = OPS->start(r, name, pos, NULL, err);
-    (void) usleep(500000);
+    spin(0, 500);
+    hold = 0;
 
     for (i = 0; i < 64; i++) {
         rc = OPS->next(s, &msg, err);
