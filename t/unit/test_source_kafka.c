@@ -405,7 +405,7 @@ static void
 test_turns(void)
 {
     int                       i;
-    char                      err[CDC_REASON_MAX], name[8];
+    char                      err[CDC_REASON_MAX], name[16];
     size_t                    before, held;
     json_t                   *conf;
     cdc_pos_t                 pos;
