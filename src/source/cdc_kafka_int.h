@@ -79,8 +79,9 @@ struct cdc_log_stream_s {
 
     cdc_log_stream_t    *wait_next;      /* cdc_kafka_turn.c */
     uint64_t             asked_at;       /* next() was called, or might be */
-    uint64_t             turn_at;        /* when it began */
-    size_t               turn;           /* bytes taken since it began */
+    uint64_t             fetch_at;       /* its last answer was taken */
+    uint64_t             turn_at;        /* the first of its turn was taken */
+    size_t               turn;           /* bytes taken in it */
 
     cdc_job_t            job;            /* asks for lo and hi */
     cdc_timer_t          retry;          /* of it */

@@ -186,6 +186,8 @@ cdc_kafka_range_done(cdc_job_t *job)
 
     /* at the end nothing is held: there is room for any number of them */
 
+    cdc_kafka_turn_leave(s);
+
     if (cdc_kafka_consume(s, s->next_offset, s->text) != CDC_OK) {
         s->final = CDC_ERROR;
         r->handler.readable(r->handler.arg, s);

@@ -11,18 +11,41 @@
  * One that waits gets the place of one that nobody takes from (the target is
  * slow) or that has had its share.  What that one had fetched is dropped and
  * fetched again in its next turn, so this is only done when another wants the
- * place, or messages turn out to be larger than was thought, and to none
- * whose answer is under way.
+ * place, or messages turn out to be larger than was thought.
+ *
+ * Why each gets its turn.  A stream that does not fetch (no queue, or paused)
+ * is one of these:
+ *
+ * - It is in the line.  Then the timer runs, at most CDC_KAFKA_TURN_MS away;
+ *   the line is served in order, and places become free, as below.
+ * - Nobody wants what it has.  It was paused while "full", which is set just
+ *   before readable() and cleared when next() finds nothing: who reads has
+ *   stopped of its own will, and will call next() when it goes on, which puts
+ *   it in the line.  It may not want what comes then, and lose its turn again;
+ *   the channel that is behind all others always does.
+ * - Its range is asked for.  That goes on until there is an answer, and then
+ *   it is put in the line, or fetches.
+ *
+ * A place becomes free when nobody took for CDC_KAFKA_TURN_MS; when it has
+ * brought its share, or something for CDC_KAFKA_LONG_MS, without an end; and
+ * when it has brought nothing for CDC_KAFKA_ANSWER_MS.  In the last case
+ * the stream goes on to fetch: its topic is not there or may not be read, its
+ * broker is away, or the line is slow, where an answer that is dropped would be
+ * asked for again for ever.  What may come all the same is little, as a broker
+ * answers one Fetch after the other, and has a place to find once it is there.
+ *
+ * A turn begins with the first message that is taken since the stream was at
+ * its end.  So one that is live, and read, loses nothing to one that waits.
  */
 
 #include "cdc_kafka_int.h"
 
 
-#define CDC_KAFKA_ROOM      (10 * 1024 * 1024)
-#define CDC_KAFKA_SHARE     (16 * 1024 * 1024)
-#define CDC_KAFKA_TURN_MS   20
-#define CDC_KAFKA_EMPTY_MS  5000
-#define CDC_KAFKA_LONG_MS   10000
+#define CDC_KAFKA_ROOM       (10 * 1024 * 1024)
+#define CDC_KAFKA_SHARE      (16 * 1024 * 1024)
+#define CDC_KAFKA_TURN_MS    20
+#define CDC_KAFKA_ANSWER_MS  1000
+#define CDC_KAFKA_LONG_MS    10000
 
 
 static int cdc_kafka_turn_set(cdc_log_stream_t *s, unsigned paused);
@@ -52,6 +75,12 @@ cdc_kafka_turn_taken(cdc_log_stream_t *s, size_t len)
     cdc_log_reader_t  *r;
 
     r = s->reader;
+    s->fetch_at = s->asked_at;
+
+    if (s->turn == 0) {
+        s->turn_at = s->asked_at;
+    }
+
     s->turn += len;
 
     if (len > CDC_KAFKA_SMALL) {
@@ -62,15 +91,19 @@ cdc_kafka_turn_taken(cdc_log_stream_t *s, size_t len)
 
 
 static int
-cdc_kafka_turn_behind(cdc_log_stream_t *s)
+cdc_kafka_turn_behind(cdc_log_stream_t *s, uint64_t now)
 {
-    return s->queue != NULL && !s->paused
-           && (s->full || !cdc_kafka_at_end(s));
+    if (s->queue == NULL || s->paused || s->asking || s->final != 0) {
+        return 0;
+    }
+
+    return s->full || (now < s->fetch_at + CDC_KAFKA_ANSWER_MS
+                       && !cdc_kafka_at_end(s));
 }
 
 
 static int
-cdc_kafka_turn_room(const cdc_log_reader_t *r, unsigned more)
+cdc_kafka_turn_room(const cdc_log_reader_t *r, unsigned more, uint64_t now)
 {
     unsigned           n;
     cdc_log_stream_t  *s;
@@ -88,41 +121,33 @@ cdc_kafka_turn_room(const cdc_log_reader_t *r, unsigned more)
     n = more;
 
     for (s = r->streams; s != NULL; s = s->next) {
-        n += cdc_kafka_turn_behind(s);
+        n += cdc_kafka_turn_behind(s, now);
     }
 
     return n <= 1 || n * cdc_kafka_turn_size(r) <= CDC_KAFKA_ROOM;
 }
 
 
-/*
- * Whose place another may have: who was asked the longest time ago.  One that
- * has nothing yet has an answer under way, which would be for nothing; after
- * a while it has none, its broker may be away.
- */
+/* whose place another may have: who was asked the longest time ago */
 
 static cdc_log_stream_t *
 cdc_kafka_turn_over(const cdc_log_reader_t *r, uint64_t now)
 {
-    uint64_t           keep;
+    unsigned           left, had;
     cdc_log_stream_t  *s, *over;
 
     over = NULL;
 
     for (s = r->streams; s != NULL; s = s->next) {
-        if (!cdc_kafka_turn_behind(s) || s->asking) {
+        if (!cdc_kafka_turn_behind(s, now)) {
             continue;
         }
 
-        keep = s->full ? CDC_KAFKA_TURN_MS : CDC_KAFKA_EMPTY_MS;
+        left = s->full && now >= s->asked_at + CDC_KAFKA_TURN_MS;
+        had = s->turn >= CDC_KAFKA_SHARE
+              || (s->turn > 0 && now >= s->turn_at + CDC_KAFKA_LONG_MS);
 
-        if (s->turn < CDC_KAFKA_SHARE && now < s->asked_at + keep
-            && now < s->turn_at + CDC_KAFKA_LONG_MS)
-        {
-            continue;
-        }
-
-        if (over == NULL || s->asked_at < over->asked_at) {
+        if ((left || had) && (over == NULL || s->asked_at < over->asked_at)) {
             over = s;
         }
     }
@@ -148,8 +173,8 @@ cdc_kafka_turn_new(cdc_log_stream_t *s)
     s->end = 0;
     s->full = 0;
     s->turn = 0;
-    s->turn_at = cdc_now_ms();
-    s->asked_at = s->turn_at;
+    s->asked_at = cdc_now_ms();
+    s->fetch_at = s->asked_at;
 }
 
 
@@ -203,12 +228,20 @@ cdc_kafka_turn_leave(cdc_log_stream_t *s)
 }
 
 
-/* something came: is it more than there is room for, and stays? */
+/* something came: does it stay, and is it more than there is room for? */
 
 void
 cdc_kafka_turn_full(cdc_log_reader_t *r)
 {
-    if (r->turn.slot == 0 && !cdc_kafka_turn_room(r, 0)) {
+    cdc_log_stream_t  *s;
+
+    for (s = r->streams; s != NULL && !s->full; s = s->next) {
+        /* void */
+    }
+
+    if (s != NULL && r->turn.slot == 0
+        && !cdc_kafka_turn_room(r, 0, cdc_now_ms()))
+    {
         cdc_kafka_turn_soon(r, CDC_KAFKA_TURN_MS);
     }
 }
@@ -356,7 +389,7 @@ cdc_kafka_turn_timer(cdc_timer_t *tm)
     for ( ;; ) {
         s = r->waiting;
 
-        if (!cdc_kafka_turn_room(r, s != NULL)) {
+        if (!cdc_kafka_turn_room(r, s != NULL, now)) {
             over = cdc_kafka_turn_over(r, now);
 
             if (over == NULL) {

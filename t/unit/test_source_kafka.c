@@ -341,9 +341,6 @@ test_down(void)
 }
 
 
-/* the right to read a topic is taken away, and given back: librdkafka's own
- * broker answers so, by API key: 1 Fetch, 2 ListOffsets */
-
 /*
  * Channels that are all behind, of large messages, and one that reads who
  * takes some of each and then none for a while: what is held does not grow
@@ -401,25 +398,21 @@ turns_read(void *arg, cdc_log_stream_t *s)
 }
 
 
-static void
-test_turns(void)
+/* messages of TURN_LEN in topics t0, t1 ... of librdkafka's own broker */
+
+static rd_kafka_mock_cluster_t *
+turns_broker(rd_kafka_t **client)
 {
     int                       i;
     char                      err[CDC_REASON_MAX], name[16];
-    size_t                    before, held;
-    json_t                   *conf;
-    cdc_pos_t                 pos;
-    rd_kafka_t               *client;
     rd_kafka_conf_t          *kc;
     rd_kafka_topic_t         *topic;
-    cdc_log_reader_t         *r;
-    cdc_log_handler_t         h;
     rd_kafka_mock_cluster_t  *mock;
 
     kc = rd_kafka_conf_new();
     (void) rd_kafka_conf_set(kc, "log_level", "0", err, sizeof(err));
-    client = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
-    mock = rd_kafka_mock_cluster_new(client, 1);
+    *client = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
+    mock = rd_kafka_mock_cluster_new(*client, 1);
 
     kc = rd_kafka_conf_new();
     (void) rd_kafka_conf_set(kc, "bootstrap.servers",
@@ -436,22 +429,35 @@ test_turns(void)
         rd_kafka_topic_destroy(topic);
     }
 
-    conf = conf_of(rd_kafka_mock_cluster_bootstraps(mock));
-    h.readable = turns_read;
-    h.degraded = degraded;
-    h.arg = NULL;
-    r = OPS->open(run.loop, conf, &h, err);
+    rd_kafka_destroy(producer);
 
-    memset(&turns, 0, sizeof(turns));
-    turns.limit = 1;
+    return mock;
+}
+
+
+static void
+turns_start(cdc_log_reader_t *r, char letter, int i)
+{
+    char              err[CDC_REASON_MAX], name[16];
+    cdc_pos_t         pos;
+    cdc_log_stream_t  *s;
+
     pos.hi = pos.lo = 0;
-    before = turns_held();
+    (void) snprintf(name, sizeof(name), "%c%d", letter, i);
+    s = OPS->start(r, name, pos, (void *) (intptr_t) i, err);
 
-    for (i = 0; i < TURN_N; i++) {
-        (void) snprintf(name, sizeof(name), "t%d", i);
-        turns.s[i] = OPS->start(r, name, pos, (void *) (intptr_t) i, err);
+    if (letter == 't') {
+        turns.s[i] = s;
     }
+}
 
+
+static void
+turns_all(void)
+{
+    size_t  before, held;
+
+    before = turns_held();
     spin(TURN_N, 10000);
     is_int(run.got, TURN_N, "turns: one message of each");
 
@@ -459,6 +465,14 @@ test_turns(void)
     held = turns_held() - before;
     ok(held < 11 * 1024 * 1024, "turns: %d MB are held while nobody takes",
        (int) (held / 1000000));
+}
+
+
+static void
+turns_rest(void)
+{
+    int     i;
+    size_t  first;
 
     turns.limit = TURN_EACH;
     run.want = TURN_N * (TURN_EACH - 1);
@@ -467,22 +481,74 @@ test_turns(void)
         turns_read(NULL, turns.s[i]);
     }
 
-    held = run.got;
-    spin(TURN_N * (TURN_EACH - 1) - held, 20000);
-    ok(run.got + held == TURN_N * (TURN_EACH - 1) && !turns.gap,
-       "turns: then all others, in order: %d", (int) (run.got + held));
+    first = run.got;
+    spin(TURN_N * (TURN_EACH - 1) - first, 20000);
+    ok(run.got + first == TURN_N * (TURN_EACH - 1) && !turns.gap,
+       "turns: then all others, in order: %d", (int) (run.got + first));
+}
+
+
+static void
+test_turns(void)
+{
+    int                       i;
+    char                      err[CDC_REASON_MAX], name[16];
+    json_t                   *conf;
+    uint64_t                  start;
+    rd_kafka_t               *client;
+    cdc_log_reader_t         *r;
+    cdc_log_handler_t         h;
+    rd_kafka_mock_cluster_t  *mock;
+
+    mock = turns_broker(&client);
+    conf = conf_of(rd_kafka_mock_cluster_bootstraps(mock));
+    h.readable = turns_read;
+    h.degraded = degraded;
+    h.arg = NULL;
+    r = OPS->open(run.loop, conf, &h, err);
+
+    memset(&turns, 0, sizeof(turns));
+    turns.limit = 1;
 
     for (i = 0; i < TURN_N; i++) {
-        OPS->stop(turns.s[i]);
+        turns_start(r, 't', i);
     }
 
+    turns_all();
+    turns_rest();
     OPS->close(r);
-    rd_kafka_destroy(producer);
+
+    /* who waits for a topic that is not there takes no place */
+
+    r = OPS->open(run.loop, conf, &h, err);
+    memset(&turns, 0, sizeof(turns));
+    turns.limit = TURN_EACH;
+
+    for (i = 0; i < TURN_N; i++) {
+        (void) snprintf(name, sizeof(name), "n%d", i);
+        rd_kafka_mock_topic_set_error(mock, name,
+                                      RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    }
+
+    for (i = 0; i < 2 * TURN_N; i++) {
+        turns_start(r, i < TURN_N ? 'n' : 't', i % TURN_N);
+    }
+
+    start = cdc_now_ms();
+    spin(TURN_N * TURN_EACH, 30000);
+    ok(run.got == TURN_N * TURN_EACH && !turns.gap,
+       "turns: all of those behind topics that are not there, in %d ms",
+       (int) (cdc_now_ms() - start));
+
+    OPS->close(r);
     rd_kafka_mock_cluster_destroy(mock);
     rd_kafka_destroy(client);
     json_decref(conf);
 }
 
+
+/* the right to read a topic is taken away, and given back: librdkafka's own
+ * broker answers so, by API key: 1 Fetch, 2 ListOffsets */
 
 static void
 test_denied(void)
