@@ -53,7 +53,6 @@ static void cdc_kafka_stop(cdc_log_stream_t *s);
 static void *cdc_kafka_data(cdc_log_stream_t *s);
 static int cdc_kafka_next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err);
 static void cdc_kafka_release(cdc_log_msg_t *msg);
-static int cdc_kafka_end(cdc_log_stream_t *s, cdc_pos_t *pos);
 static uint64_t cdc_kafka_next_try(cdc_log_reader_t *r);
 
 
@@ -815,7 +814,7 @@ cdc_kafka_release(cdc_log_msg_t *msg)
 
 /* what the last Fetch answer said, no call to the broker */
 
-static int
+int
 cdc_kafka_end(cdc_log_stream_t *s, cdc_pos_t *pos)
 {
     int64_t  lo, hi;

@@ -82,6 +82,7 @@ struct cdc_log_stream_s {
     uint64_t             fetch_at;       /* its last answer was taken */
     uint64_t             turn_at;        /* the first of its turn was taken */
     size_t               turn;           /* bytes taken in it */
+    size_t               largest;        /* of its last messages */
 
     cdc_job_t            job;            /* asks for lo and hi */
     cdc_timer_t          retry;          /* of it */
@@ -122,6 +123,7 @@ void cdc_kafka_stream_free(cdc_log_stream_t *s);
 
 int  cdc_kafka_event_error(cdc_log_stream_t *s,
     const rd_kafka_message_t *rkm);
+int  cdc_kafka_end(cdc_log_stream_t *s, cdc_pos_t *pos);
 int  cdc_kafka_at_end(cdc_log_stream_t *s);
 
 /* without a queue or paused, a stream does not fetch: next() asks for a

@@ -34,8 +34,12 @@
  * asked for again for ever.  What may come all the same is little, as a broker
  * answers one Fetch after the other, and has a place to find once it is there.
  *
- * A turn begins with the first message that is taken since the stream was at
- * its end.  So one that is live, and read, loses nothing to one that waits.
+ * What is live does not wait for what is behind.  A turn begins with the first
+ * message that is taken since the stream was at its end: one that is read
+ * loses nothing to one that waits.  One that has little to come, by its own
+ * messages, needs no place, neither to go on nor to begin again; only if that
+ * is not taken for CDC_KAFKA_LITTLE_MS either, for a message holds all of the
+ * answer that it came in.
  */
 
 #include "cdc_kafka_int.h"
@@ -46,6 +50,8 @@
 #define CDC_KAFKA_TURN_MS    20
 #define CDC_KAFKA_ANSWER_MS  1000
 #define CDC_KAFKA_LONG_MS    10000
+#define CDC_KAFKA_LITTLE     (64 * 1024)
+#define CDC_KAFKA_LITTLE_MS  500
 
 
 static int cdc_kafka_turn_set(cdc_log_stream_t *s, unsigned paused);
@@ -83,10 +89,24 @@ cdc_kafka_turn_taken(cdc_log_stream_t *s, size_t len)
 
     s->turn += len;
 
+    s->largest -= s->largest / 64;
+    s->largest = len > s->largest ? len : s->largest;
+
     if (len > CDC_KAFKA_SMALL) {
         r->largest -= r->largest / 64;
         r->largest = len > r->largest ? len : r->largest;
     }
+}
+
+
+static int
+cdc_kafka_turn_little(cdc_log_stream_t *s)
+{
+    cdc_pos_t  end;
+
+    return s->largest != 0 && cdc_kafka_end(s, &end) == CDC_OK
+           && (int64_t) end.lo - s->next_offset
+              <= (int64_t) (CDC_KAFKA_LITTLE / s->largest);
 }
 
 
@@ -97,8 +117,13 @@ cdc_kafka_turn_behind(cdc_log_stream_t *s, uint64_t now)
         return 0;
     }
 
-    return s->full || (now < s->fetch_at + CDC_KAFKA_ANSWER_MS
-                       && !cdc_kafka_at_end(s));
+    if (s->full) {
+        return now >= s->asked_at + CDC_KAFKA_LITTLE_MS
+               || !cdc_kafka_turn_little(s);
+    }
+
+    return now < s->fetch_at + CDC_KAFKA_ANSWER_MS && !cdc_kafka_at_end(s)
+           && !cdc_kafka_turn_little(s);
 }
 
 
@@ -376,9 +401,30 @@ cdc_kafka_turn_begin(cdc_log_stream_t *s)
 }
 
 
+/* whose turn it is; *more: it needs a place */
+
+static cdc_log_stream_t *
+cdc_kafka_turn_first(const cdc_log_reader_t *r, unsigned *more)
+{
+    cdc_log_stream_t  *s;
+
+    for (s = r->waiting; s != NULL; s = s->wait_next) {
+        if (cdc_kafka_turn_little(s)) {
+            *more = 0;
+            return s;
+        }
+    }
+
+    *more = r->waiting != NULL;
+
+    return r->waiting;
+}
+
+
 static void
 cdc_kafka_turn_timer(cdc_timer_t *tm)
 {
+    unsigned           more;
     uint64_t           now;
     cdc_log_reader_t  *r;
     cdc_log_stream_t  *s, *over;
@@ -387,9 +433,9 @@ cdc_kafka_turn_timer(cdc_timer_t *tm)
     now = cdc_now_ms();
 
     for ( ;; ) {
-        s = r->waiting;
+        s = cdc_kafka_turn_first(r, &more);
 
-        if (!cdc_kafka_turn_room(r, s != NULL, now)) {
+        if ((s == NULL || more) && !cdc_kafka_turn_room(r, more, now)) {
             over = cdc_kafka_turn_over(r, now);
 
             if (over == NULL) {
