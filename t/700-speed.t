@@ -106,10 +106,10 @@ def slow(t):
         target.ask('delay 0')
         t.same(target.wait_rows(rows, 60)['rows'], rows,
                'once it is not, all rows are there')
-        limit = ((64 << 20) + 2 * EACH * WIDE * 4) / MB
-        t.ok(tested.memory() < limit, '%d channels were behind, in less than '
-             '%.0f MB of memory: %.0f MB' % (CHANNELS, limit,
-                                             tested.memory()))
+        # 64 to 67 on two cores with a load of 20, 73 to 78 with one of 40;
+        # 104 if each channel held what it can
+        t.ok(tested.memory() < 94, '%d channels were behind, in less than '
+             '94 MB of memory: %.0f MB' % (CHANNELS, tested.memory()))
     finally:
         tested.stop()
         target.stop()
