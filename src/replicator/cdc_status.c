@@ -13,6 +13,7 @@
 #define CDC_STATUS_MS       500
 #define CDC_CLOCK_MS        2000         /* behind, before it is said */
 #define CDC_CLOCK_AGAIN_MS  10000
+#define CDC_CLOCKS_MS       5            /* between two looks at a clock */
 #define CDC_TRIM_BYTES      (16 * 1024 * 1024)
 #define CDC_TRIM_QUIET      (1024 * 1024)    /* in CDC_STATUS_MS */
 
@@ -238,10 +239,18 @@ cdc_repl_clock(cdc_repl_t *r)
 
 /* when that was by the clock of now: it may have been set since */
 
-static uint64_t
-cdc_repl_wall(uint64_t at)
+static void
+cdc_repl_wall(uint64_t *wall, uint64_t at)
 {
-    return at ? cdc_wall_ms() - (cdc_now_ms() - at) : 0;
+    uint64_t  then;
+
+    then = at ? cdc_wall_ms() - (cdc_now_ms() - at) : 0;
+
+    /* the two clocks are not read at one moment */
+
+    if (then > *wall + CDC_CLOCKS_MS || *wall > then + CDC_CLOCKS_MS) {
+        *wall = then;
+    }
 }
 
 
@@ -251,8 +260,8 @@ cdc_repl_status(cdc_repl_t *r)
     cdc_progress_measure(r);
     r->status.updated_ms = cdc_wall_ms();
 
-    r->status.degraded_since_ms = cdc_repl_wall(r->degraded_at);
-    r->status.checkpoint_ms = cdc_repl_wall(r->checkpoint_at);
+    cdc_repl_wall(&r->status.degraded_since_ms, r->degraded_at);
+    cdc_repl_wall(&r->status.checkpoint_ms, r->checkpoint_at);
 
     cdc_repl_when(r);
 
