@@ -344,6 +344,7 @@ void cdc_lane_gather(cdc_lane_t *lane);
 int  cdc_lane_nudge(cdc_lane_t *lane, uint64_t now);
 uint64_t cdc_lane_least(const cdc_lane_t *lane, const cdc_shard_t *shard);
 void cdc_lane_final(const cdc_send_t *send);
+void cdc_lane_drop(cdc_send_t *send);
 uint64_t cdc_lane_target_now(const cdc_lane_t *lane);
 /* NULL: the task has failed, or what was wrong is not in flight any more */
 cdc_chain_t *cdc_lane_build(cdc_lane_t *lane);

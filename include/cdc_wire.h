@@ -87,6 +87,10 @@ void cdc_chain_unref(cdc_chain_t *c);
 /* after CDC_ERROR the caller still owns data: release() is not called */
 int  cdc_chain_hold(cdc_chain_t *c, void (*release)(void *data), void *data);
 
+/* true once something could not be added for want of memory: what a function
+ * that adds to the chain says then is about that, not about the message */
+int  cdc_chain_starved(const cdc_chain_t *c);
+
 size_t cdc_chain_bytes(const cdc_chain_t *c);
 size_t cdc_chain_count(const cdc_chain_t *c);
 cdc_span_t cdc_chain_span(const cdc_chain_t *c, size_t i);

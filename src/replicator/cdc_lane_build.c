@@ -194,6 +194,10 @@ cdc_lane_build(cdc_lane_t *lane)
 
     for (send = lane->flight; send; send = send->next) {
         if (cdc_lane_add(lane, chain, send) != CDC_OK) {
+            if (cdc_chain_starved(chain) || send->item == NULL) {
+                cdc_repl_no_memory();
+            }
+
             (void) cdc_lane_poison(lane, send, "it has no primary key that "
                                    "could be read, or it is malformed");
             goto failed;
@@ -231,12 +235,24 @@ cdc_lane_poison(cdc_lane_t *lane, cdc_send_t *send, const char *why)
     }
 
     *link = send->next;
+    cdc_lane_drop(send);
+
+    return CDC_OK;
+}
+
+
+/* it does not go out on this lane */
+
+void
+cdc_lane_drop(cdc_send_t *send)
+{
+    cdc_item_t  *item;
+
+    item = send->item;
     cdc_lane_final(send);
     free(send);
 
-    if (--item->sends == 0) {
+    if (item && --item->sends == 0) {
         cdc_channel_acked(item);
     }
-
-    return CDC_OK;
 }

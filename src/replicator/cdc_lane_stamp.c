@@ -305,8 +305,10 @@ cdc_lane_gather(cdc_lane_t *lane)
     while (lane->queue) {
         send = lane->queue;
 
-        if (send->item == NULL && send->tick == 0) {
-            free(cdc_lane_pop(lane));
+        /* a tick that is not needed, or what was parked on another lane */
+
+        if (send->item ? send->item->poison : send->tick == 0) {
+            cdc_lane_drop(cdc_lane_pop(lane));
             continue;
         }
 

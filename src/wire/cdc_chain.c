@@ -63,6 +63,8 @@ struct cdc_chain_s {
     size_t         nholds;
     size_t         holds_cap;
 
+    unsigned       starved:1;
+
     cdc_span_t     first[CDC_CHAIN_SPANS];
     uint8_t        data[CDC_CHAIN_INLINE];
 };
@@ -98,6 +100,8 @@ cdc_chain_create(void)
     c->holds = NULL;
     c->nholds = 0;
     c->holds_cap = 0;
+
+    c->starved = 0;
 
     return c;
 }
@@ -153,6 +157,7 @@ cdc_chain_hold(cdc_chain_t *c, void (*release)(void *data), void *data)
 
         holds = realloc(c->holds, cap * sizeof(cdc_hold_t));
         if (holds == NULL) {
+            c->starved = 1;
             return CDC_ERROR;
         }
 
@@ -165,6 +170,13 @@ cdc_chain_hold(cdc_chain_t *c, void (*release)(void *data), void *data)
     c->nholds++;
 
     return CDC_OK;
+}
+
+
+int
+cdc_chain_starved(const cdc_chain_t *c)
+{
+    return c->starved;
 }
 
 
@@ -223,6 +235,7 @@ cdc_chain_push(cdc_chain_t *c, const uint8_t *data, size_t len)
         }
 
         if (spans == NULL) {
+            c->starved = 1;
             return CDC_ERROR;
         }
 
@@ -303,6 +316,7 @@ cdc_chain_take(cdc_chain_t *c, size_t len)
 
         chunk = malloc(sizeof(cdc_chunk_t) + size);
         if (chunk == NULL) {
+            c->starved = 1;
             return NULL;
         }
 

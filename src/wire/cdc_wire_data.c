@@ -321,8 +321,7 @@ cdc_wire_keep_base(cdc_chain_t *out, cdc_span_t msg)
 
 /*
  * Bases that come more than once are merged by joining their bodies.  The
- * id: Milvus allocates positive ones, so a negative one made of the stamp
- * meets no other; it is even here and odd for cdc_wire_delete_of_insert().
+ * id is the caller's (rw->msg_id); only without one it is made of the stamp.
  */
 
 static int

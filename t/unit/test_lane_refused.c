@@ -5,6 +5,10 @@
 
 #include "order_bench.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 
 /* the answer to the request of one lane, while the other has none */
 
@@ -164,12 +168,101 @@ test_large(void)
 }
 
 
+/* parked on the lane of another shard: it goes out on none */
+
+static void
+test_parked(void)
+{
+    size_t  i;
+
+    set_up();
+    put_tick(MS(1000));
+    turn();
+    answer_all();
+    put_insert(1, MS(1100), 1);
+    turn();
+    put_insert(1, MS(1101), 2);
+    put_insert(1, MS(1102), 3);
+    put_tick(MS(1200));
+    turn();
+    ok(lane->queue && lane->queue->item, "two are queued");
+    lane->queue->item->poison = 1;
+    nsent = 0;
+    answer_all();
+
+    for (i = 0; i < nsent && sent[i].key != 2; i++) { /* void */ }
+
+    is_int(i, nsent, "what is parked stays");
+    is_int(sent[0].key, 3, "what is behind it goes");
+    is_int(channel->tick_acked, MS(1200), "and all is done");
+    is_int(coll->shards[0].sorted, 0, "nothing is left of it");
+
+    tear_down();
+}
+
+
+/* for want of memory nothing is parked: the replicator ends */
+
+#ifndef __SANITIZE_ADDRESS__
+
+static size_t  starve;
+
+void *__libc_malloc(size_t n);
+
+void *
+malloc(size_t n)
+{
+    return starve && n == starve ? NULL : __libc_malloc(n);
+}
+
+
+static void
+test_starved(void)
+{
+    int       status;
+    pid_t     pid;
+    unsigned  i;
+
+    set_up();
+    put_tick(MS(1000));
+    turn();
+    answer_all();
+    put_insert(1, MS(1100), 2);
+    turn();
+
+    for (i = 1; i <= 20; i++) {
+        put_insert(1, MS(1100) + i, 3);
+    }
+
+    turn();
+    pid = fork();
+
+    if (pid == 0) {
+        starve = 16 * sizeof(cdc_span_t);        /* a chain's second size */
+        answer(CDC_OK, 0);
+        _exit(0);
+    }
+
+    ok(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status)
+       && WTERMSIG(status) == SIGABRT, "no memory is said to be that");
+
+    answer_all();
+    tear_down();
+}
+
+#endif
+
+
 int
 main(void)
 {
     test_two();
     test_single();
     test_large();
+    test_parked();
+#ifndef __SANITIZE_ADDRESS__
+    test_starved();
+#endif
 
     return done_testing();
 }
