@@ -305,6 +305,7 @@ one_run(unsigned run, unsigned seed)
                applied.passed, failure);
     }
 
+    free(repl.equal);
     tear_down_side(0);
 }
 
