@@ -360,13 +360,29 @@ ngx_http_milvus_cdc_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->http_status, prev->http_status,
                               NGX_HTTP_MILVUS_CDC_STRICT);
 
-    if (!conf->api) {
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /*
+     * "if" and "limit_except" have a configuration of their own while the
+     * handler is that of their location; limit_except has to be told so.
+     */
+
+    if (clcf->noname && clcf->handler == NULL) {
+        conf->handler = prev->handler;
+        conf->source = prev->source;
+        conf->console_page = prev->console_page;
+        conf->console_hash = prev->console_hash;
+
+        if (clcf->lmt_excpt) {
+            clcf->handler = conf->handler;
+        }
+    }
+
+    if (conf->handler != ngx_http_milvus_cdc_api_handler) {
         return NGX_CONF_OK;
     }
 
     /* a body holds secrets: keep it out of temporary files */
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (clcf->client_body_buffer_size < NGX_HTTP_MILVUS_CDC_BODY_BUFFER) {
         clcf->client_body_buffer_size = NGX_HTTP_MILVUS_CDC_BODY_BUFFER;
@@ -374,6 +390,10 @@ ngx_http_milvus_cdc_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_milvus_cdc_module);
     src = mcf->sources.elts;
+
+    if (conf->source) {
+        return NGX_CONF_OK;
+    }
 
     if (conf->source_name.len == 0 && mcf->sources.nelts == 1) {
         conf->source = src[0];
@@ -718,7 +738,8 @@ ngx_http_milvus_cdc_helper(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static char *
-ngx_http_milvus_cdc_set_handler(ngx_conf_t *cf, ngx_http_handler_pt handler)
+ngx_http_milvus_cdc_set_handler(ngx_conf_t *cf,
+    ngx_http_milvus_cdc_loc_conf_t *lcf, ngx_http_handler_pt handler)
 {
     ngx_http_core_loc_conf_t         *clcf;
     ngx_http_milvus_cdc_main_conf_t  *mcf;
@@ -729,15 +750,12 @@ ngx_http_milvus_cdc_set_handler(ngx_conf_t *cf, ngx_http_handler_pt handler)
         return "is duplicate";
     }
 
-    if (clcf->handler == ngx_http_milvus_cdc_api_handler
-        || clcf->handler == ngx_http_milvus_cdc_metrics_handler
-        || clcf->handler == ngx_http_milvus_cdc_health_handler
-        || clcf->handler == ngx_http_milvus_cdc_console_handler)
-    {
+    if (lcf->handler) {
         return "conflicts with another milvus_cdc handler of this location";
     }
 
     clcf->handler = handler;
+    lcf->handler = handler;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_milvus_cdc_module);
     mcf->enabled = 1;
@@ -784,14 +802,12 @@ ngx_http_milvus_cdc(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return "has an empty source name";
         }
 
-        if (!lcf->api) {
+        if (lcf->handler == NULL) {
             lcf->source_name = value[1];
         }
     }
 
-    lcf->api = 1;
-
-    return ngx_http_milvus_cdc_set_handler(cf,
+    return ngx_http_milvus_cdc_set_handler(cf, lcf,
                                            ngx_http_milvus_cdc_api_handler);
 }
 
@@ -799,7 +815,7 @@ ngx_http_milvus_cdc(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_http_milvus_cdc_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    return ngx_http_milvus_cdc_set_handler(cf,
+    return ngx_http_milvus_cdc_set_handler(cf, conf,
                                        ngx_http_milvus_cdc_metrics_handler);
 }
 
@@ -807,7 +823,7 @@ ngx_http_milvus_cdc_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_http_milvus_cdc_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    return ngx_http_milvus_cdc_set_handler(cf,
+    return ngx_http_milvus_cdc_set_handler(cf, conf,
                                         ngx_http_milvus_cdc_health_handler);
 }
 
@@ -879,6 +895,6 @@ ngx_http_milvus_cdc_console(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf->auto_redirect = 1;
 
-    return ngx_http_milvus_cdc_set_handler(cf,
+    return ngx_http_milvus_cdc_set_handler(cf, lcf,
                                        ngx_http_milvus_cdc_console_handler);
 }

@@ -77,7 +77,7 @@ typedef struct {
     ngx_str_t                        source_name;
     ngx_http_milvus_cdc_source_t    *source;
     ngx_uint_t                       http_status;   /* _STRICT or _COMPAT */
-    ngx_uint_t                       api;           /* milvus_cdc here */
+    ngx_http_handler_pt              handler;       /* ours; NULL: none */
     ngx_str_t                        console_page;  /* milvus_cdc_console */
     uint32_t                         console_hash;  /* of its paths */
 } ngx_http_milvus_cdc_loc_conf_t;

@@ -269,3 +269,44 @@ POST /cdc
 [CDC::post('list', undef, '/cdc'), CDC::post('list', undef, '/cdc?a=b')]
 --- response_body eval
 [(CDC::empty_list()) x 2]
+
+
+
+=== TEST 23: an "if" that is true, with what needs the source
+--- config
+location /cdc { set $a 0; if ($http_x_a) { set $a 1; } milvus_cdc main; }
+--- more_headers
+X-A: 1
+--- request eval
+[CDC::post('pause', {task_id => 'a'}),
+ CDC::post('create', {milvus_connect_param => {uri => 'http://127.0.0.1:1'},
+                      collection_infos => [{name => '*'}],
+                      rpc_channel_info => {name => 'other'}})]
+--- error_code eval
+[400, 400]
+--- response_body_like eval
+['not found', 'the rpc channel is invalid']
+--- no_error_log
+[alert]
+
+
+
+=== TEST 24: limit_except: the others are answered here, too
+--- config
+location /cdc { limit_except GET { allow 127.0.0.1; deny all; }
+                milvus_cdc main; }
+location /shut { limit_except GET { deny all; } milvus_cdc main; }
+location = /health { limit_except POST { allow 127.0.0.1; deny all; }
+                     milvus_cdc_health; }
+location /ui/ { if ($http_host) { set $a 1; }
+                limit_except POST { allow 127.0.0.1; deny all; }
+                milvus_cdc_console /cdc; }
+--- request eval
+[CDC::post('pause', {task_id => 'a'}), "GET /cdc",
+ CDC::post('list', undef, '/shut'), "GET /health", "GET /ui/"]
+--- error_code eval
+[400, 405, 403, 200, 200]
+--- response_body_like eval
+['not found', 'POST method', '403 Forbidden', '"status":', 'data-api="/cdc"']
+--- no_error_log
+[alert]
