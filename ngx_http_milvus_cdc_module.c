@@ -11,7 +11,6 @@
 
 #define NGX_HTTP_MILVUS_CDC_ZONE_SIZE      (8 * 1024 * 1024)
 #define NGX_HTTP_MILVUS_CDC_DRAIN_MAX      4000     /* systemd gives 5 s */
-#define NGX_HTTP_MILVUS_CDC_BODY_BUFFER    CDC_FRAME_MAX
 
 
 static void *ngx_http_milvus_cdc_create_main_conf(ngx_conf_t *cf);
@@ -380,12 +379,6 @@ ngx_http_milvus_cdc_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->handler != ngx_http_milvus_cdc_api_handler) {
         return NGX_CONF_OK;
-    }
-
-    /* a body holds secrets: keep it out of temporary files */
-
-    if (clcf->client_body_buffer_size < NGX_HTTP_MILVUS_CDC_BODY_BUFFER) {
-        clcf->client_body_buffer_size = NGX_HTTP_MILVUS_CDC_BODY_BUFFER;
     }
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_milvus_cdc_module);

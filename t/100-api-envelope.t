@@ -177,15 +177,23 @@ location /cdc { client_max_body_size 1k; milvus_cdc main; }
 
 
 
-=== TEST 14: a body that lies in a file
+=== TEST 14: a body is kept in memory, whatever is set
 --- config
-location /cdc { client_body_buffer_size 1k; client_body_in_file_only clean;
-                milvus_cdc main; }
+location /cdc { client_body_buffer_size 1k; client_body_in_file_only on;
+                client_max_body_size 64m; milvus_cdc main; }
 --- request eval
 [CDC::raw('{"request_type":"list","x":"' . 'y' x 300000 . '"}'),
+ CDC::post('list'),
+ CDC::raw('{"request_type":"list","x":"' . 'y' x 3000000 . '"}'),
  CDC::post('list')]
+--- error_code eval
+[200, 200, 413, 200]
 --- response_body eval
-[(CDC::empty_list()) x 2]
+[(CDC::empty_list()) x 2,
+ CDC::failure(413, 'the request body is larger than client_max_body_size'),
+ CDC::empty_list()]
+--- no_error_log
+temporary file
 
 
 
@@ -309,4 +317,38 @@ location /ui/ { if ($http_host) { set $a 1; }
 --- response_body_like eval
 ['not found', 'POST method', '403 Forbidden', '"status":', 'data-api="/cdc"']
 --- no_error_log
+[alert]
+
+
+
+=== TEST 25: chunks of one byte
+--- config
+location /cdc { client_body_buffer_size 1k; client_max_body_size 64m;
+                milvus_cdc main; }
+--- raw_request eval
+"POST /cdc HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+. "Transfer-Encoding: chunked\r\n\r\n"
+. join('', map { "1\r\n$_\r\n" } split //, '{"request_type":"list","x":"'
+                                           . 'y' x 20000 . '"}')
+. "0\r\n\r\n"
+--- response_body eval
+CDC::empty_list()
+--- no_error_log
+temporary file
+[alert]
+
+
+
+=== TEST 26: chunks that are too much together
+--- config
+location /cdc { client_max_body_size 0; milvus_cdc main; }
+--- raw_request eval
+"POST /cdc HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+. "Transfer-Encoding: chunked\r\n\r\n"
+. ("10000\r\n" . 'y' x 65536 . "\r\n") x 20 . "0\r\n\r\n"
+--- error_code: 413
+--- response_body eval
+CDC::failure(413, 'the request body is larger than client_max_body_size')
+--- no_error_log
+temporary file
 [alert]

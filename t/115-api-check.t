@@ -131,3 +131,18 @@ CDC::http_config() . 'milvus_cdc_allow_target example.org;'
     (?=.*\{"check":"target\.reachable","ok":false,"level":"error")
     (?=.*\{"check":"source\.etcd",)(?=.*\{"check":"source\.log",)/x]
 --- timeout: 40
+
+
+
+=== TEST 7: what is wrong many times is told a few times
+--- request eval
+[main::check(collection_infos => [map { {name => '*'} } 1 .. 1500]),
+ main::check(collection_infos => [map { {name => "a$_",
+                                         positions => {"x$_" => ''}} }
+                                  1 .. 15000])]
+--- response_body_like eval
+[qr/\A(?!(?:.*the\ only\ one\ collection){2})
+    .*"request\.collections","ok":false.*the\ only\ one\ collection/xs,
+ qr/\A(?!(?:.*is\ not\ virtual\ channel){9})
+    (?:.*is\ not\ virtual\ channel){8}.*there\ is\ more\ of\ this\ kind/xs]
+--- timeout: 40

@@ -75,4 +75,15 @@ my $line;
 CDC::wait_for(sub { ($line) = grep { $_->{type} eq 'delete' } lines($log) }, 5);
 is($line && $line->{user}, 'ann', 'the user is named');
 
+# a page of another site: refused, and told with what it wanted
+system('curl', '-s', '--noproxy', '*', '-o', '/dev/null', '-u', 'ann:secret',
+       '-H', 'Origin: http://evil.example', '-d',
+       '{"request_type":"delete","request_data":{"task_id":"theirs"}}',
+       'http://127.0.0.1:' . $nginx->port . '/cdc') == 0 or die "curl: $?";
+
+CDC::wait_for(sub {
+    ($line) = grep { $_->{task_id} eq 'theirs' } lines($log);
+}, 30);
+is($line && "$line->{type} $line->{code}", 'delete 403', 'a foreign delete');
+
 CDC::done();

@@ -9,18 +9,20 @@
 
 
 #define NGX_HTTP_MILVUS_CDC_MESSAGE_MAX   8192
+#define NGX_HTTP_MILVUS_CDC_SAME_MAX      8
 #define NGX_HTTP_MILVUS_CDC_JSON          "application/json"
 
 
-static void ngx_http_milvus_cdc_body_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_milvus_cdc_body(ngx_http_milvus_cdc_ctx_t *c,
-    ngx_str_t *body);
-static ngx_int_t ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c,
-    ngx_str_t *body);
+static ngx_int_t ngx_http_milvus_cdc_foreign(ngx_http_milvus_cdc_ctx_t *c,
+    json_t *root);
+static const ngx_http_milvus_cdc_type_t *ngx_http_milvus_cdc_find_type(
+    json_t *type);
 static ngx_int_t ngx_http_milvus_cdc_request_data(
     ngx_http_milvus_cdc_ctx_t *c, json_t *in);
 static ngx_int_t ngx_http_milvus_cdc_bad_json(ngx_http_milvus_cdc_ctx_t *c,
     json_error_t *je);
+static ngx_int_t ngx_http_milvus_cdc_complain(ngx_http_milvus_cdc_ctx_t *c,
+    cdc_error_e err, const char *text, size_t len);
 static void ngx_http_milvus_cdc_wait_handler(ngx_event_t *ev);
 
 
@@ -157,22 +159,9 @@ ngx_http_milvus_cdc_api_handler(ngx_http_request_t *r)
         return ngx_http_milvus_cdc_error(c, CDC_E_METHOD);
     }
 
-    if (ngx_http_milvus_cdc_cross_site(r)) {
-        rc = ngx_http_discard_request_body(r);
-        if (rc != NGX_OK) {
-            return rc;
-        }
+    c->foreign = ngx_http_milvus_cdc_cross_site(r);
 
-        return ngx_http_milvus_cdc_error(c, CDC_E_CROSS_SITE);
-    }
-
-    rc = ngx_http_read_client_request_body(r, ngx_http_milvus_cdc_body_handler);
-
-    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        return rc;
-    }
-
-    return NGX_DONE;
+    return ngx_http_milvus_cdc_read_body(c);
 }
 
 
@@ -215,6 +204,7 @@ ngx_http_milvus_cdc_finalize(ngx_http_milvus_cdc_ctx_t *c, ngx_int_t rc)
     r = c->request;
     pc = r->connection;
 
+    ngx_http_milvus_cdc_ended(c, rc);
     ngx_http_milvus_cdc_cleanup(c);
 
     ngx_http_finalize_request(r, rc);
@@ -222,110 +212,22 @@ ngx_http_milvus_cdc_finalize(ngx_http_milvus_cdc_ctx_t *c, ngx_int_t rc)
 }
 
 
-static void
-ngx_http_milvus_cdc_body_handler(ngx_http_request_t *r)
-{
-    ngx_int_t                   rc;
-    ngx_str_t                   body;
-    ngx_http_milvus_cdc_ctx_t  *c;
-
-    c = ngx_http_get_module_ctx(r, ngx_http_milvus_cdc_module);
-
-    rc = ngx_http_milvus_cdc_body(c, &body);
-
-    if (rc == NGX_DECLINED) {
-        rc = ngx_http_milvus_cdc_request(c, &body);
-
-    } else if (rc == NGX_ERROR) {
-        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (rc == NGX_AGAIN) {
-
-        /* the client's going away ends the request, and our cleanup */
-
-        r->read_event_handler = ngx_http_test_reading;
-        return;
-    }
-
-    ngx_http_finalize_request(r, rc);
-}
-
-
-/* NGX_DECLINED with the body in one piece; otherwise an answer's result */
-
-static ngx_int_t
-ngx_http_milvus_cdc_body(ngx_http_milvus_cdc_ctx_t *c, ngx_str_t *body)
-{
-    off_t                size;
-    u_char              *p;
-    ssize_t              n;
-    ngx_buf_t           *b;
-    ngx_chain_t         *cl, *bufs;
-    ngx_http_request_t  *r;
-
-    r = c->request;
-    bufs = r->request_body ? r->request_body->bufs : NULL;
-    size = 0;
-
-    for (cl = bufs; cl; cl = cl->next) {
-        size += ngx_buf_size(cl->buf);
-    }
-
-    if (size > CDC_FRAME_MAX) {
-        return ngx_http_milvus_cdc_error(c, CDC_E_BODY_TOO_LARGE);
-    }
-
-    body->data = ngx_pnalloc(r->pool, size + 1);
-    if (body->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = body->data;
-
-    for (cl = bufs; cl; cl = cl->next) {
-        b = cl->buf;
-
-        if (ngx_buf_in_memory(b)) {
-            p = ngx_cpymem(p, b->pos, b->last - b->pos);
-
-            /* secrets need not stay for as long as the connection does */
-
-            ngx_explicit_memzero(b->pos, b->last - b->pos);
-            continue;
-        }
-
-        if (!b->in_file) {
-            continue;                    /* the mark of a chunked body's end */
-        }
-
-        n = ngx_read_file(b->file, p, b->file_last - b->file_pos, b->file_pos);
-
-        if (n != b->file_last - b->file_pos) {
-            return ngx_http_milvus_cdc_error(c, CDC_E_BODY_READ,
-                                             "temporary file");
-        }
-
-        p += n;
-    }
-
-    body->len = p - body->data;
-
-    return NGX_DECLINED;
-}
-
-
-static ngx_int_t
+ngx_int_t
 ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c, ngx_str_t *body)
 {
-    json_t                            *root, *type;
-    ngx_int_t                          rc;
-    json_error_t                       je;
-    const ngx_http_milvus_cdc_type_t  *row;
+    json_t        *root, *type;
+    ngx_int_t      rc;
+    json_error_t   je;
 
     root = json_loadb((char *) body->data, body->len, JSON_DECODE_ANY, &je);
 
     ngx_explicit_memzero(body->data, body->len);
+
+    if (c->foreign) {
+        rc = ngx_http_milvus_cdc_foreign(c, root);
+        json_decref(root);
+        return rc;
+    }
 
     if (root == NULL) {
         return ngx_http_milvus_cdc_bad_json(c, &je);
@@ -345,20 +247,12 @@ ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c, ngx_str_t *body)
                                          "'request_type' is not a string");
     }
 
-    for (row = ngx_http_milvus_cdc_types; row->name; row++) {
-        if (type && json_is_string(type)
-            && ngx_strcmp(row->name, json_string_value(type)) == 0)
-        {
-            break;
-        }
-    }
+    c->type = ngx_http_milvus_cdc_find_type(type);
 
-    if (row->name == NULL) {
+    if (c->type == NULL) {
         json_decref(root);
         return ngx_http_milvus_cdc_error(c, CDC_E_REQUEST_TYPE);
     }
-
-    c->type = row;
 
     rc = ngx_http_milvus_cdc_request_data(c,
                          ngx_http_milvus_cdc_member(root, "request_data"));
@@ -368,7 +262,48 @@ ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c, ngx_str_t *body)
         return rc;
     }
 
-    return row->handler(c);
+    return c->type->handler(c);
+}
+
+
+/* refused whatever it is, but the audit log tells what it was */
+
+static ngx_int_t
+ngx_http_milvus_cdc_foreign(ngx_http_milvus_cdc_ctx_t *c, json_t *root)
+{
+    json_t  *errs;
+
+    c->type = ngx_http_milvus_cdc_find_type(
+                         ngx_http_milvus_cdc_member(root, "request_type"));
+
+    if (c->type) {
+        errs = json_array();
+        c->data = ngx_http_milvus_cdc_decode(c->type->fields,
+                          ngx_http_milvus_cdc_member(root, "request_data"),
+                          "", errs);
+        json_decref(errs);
+    }
+
+    return ngx_http_milvus_cdc_error(c, CDC_E_CROSS_SITE);
+}
+
+
+static const ngx_http_milvus_cdc_type_t *
+ngx_http_milvus_cdc_find_type(json_t *type)
+{
+    const ngx_http_milvus_cdc_type_t  *row;
+
+    if (!json_is_string(type)) {
+        return NULL;
+    }
+
+    for (row = ngx_http_milvus_cdc_types; row->name; row++) {
+        if (ngx_strcmp(row->name, json_string_value(type)) == 0) {
+            return row;
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -496,7 +431,7 @@ ngx_http_milvus_cdc_answer(ngx_http_milvus_cdc_ctx_t *c, const u_char *data,
     ngx_http_milvus_cdc_text_add(&t, data, len);
     ngx_http_milvus_cdc_text_str(&t, "}\n");
 
-    ngx_http_milvus_cdc_answered(c, NGX_HTTP_OK, data, len);
+    ngx_http_milvus_cdc_answered(c, NGX_HTTP_OK);
 
     return ngx_http_milvus_cdc_text_send(&t, c->request, NGX_HTTP_OK,
                                          NGX_HTTP_MILVUS_CDC_JSON);
@@ -507,7 +442,7 @@ ngx_int_t
 ngx_http_milvus_cdc_send(ngx_http_milvus_cdc_ctx_t *c,
     ngx_http_milvus_cdc_text_t *t)
 {
-    ngx_http_milvus_cdc_answered(c, NGX_HTTP_OK, NULL, 0);
+    ngx_http_milvus_cdc_answered(c, NGX_HTTP_OK);
 
     return ngx_http_milvus_cdc_text_send(t, c->request, NGX_HTTP_OK,
                                          NGX_HTTP_MILVUS_CDC_JSON);
@@ -540,7 +475,6 @@ ngx_http_milvus_cdc_error_text(ngx_http_milvus_cdc_ctx_t *c, cdc_error_e err,
     const char *text, size_t len)
 {
     size_t                       n;
-    json_t                      *e;
     u_char                      *p, *message;
     ngx_uint_t                   status, level;
     ngx_http_request_t          *r;
@@ -548,12 +482,7 @@ ngx_http_milvus_cdc_error_text(ngx_http_milvus_cdc_ctx_t *c, cdc_error_e err,
     ngx_http_milvus_cdc_text_t   t;
 
     if (c->gathering) {
-        e = json_stringn(text, len);     /* NULL: cut within a character */
-        e = json_pack("[i, o]", (int) err,
-                      e ? e : json_string(cdc_error_row(err)->text));
-
-        return json_array_append_new(c->complaints, e) == 0
-               ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return ngx_http_milvus_cdc_complain(c, err, text, len);
     }
 
     r = c->request;
@@ -608,10 +537,45 @@ ngx_http_milvus_cdc_error_text(ngx_http_milvus_cdc_ctx_t *c, cdc_error_e err,
                   "milvus_cdc: %s request refused with code %d",
                   c->type ? c->type->name : "invalid", row->code);
 
-    ngx_http_milvus_cdc_answered(c, row->code, NULL, 0);
+    ngx_http_milvus_cdc_answered(c, row->code);
 
     return ngx_http_milvus_cdc_text_send(&t, r, status,
                                          NGX_HTTP_MILVUS_CDC_JSON);
+}
+
+
+/* a request may be wrong in one way a hundred thousand times */
+
+static ngx_int_t
+ngx_http_milvus_cdc_complain(ngx_http_milvus_cdc_ctx_t *c, cdc_error_e err,
+    const char *text, size_t len)
+{
+    size_t       i;
+    json_t      *e;
+    ngx_uint_t   same;
+
+    same = 0;
+
+    json_array_foreach(c->complaints, i, e) {
+        same += json_integer_value(json_array_get(e, 0)) == (json_int_t) err;
+    }
+
+    if (same > NGX_HTTP_MILVUS_CDC_SAME_MAX) {
+        return NGX_DECLINED;
+    }
+
+    if (same == NGX_HTTP_MILVUS_CDC_SAME_MAX) {
+        e = json_string("there is more of this kind, which is left out");
+
+    } else {
+        e = json_stringn(text, len);     /* NULL: cut within a character */
+    }
+
+    e = json_pack("[i, o]", (int) err,
+                  e ? e : json_string(cdc_error_row(err)->text));
+
+    return json_array_append_new(c->complaints, e) == 0
+           ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 

@@ -119,26 +119,15 @@ ngx_http_milvus_cdc_variable(ngx_http_request_t *r,
 /* the request is answered: what outlives its data */
 
 void
-ngx_http_milvus_cdc_answered(ngx_http_milvus_cdc_ctx_t *c, ngx_uint_t code,
-    const u_char *data, size_t len)
+ngx_http_milvus_cdc_answered(ngx_http_milvus_cdc_ctx_t *c, ngx_uint_t code)
 {
     size_t       n;
-    json_t      *doc;
     const char  *id;
 
     c->code = code;
 
-    doc = NULL;
-    id = json_string_value(json_object_get(c->data, "task_id"));
-
-    if ((id == NULL || id[0] == '\0') && data
-        && ngx_strcmp(c->type->name, "create") == 0)
-    {
-        doc = json_loadb((const char *) data, len, 0, NULL);
-        id = json_string_value(json_object_get(doc, "task_id"));
-    }
-
-    n = id ? ngx_strlen(id) : 0;
+    id = ngx_http_milvus_cdc_str(c->data, "task_id");
+    n = ngx_strlen(id);
 
     if (n && n <= CDC_TASK_ID_MAX) {
         c->task_id.data = ngx_pnalloc(c->request->pool, n);
@@ -148,8 +137,19 @@ ngx_http_milvus_cdc_answered(ngx_http_milvus_cdc_ctx_t *c, ngx_uint_t code,
             c->task_id.len = n;
         }
     }
+}
 
-    json_decref(doc);
+
+/* nginx's own page for our failure: not a client that has gone */
+
+void
+ngx_http_milvus_cdc_ended(ngx_http_milvus_cdc_ctx_t *c, ngx_int_t rc)
+{
+    if (c->code == 0 && rc >= NGX_HTTP_SPECIAL_RESPONSE
+        && !c->request->connection->error)
+    {
+        ngx_http_milvus_cdc_answered(c, rc);
+    }
 }
 
 

@@ -160,6 +160,12 @@ struct ngx_http_milvus_cdc_ctx_s {
     ngx_msec_t                         last;     /* no resend after it */
     unsigned                           resent:1;
     unsigned                           gathering:1;  /* a check's complaints */
+    unsigned                           foreign:1;    /* a page of another site
+                                                        sends it */
+
+    /* .._body.c: what has come of it, and the room for that */
+    ngx_str_t                          body;
+    size_t                             room;
 
     /* .._audit.c */
     ngx_str_t                          task_id;
@@ -216,6 +222,13 @@ ngx_int_t ngx_http_milvus_cdc_wait(ngx_http_milvus_cdc_ctx_t *c);
 ngx_int_t ngx_http_milvus_cdc_store(ngx_http_milvus_cdc_ctx_t *c,
     ngx_msec_t extra);
 
+/* reads the body, then .._request(); for a content handler to return */
+ngx_int_t ngx_http_milvus_cdc_read_body(ngx_http_milvus_cdc_ctx_t *c);
+
+/* the body is there: its row's handler, or an answer's result */
+ngx_int_t ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c,
+    ngx_str_t *body);
+
 /* ends the request from an event handler */
 void ngx_http_milvus_cdc_finalize(ngx_http_milvus_cdc_ctx_t *c, ngx_int_t rc);
 
@@ -238,9 +251,12 @@ const char *ngx_http_milvus_cdc_type_name(ngx_uint_t number);
 
 /* ---- what is told of requests (.._audit.c) ---------------------------- */
 
-/* an answer goes out; data: the "data" of a create's */
+/* an answer goes out */
 void ngx_http_milvus_cdc_answered(ngx_http_milvus_cdc_ctx_t *c,
-    ngx_uint_t code, const u_char *data, size_t len);
+    ngx_uint_t code);
+
+/* the request ends with that, maybe without an answer of ours */
+void ngx_http_milvus_cdc_ended(ngx_http_milvus_cdc_ctx_t *c, ngx_int_t rc);
 
 void ngx_http_milvus_cdc_account(ngx_http_milvus_cdc_ctx_t *c);
 

@@ -179,10 +179,14 @@ ngx_http_milvus_cdc_progress_json(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_seconds(t, "checkpoint_age_seconds",
                                 st->checkpoint_ms && now > st->checkpoint_ms
                                 ? now - st->checkpoint_ms : CDC_UNKNOWN);
+
+    /* our cached time may be behind the supervisor's */
+
     ngx_http_milvus_cdc_seconds(t, "report_age_seconds",
-                                slot->reported
-                                ? ngx_current_msec - slot->reported
-                                : CDC_UNKNOWN);
+                                slot->reported == 0 ? CDC_UNKNOWN
+                                : ngx_current_msec > slot->reported
+                                ? ngx_current_msec - slot->reported : 0);
+
     ngx_http_milvus_cdc_seconds(t, "retention_left_seconds",
                                 ngx_http_milvus_cdc_retention_left(st, lag));
 

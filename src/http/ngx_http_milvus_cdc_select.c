@@ -26,7 +26,7 @@ static ngx_int_t ngx_http_milvus_cdc_check_dbs(ngx_http_milvus_cdc_ctx_t *c,
 static ngx_int_t ngx_http_milvus_cdc_check_infos(
     ngx_http_milvus_cdc_ctx_t *c, json_t *infos);
 static ngx_int_t ngx_http_milvus_cdc_check_info(ngx_http_milvus_cdc_ctx_t *c,
-    json_t *infos, json_t *info);
+    json_t *infos, json_t *info, ngx_uint_t *told);
 static ngx_int_t ngx_http_milvus_cdc_check_twice(
     ngx_http_milvus_cdc_ctx_t *c, json_t *seen, const char *db,
     json_t *infos);
@@ -123,20 +123,21 @@ ngx_http_milvus_cdc_check_infos(ngx_http_milvus_cdc_ctx_t *c, json_t *infos)
     size_t                        i;
     json_t                       *info;
     ngx_int_t                     rc;
-    ngx_uint_t                    empty;
+    ngx_uint_t                    empty, told;
     const char                   *name;
     ngx_http_milvus_cdc_names_t   n, text;
 
     n.len = 0;
     text.len = 0;
     empty = 0;
+    told = 0;
 
     if (json_array_size(infos) == 0) {
         return ngx_http_milvus_cdc_error(c, CDC_E_EMPTY_COLLECTIONS);
     }
 
     json_array_foreach(infos, i, info) {
-        rc = ngx_http_milvus_cdc_check_info(c, infos, info);
+        rc = ngx_http_milvus_cdc_check_info(c, infos, info, &told);
 
         if (rc != NGX_DECLINED) {
             return rc;
@@ -173,9 +174,11 @@ ngx_http_milvus_cdc_check_infos(ngx_http_milvus_cdc_ctx_t *c, json_t *infos)
 }
 
 
+/* "told" of a "*" among names: a check goes on, and needs all names once */
+
 static ngx_int_t
 ngx_http_milvus_cdc_check_info(ngx_http_milvus_cdc_ctx_t *c, json_t *infos,
-    json_t *info)
+    json_t *info, ngx_uint_t *told)
 {
     size_t                        i;
     json_t                       *positions, *v;
@@ -187,6 +190,11 @@ ngx_http_milvus_cdc_check_info(ngx_http_milvus_cdc_ctx_t *c, json_t *infos,
     positions = json_object_get(info, "positions");
 
     if (star && json_array_size(infos) > 1) {
+        if (*told) {
+            return NGX_DECLINED;
+        }
+
+        *told = 1;
         n.len = 0;
 
         json_array_foreach(infos, i, v) {
