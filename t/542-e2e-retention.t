@@ -75,8 +75,9 @@ def taken_over(t, log, task, first):
     t.same(t.nginx.cdc('pause', {'task_id': task})[1].get('code'), 200,
            'a new task is paused at once')
     t.wait_task('paused', task, 'Paused')
-    before = log.topics()
     with Load(SHAPE, 'load', first=first):
+        time.sleep(3)                      # all of it after the create
+        before = log.topics()
         wait_for('retention', lambda: forgotten(before, log.topics()), 60,
                  0.5)
     t.same(t.nginx.cdc('resume', {'task_id': task})[1].get('code'), 200,

@@ -24,6 +24,7 @@
 
 #define CDC_SURVEY_TIMEOUT_MS  5000
 #define CDC_SURVEY_UNKNOWN_MS  3600000     /* back, without a known time */
+#define CDC_SURVEY_TICK_MS     1000        /* there are five in it */
 #define CDC_SURVEY_ORDER_MS    30000       /* messages are out of order */
 #define CDC_SURVEY_LATE_MS     60000       /* a log may be emptied in more */
 
@@ -494,7 +495,10 @@ cdc_survey_lost(const cdc_survey_t *s, const cdc_survey_log_t *log,
         return 0;
     }
 
-    return log->ts ? log->ts + cdc_ms_tso(CDC_ADOPT_MS) > s->from_ts : s->late;
+    /* what begins with a tick right behind the create was empty then */
+
+    return log->ts ? log->ts > s->from_ts + cdc_ms_tso(CDC_SURVEY_TICK_MS)
+                   : s->late;
 }
 
 
