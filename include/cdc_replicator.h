@@ -218,6 +218,7 @@ struct cdc_channel_s {
     unsigned           wanting:1;        /* waits for a reserve */
     unsigned           syncing:1;        /* an unknown id: catalogue asked */
     unsigned           open_waits:1;     /* for a tick, which may be read */
+    unsigned           open_acks:1;      /* for answers, which will come */
     unsigned           more:1;           /* not read to the end yet */
     unsigned           loaded:1;         /* the track is a checkpoint's */
     unsigned           placed:1;         /* track.next has been set */
@@ -333,7 +334,8 @@ void cdc_lane_wake(cdc_lane_t *lane);    /* the reserve has grown */
  * not take, if there is one */
 void cdc_lane_recovered(cdc_repl_t *r);
 void cdc_lane_reset(cdc_lane_t *lane);   /* connection given up */
-/* while true, the shard's rows wait for their tick */
+/* while true, the shard's rows wait for their tick; and while any is sorted,
+ * for that */
 int  cdc_lane_raising(const cdc_shard_t *shard);
 /* how far ahead of what was used a reserve goes, as a TSO */
 uint64_t cdc_lane_margin(const cdc_lane_t *lane);

@@ -747,7 +747,7 @@ cdc_channel_pump(cdc_channel_t *ch)
     cdc_repl_t  *r;
 
     r = ch->repl;
-    ch->open_waits = 0;
+    ch->open_waits = ch->open_acks = 0;
 
     while (ch->closed.head) {
         if (r->resetting || r->stopping || r->failed) {
@@ -814,7 +814,7 @@ cdc_channel_pump(cdc_channel_t *ch)
 
     cdc_list_move(&ch->open, &rest);
 
-    ch->open_waits = ch->open.head != NULL;
+    ch->open_waits = ch->open.head != NULL && !ch->open_acks;
 }
 
 

@@ -335,26 +335,36 @@ cdc_channel_feeds(const cdc_item_t *item, const cdc_shard_t *shard)
 }
 
 
-/* does it have to wait for its tick?  Asked before it goes to any shard */
+/* does it have to wait for its tick, or (ch->open_acks) for what is before it?
+ * Asked before it goes to any shard */
 
 static int
-cdc_channel_late(const cdc_coll_t *c, const cdc_item_t *item)
+cdc_channel_late(cdc_channel_t *ch, const cdc_coll_t *c,
+    const cdc_item_t *item)
 {
-    unsigned  i;
+    unsigned  i, sorted;
+
+    sorted = 0;
 
     if (item->settle) {
         return 1;
     }
 
     for (i = 0; i < c->nshards; i++) {
-        if (cdc_channel_feeds(item, &c->shards[i])
-            && cdc_lane_raising(&c->shards[i]))
-        {
+        if (!cdc_channel_feeds(item, &c->shards[i])) {
+            continue;
+        }
+
+        if (cdc_lane_raising(&c->shards[i])) {
             return 1;
         }
+
+        sorted |= c->shards[i].sorted;
     }
 
-    return 0;
+    ch->open_acks = sorted != 0;
+
+    return ch->open_acks;
 }
 
 
@@ -390,7 +400,7 @@ cdc_channel_emit(cdc_channel_t *ch, cdc_item_t *item, unsigned early)
         return cdc_channel_emit_drop(c, item);
     }
 
-    if (early && cdc_channel_late(c, item)) {
+    if (early && cdc_channel_late(ch, c, item)) {
         return CDC_AGAIN;
     }
 

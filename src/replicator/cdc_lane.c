@@ -163,7 +163,6 @@ cdc_lane_raising(const cdc_shard_t *shard)
     lane = shard->lane;
 
     return cdc_lane_share(lane) != CDC_OK || !cdc_share_alone(lane->share)
-           || shard->sorted
            || shard->ch->tick_closed < cdc_lane_least(lane, shard);
 }
 
@@ -646,7 +645,7 @@ cdc_lane_recovered(cdc_repl_t *r)
     cdc_lane_t  *lane;
 
     for (lane = r->lanes; lane; lane = lane->next) {
-        if (lane->backoff) {
+        if (lane->backoff && lane->queue) {
             cdc_repl_degraded(r, CDC_CAUSE_TARGET, lane->error);
             return;
         }
