@@ -182,6 +182,14 @@ cdc_restored_channels(cdc_restored_t *s)
     }
 
     for (c = r->colls; c; c = c->next) {
+
+        /* it may have been made since the copy was: as behind an intent */
+
+        if (c->state == CDC_COLL_NEW) {
+            c->state = CDC_COLL_CREATING;
+            c->dirty = 1;
+        }
+
         (void) cdc_coll_start(c);
     }
 
