@@ -79,7 +79,6 @@
 #define CDC_RESERVE_RAISED_MS  100              /* while they are raised */
 #define CDC_RESERVE_SHARED_MS  1000             /* above ticks of others */
 #define CDC_YIELD_MS        2000      /* then a reset ends what is early */
-#define CDC_REPORT_QUEUE    (256 * 1024)  /* to a supervisor that is slow */
 #define CDC_REFUSED_MS      5000      /* then the source's metadata decides */
 #define CDC_REFUSED_READ_MS 300       /* the same, with nothing to be read */
 #define CDC_REFUSED_MAX_MS  60000     /* then the task pauses */
@@ -492,7 +491,7 @@ struct cdc_dbase_s {
     cdc_blob_t       properties;         /* as the target has them */
     unsigned         created:1;          /* on the target */
     unsigned         pending:1;          /* an operation is on its way */
-    unsigned         dropping:1;         /* the same, to be dropped there */
+    unsigned         dropping:1;         /* its drop waits, or is done */
     unsigned         gone:1;             /* the target has dropped it */
     unsigned         dirty:1;
 };
@@ -659,6 +658,9 @@ void cdc_progress_tick(cdc_channel_t *ch);
 /* the source's clock, in a checkpoint and from one */
 int64_t cdc_progress_clock(cdc_repl_t *r);
 void cdc_progress_clock_was(cdc_repl_t *r, int64_t clock);
+/* to the supervisor; left out if it is slow: the next one says it all, too */
+void cdc_progress_report(cdc_repl_t *r, uint16_t type, const void *report,
+    size_t len);
 /* fills in the status; the second one also what goes by the time */
 void cdc_progress_measure(cdc_repl_t *r);
 void cdc_progress_timer(cdc_repl_t *r);

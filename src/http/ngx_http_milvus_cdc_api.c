@@ -213,15 +213,16 @@ ngx_http_milvus_cdc_finalize(ngx_http_milvus_cdc_ctx_t *c, ngx_int_t rc)
 
 
 ngx_int_t
-ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c, ngx_str_t *body)
+ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c)
 {
     json_t        *root, *type;
     ngx_int_t      rc;
     json_error_t   je;
 
-    root = json_loadb((char *) body->data, body->len, JSON_DECODE_ANY, &je);
+    root = json_loadb((char *) c->body.data, c->body.len, JSON_DECODE_ANY,
+                      &je);
 
-    ngx_explicit_memzero(body->data, body->len);
+    ngx_explicit_memzero(c->body.data, c->body.len);
 
     if (c->foreign) {
         rc = ngx_http_milvus_cdc_foreign(c, root);

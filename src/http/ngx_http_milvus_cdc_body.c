@@ -75,7 +75,7 @@ ngx_http_milvus_cdc_body_handler(ngx_http_request_t *r)
     r->read_event_handler = ngx_http_block_reading;
 
     if (rc == NGX_DECLINED) {
-        rc = ngx_http_milvus_cdc_request(c, &c->body);
+        rc = ngx_http_milvus_cdc_request(c);
     }
 
     if (rc == NGX_AGAIN) {

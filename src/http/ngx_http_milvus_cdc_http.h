@@ -226,8 +226,7 @@ ngx_int_t ngx_http_milvus_cdc_store(ngx_http_milvus_cdc_ctx_t *c,
 ngx_int_t ngx_http_milvus_cdc_read_body(ngx_http_milvus_cdc_ctx_t *c);
 
 /* the body is there: its row's handler, or an answer's result */
-ngx_int_t ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c,
-    ngx_str_t *body);
+ngx_int_t ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c);
 
 /* ends the request from an event handler */
 void ngx_http_milvus_cdc_finalize(ngx_http_milvus_cdc_ctx_t *c, ngx_int_t rc);

@@ -55,16 +55,26 @@ ngx_http_milvus_cdc_told(ngx_http_milvus_cdc_told_t *told,
 }
 
 
+/* our cached time may be behind the supervisor's */
+
+static uint64_t
+ngx_http_milvus_cdc_report_age(ngx_http_milvus_cdc_told_t *told)
+{
+    return ngx_current_msec > told->reported
+           ? ngx_current_msec - told->reported : 0;
+}
+
+
 uint64_t
 ngx_http_milvus_cdc_age(ngx_http_milvus_cdc_told_t *told)
 {
     uint64_t  age;
 
-    if (told->reported == 0 || ngx_current_msec < told->reported) {
+    if (told->reported == 0) {
         return 0;
     }
 
-    age = ngx_current_msec - told->reported;
+    age = ngx_http_milvus_cdc_report_age(told);
 
     return told->up && age <= NGX_HTTP_MILVUS_CDC_LATE ? 0 : age;
 }
@@ -179,14 +189,10 @@ ngx_http_milvus_cdc_progress_json(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_seconds(t, "checkpoint_age_seconds",
                                 st->checkpoint_ms && now > st->checkpoint_ms
                                 ? now - st->checkpoint_ms : CDC_UNKNOWN);
-
-    /* our cached time may be behind the supervisor's */
-
     ngx_http_milvus_cdc_seconds(t, "report_age_seconds",
-                                slot->reported == 0 ? CDC_UNKNOWN
-                                : ngx_current_msec > slot->reported
-                                ? ngx_current_msec - slot->reported : 0);
-
+                                told.reported
+                                ? ngx_http_milvus_cdc_report_age(&told)
+                                : CDC_UNKNOWN);
     ngx_http_milvus_cdc_seconds(t, "retention_left_seconds",
                                 ngx_http_milvus_cdc_retention_left(st, lag));
 

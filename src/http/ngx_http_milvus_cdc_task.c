@@ -29,23 +29,12 @@ ngx_http_milvus_cdc_slot_t  ngx_http_milvus_cdc_scratch;
 static ngx_http_milvus_cdc_kept_t  ngx_http_milvus_cdc_kept_list;
 
 
-static const char *
-ngx_http_milvus_cdc_task_id(ngx_http_milvus_cdc_ctx_t *c)
-{
-    const char  *id;
-
-    id = json_string_value(json_object_get(c->data, "task_id"));
-
-    return id ? id : "";
-}
-
-
 ngx_int_t
 ngx_http_milvus_cdc_control(ngx_http_milvus_cdc_ctx_t *c)
 {
     const char  *id;
 
-    id = ngx_http_milvus_cdc_task_id(c);
+    id = ngx_http_milvus_cdc_str(c->data, "task_id");
 
     /* no task has an empty or such a long name */
 
@@ -74,7 +63,7 @@ ngx_http_milvus_cdc_get(ngx_http_milvus_cdc_ctx_t *c)
 
     slot = &ngx_http_milvus_cdc_scratch;
 
-    id.data = (u_char *) ngx_http_milvus_cdc_task_id(c);
+    id.data = (u_char *) ngx_http_milvus_cdc_str(c->data, "task_id");
     id.len = ngx_strlen(id.data);
 
     if (id.len == 0) {

@@ -118,7 +118,7 @@ cdc_database_changed(cdc_repl_t *r, const cdc_meta_db_t *db)
     d = cdc_database_by_id(r, db->id);
 
     if (db->gone) {
-        if (d && !d->dropping && !d->gone && cdc_selected_all(r->selection)) {
+        if (d && !d->dropping && cdc_selected_all(r->selection)) {
             cdc_database_drop(r, d, db->changed_ts);
         }
 
@@ -195,9 +195,7 @@ cdc_database_start(cdc_repl_t *r)
 
         (void) cdc_meta_each_database(r->meta, cdc_database_find, &find);
 
-        if (!find.found && !d->dropping && !d->gone
-            && cdc_selected_all(r->selection))
-        {
+        if (!find.found && !d->dropping && cdc_selected_all(r->selection)) {
             cdc_database_drop(r, d, 0);
         }
     }
@@ -248,7 +246,7 @@ cdc_database_shared(const cdc_op_t *op)
     target = cdc_selection_target_db(r->selection, op->db);
 
     for (d = r->databases; d; d = d->next) {
-        if (!d->dropping && !d->gone && strcmp(d->name, op->db) != 0
+        if (!d->dropping && strcmp(d->name, op->db) != 0
             && strcmp(cdc_selection_target_db(r->selection, d->name), target)
                == 0)
         {
@@ -288,7 +286,7 @@ cdc_database_load(cdc_repl_t *r, const char *id, const json_t *json)
     }
 
     d->created = created;
-    d->gone = gone;
+    d->dropping = d->gone = gone;
 
     return cdc_blob_from_json(&d->properties,
                               json_object_get(json, "properties"));

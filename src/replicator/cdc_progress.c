@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 
+#define CDC_REPORT_QUEUE      (256 * 1024)   /* to a slow supervisor */
 #define CDC_LANE_SILENT_MS    2000
 #define CDC_SOURCE_SILENT_MS  5000
 #define CDC_CLOCK_WINDOW_MS   10000
@@ -652,16 +653,22 @@ cdc_progress_coll(cdc_task_progress_t *p, const cdc_coll_t *c)
 }
 
 
+void
+cdc_progress_report(cdc_repl_t *r, uint16_t type, const void *report,
+    size_t len)
+{
+    if (r->role->control->out_len <= CDC_REPORT_QUEUE) {
+        (void) cdc_conn_send(r->role->control, type, 0, 0, report, len);
+    }
+}
+
+
 static void
 cdc_progress_send(cdc_repl_t *r)
 {
     size_t                i, n;
     cdc_coll_t           *c, *top[CDC_PROGRESS_COLLS];
     cdc_task_progress_t  *p;
-
-    if (r->role->control->out_len > CDC_REPORT_QUEUE) {
-        return;
-    }
 
     n = 0;
 
@@ -691,8 +698,8 @@ cdc_progress_send(cdc_repl_t *r)
         cdc_progress_coll(p, top[i]);
     }
 
-    (void) cdc_conn_send(r->role->control, CDC_FRAME_PROGRESS, 0, 0, p,
-                         sizeof(cdc_task_progress_t));
+    cdc_progress_report(r, CDC_FRAME_PROGRESS, p,
+                        sizeof(cdc_task_progress_t));
 }
 
 

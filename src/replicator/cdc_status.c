@@ -265,14 +265,8 @@ cdc_repl_status(cdc_repl_t *r)
 
     cdc_repl_when(r);
 
-    /* nobody reads: the next report says it all, too */
-
-    if (r->role->control->out_len > CDC_REPORT_QUEUE) {
-        return;
-    }
-
-    (void) cdc_conn_send(r->role->control, CDC_FRAME_STATUS, 0, 0, &r->status,
-                         sizeof(cdc_task_status_t));
+    cdc_progress_report(r, CDC_FRAME_STATUS, &r->status,
+                        sizeof(cdc_task_status_t));
 }
 
 

@@ -132,12 +132,12 @@ test_single(void)
 }
 
 
-/* refused for its size: smaller ones, and no retry for each */
+/* they wait for the answer about the one, and go together */
 
 static void
-test_large(void)
+twenty_behind_one(void)
 {
-    unsigned  i, n;
+    unsigned  i;
 
     set_up();
     put_tick(MS(1000));
@@ -151,6 +151,17 @@ test_large(void)
     }
 
     turn();
+}
+
+
+/* refused for its size: smaller ones, and no retry for each */
+
+static void
+test_large(void)
+{
+    unsigned  n;
+
+    twenty_behind_one();
     answer(CDC_OK, 0);
     ok(pending_done != NULL, "20 are under way");
     nsent = 0;
@@ -219,22 +230,10 @@ malloc(size_t n)
 static void
 test_starved(void)
 {
-    int       status;
-    pid_t     pid;
-    unsigned  i;
+    int    status;
+    pid_t  pid;
 
-    set_up();
-    put_tick(MS(1000));
-    turn();
-    answer_all();
-    put_insert(1, MS(1100), 2);
-    turn();
-
-    for (i = 1; i <= 20; i++) {
-        put_insert(1, MS(1100) + i, 3);
-    }
-
-    turn();
+    twenty_behind_one();
     pid = fork();
 
     if (pid == 0) {
