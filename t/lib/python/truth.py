@@ -185,14 +185,21 @@ class Truth:
                 before = at
         return least, most
 
+    def moments(self, now, late):
+        """When the truth was another one in the last so many seconds: it
+        grows all the time, and falls with each row, many in a millisecond."""
+        return [now - n * late / 10 for n in range(11)] + [
+            at for at in list(self.relay.acked.values())
+            if now - late < at <= now]
+
     def between(self, begin, end, late=0.0):
         """(after, shown, the truth nearest to it) of what was shown then;
         late: it may be the truth of so many seconds ago."""
         found = []
         for at, lag in [s[:2] for s in self.shown] + self.metric:
             if begin <= at <= end:
-                true = [min(max(lag or 0, least), most) for least, most in (
-                    self.truth(at - n * late / 10) for n in range(11))]
+                true = [min(max(lag or 0, least), most) for least, most in
+                        map(self.truth, self.moments(at, late))]
                 found.append((at - begin, lag, min(
                     true, key=lambda t: abs((lag or 0) - t))))
         return found
