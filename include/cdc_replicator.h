@@ -291,6 +291,8 @@ struct cdc_lane_s {
     size_t              behind;          /* bytes since the one before */
     uint64_t            tick_want;       /* all up to it is in the queue */
     uint64_t            tick_sent;       /* of tick_want, acknowledged */
+    uint64_t            tick_clear;      /* the newest before which no row was
+                                          * left to send or unanswered */
     uint64_t            raise;           /* stamps up to it are taken: what
                                           * is older is raised above it */
     uint64_t            raised;          /* highest stamp that was raised */
@@ -326,6 +328,8 @@ struct cdc_lane_s {
 cdc_lane_t *cdc_lane_get(cdc_repl_t *r, const char *name);
 int  cdc_lane_send(cdc_lane_t *lane, cdc_item_t *item, unsigned shard);
 void cdc_lane_tick(cdc_lane_t *lane);    /* a feeder has moved */
+/* the source's tick up to which surely all of it is on the target */
+uint64_t cdc_lane_known(const cdc_lane_t *lane);
 /* the target begins to read its channels for the collection */
 void cdc_lane_hurry(cdc_coll_t *c);
 void cdc_lane_wake(cdc_lane_t *lane);    /* the reserve has grown */

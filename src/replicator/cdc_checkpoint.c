@@ -161,7 +161,7 @@ cdc_checkpoint_lane(cdc_db_batch_t *b, cdc_lane_t *lane, int last)
                        json_pack("{s:I,s:I,s:I}",
                                  "reserve", (json_int_t) reserve,
                                  "raise", (json_int_t) lane->raise,
-                                 "tick", (json_int_t) lane->tick_sent));
+                                 "tick", (json_int_t) cdc_lane_known(lane)));
 }
 
 

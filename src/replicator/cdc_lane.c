@@ -347,6 +347,12 @@ cdc_lane_tick(cdc_lane_t *lane)
 
     send = cdc_lane_last(lane);
 
+    if (send == lane->queue && !(send && send->item) && !lane->busy
+        && lane->backoff == 0)
+    {
+        lane->tick_clear = low;
+    }
+
     if (send == NULL || send->item) {
 
         /* in a backlog the target need not work through each small pack */
@@ -371,6 +377,14 @@ cdc_lane_tick(cdc_lane_t *lane)
     lane->most = most > lane->most ? most : lane->most;
     lane->tick_want = low;
     cdc_lane_defer(lane);
+}
+
+
+uint64_t
+cdc_lane_known(const cdc_lane_t *lane)
+{
+    return lane->tick_clear > lane->tick_sent ? lane->tick_clear
+                                              : lane->tick_sent;
 }
 
 

@@ -11,7 +11,8 @@
  *
  * A tick without rows counts as acknowledged when it has been handed over,
  * because the target gets one a second only; a lane that has had no answer
- * for CDC_LANE_SILENT_MS counts with the last one that was.  What is not on
+ * for CDC_LANE_SILENT_MS counts with the last one that was, or that found
+ * nothing of the lane left to do.  What is not on
  * the target at all is behind since it was created, on the source.
  *
  * A restart goes on with the ticks, the clock and the counters of the last
@@ -240,7 +241,7 @@ static uint64_t
 cdc_progress_shard_tick(const cdc_coll_t *c, const cdc_shard_t *s,
     uint64_t now)
 {
-    uint64_t  base, tick;
+    uint64_t  base, tick, known;
 
     base = c->from_ts ? c->from_ts : c->create_ts;
     base = s->after_ts > base ? s->after_ts : base;
@@ -251,10 +252,9 @@ cdc_progress_shard_tick(const cdc_coll_t *c, const cdc_shard_t *s,
 
     tick = s->ch->tick_acked;
 
-    if (s->lane && s->lane->tick_sent < tick
-        && now - s->lane->acked_at > CDC_LANE_SILENT_MS)
-    {
-        tick = s->lane->tick_sent;
+    if (s->lane && now - s->lane->acked_at > CDC_LANE_SILENT_MS) {
+        known = cdc_lane_known(s->lane);
+        tick = known < tick ? known : tick;
     }
 
     return tick > base ? tick : base;

@@ -582,6 +582,46 @@ test_fails(void)
 }
 
 
+/* a tick without rows tells how far the target is, though it is not sent */
+
+static void
+test_known(void)
+{
+    size_t  n;
+
+    set_up();
+
+    put_insert(1, MS(1000), 1);
+    put_tick(MS(1100));
+    turn();
+    answer_all();
+    n = nsent;
+    put_tick(MS(1200));
+    put_tick(MS(1300));
+    turn();
+    is_int(nsent, n, "idle ticks wait");
+    is_int(cdc_lane_known(lane), MS(1300), "and no row is left below them");
+
+    put_insert(1, MS(1400), 2);
+    turn();
+    put_tick(MS(1500));
+    turn();
+    is_int(cdc_lane_known(lane), MS(1300), "one is, under way");
+
+    answer(CDC_ERROR, CDC_TARGET_RETRY);
+    put_tick(MS(1600));
+    turn();
+    is_int(cdc_lane_known(lane), MS(1300), "and still, to be tried again");
+
+    (void) usleep(CDC_BACKOFF_MIN * 1000 + 20000);
+    turn();
+    answer_all();
+    is_int(cdc_lane_known(lane), MS(1600), "until that is answered");
+
+    tear_down();
+}
+
+
 /* the target may have been started: it needs ticks, and soon */
 
 static void
@@ -661,6 +701,7 @@ main(void)
     test_turns();
     test_stands_still();
     test_fails();
+    test_known();
     test_hurries();
 
     unlinks();

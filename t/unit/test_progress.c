@@ -146,6 +146,10 @@ test_lag(void)
     lane.acked_at = cdc_now_ms() - 3000;
     lag_is(6000, "but not while the target does not answer");
 
+    lane.tick_clear = ago(5500);
+    lag_is(5500, "if something was under way when it came");
+
+    lane.tick_clear = 0;
     channel.stream = NULL;
     lag_is(6000, "nor does it matter whether the log is read");
 
