@@ -96,7 +96,7 @@ PROTO_O       := $(PROTO_C:.c=.o)
 
 ROLES         := helper store replicator source target wire
 HELPER_C      := $(sort $(foreach r,$(ROLES),$(wildcard $(TOP)/src/$(r)/*.c))) \
-                 $(TOP)/src/http/cdc_error.c
+                 $(wildcard $(TOP)/src/http/cdc_*.c)
 HELPER_O      := $(HELPER_C:$(TOP)/%.c=$(B)/obj/%.o)
 MAIN_O        := $(B)/obj/src/helper/cdc_main.o
 LIB_O         := $(filter-out $(MAIN_O),$(HELPER_O)) $(PROTO_O)

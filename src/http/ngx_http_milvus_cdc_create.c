@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "cdc_allow.h"
+
 
 #define NGX_HTTP_MILVUS_CDC_CONNECT_TIMEOUT  5000    /* ms, the default */
 #define NGX_HTTP_MILVUS_CDC_PROBE_EXTRA      6000    /* ms: the source */
@@ -504,9 +506,7 @@ static ngx_uint_t
 ngx_http_milvus_cdc_target_allowed(ngx_http_milvus_cdc_main_conf_t *mcf,
     ngx_str_t *host, in_port_t port)
 {
-    u_char      *colon;
-    ngx_int_t    n;
-    ngx_str_t   *pattern, h;
+    ngx_str_t   *pattern;
     ngx_uint_t   i;
 
     if (mcf->allow_target == NULL) {
@@ -516,45 +516,9 @@ ngx_http_milvus_cdc_target_allowed(ngx_http_milvus_cdc_main_conf_t *mcf,
     pattern = mcf->allow_target->elts;
 
     for (i = 0; i < mcf->allow_target->nelts; i++) {
-        h = pattern[i];
 
-        /* the last colon, unless it is inside an IPv6 address */
-
-        for (colon = h.data + h.len; colon > h.data; colon--) {
-            if (colon[-1] == ':' || colon[-1] == ']') {
-                break;
-            }
-        }
-
-        if (colon > h.data && colon[-1] == ':') {
-            n = ngx_atoi(colon, h.data + h.len - colon);
-
-            if (n != (ngx_int_t) port) {
-                continue;
-            }
-
-            h.len = colon - 1 - h.data;
-        }
-
-        if (h.data[0] == '*') {
-
-            /* "*.example.com": any name below it */
-
-            h.data++;
-            h.len--;
-
-            if (host->len > h.len
-                && ngx_strncasecmp(host->data + host->len - h.len, h.data,
-                                   h.len) == 0)
-            {
-                return 1;
-            }
-
-            continue;
-        }
-
-        if (host->len == h.len
-            && ngx_strncasecmp(host->data, h.data, h.len) == 0)
+        if (cdc_allow_match(cdc_span_n(pattern[i].data, pattern[i].len),
+                            cdc_span_n(host->data, host->len), port))
         {
             return 1;
         }

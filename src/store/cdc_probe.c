@@ -24,6 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cdc_allow.h"
 #include "cdc_replicator.h"
 #include "cdc_store.h"
 
@@ -274,58 +275,32 @@ cdc_probe_addresses(cdc_probe_t *p)
 
 /* ---- milvus_cdc_allow_target --- */
 
-/* "host", "host:port", "*.domain", "*.domain:port" */
-
-static int
-cdc_probe_match(const char *pattern, const char *address)
-{
-    size_t       n, plen;
-    const char  *port, *pport;
-
-    port = strrchr(address, ':');
-    n = port != NULL ? (size_t) (port - address) : strlen(address);
-
-    pport = strrchr(pattern, ':');
-
-    /* the colons of a bare [ipv6] are no port's */
-
-    if (pport != NULL && strchr(pport, ']') != NULL) {
-        pport = NULL;
-    }
-
-    plen = pport != NULL ? (size_t) (pport - pattern) : strlen(pattern);
-
-    if (pport != NULL && (port == NULL || strcmp(pport, port) != 0)) {
-        return 0;
-    }
-
-    if (plen > 1 && pattern[0] == '*' && pattern[1] == '.') {
-        pattern++;
-        plen--;
-
-        return n > plen
-               && strncasecmp(address + n - plen, pattern, plen) == 0;
-    }
-
-    return n == plen && strncasecmp(address, pattern, n) == 0;
-}
-
-
 int
 cdc_probe_allowed(const json_t *allow, const char *address)
 {
     size_t       i;
     json_t      *value;
-    const char  *pattern;
+    unsigned     port;
+    cdc_span_t   host, pattern;
+    const char  *colon;
 
     if (json_array_size(allow) == 0) {
         return 1;
     }
 
-    json_array_foreach(allow, i, value) {
-        pattern = json_string_value(value);
+    colon = strrchr(address, ':');
+    if (colon == NULL) {
+        return 0;
+    }
 
-        if (pattern != NULL && cdc_probe_match(pattern, address)) {
+    host = cdc_span_n((const uint8_t *) address, (size_t) (colon - address));
+    port = (unsigned) strtoul(colon + 1, NULL, 10);
+
+    json_array_foreach(allow, i, value) {
+        pattern = cdc_span_n((const uint8_t *) json_string_value(value),
+                             json_string_length(value));
+
+        if (pattern.len && cdc_allow_match(pattern, host, port)) {
             return 1;
         }
     }

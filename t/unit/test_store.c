@@ -632,14 +632,19 @@ test_allow(void)
     ok(allowed("[\"h\"]", "h:1"), "a host, any port");
     ok(allowed("[\"x\",\"H:1\"]", "h:1"), "host and port, any case");
     ok(!allowed("[\"h:2\"]", "h:1"), "another port");
+    ok(!allowed("[\"h:19\"]", "h:1"), "nor one that begins alike");
+    ok(allowed("[\"h:01\"]", "h:1"), "a port is a number");
     ok(!allowed("[\"h\"]", "hh:1"), "another host");
     ok(!allowed("[\"h\"]", "h.evil:1"), "a longer name");
     ok(allowed("[\"*.d.org\"]", "a.d.org:1"), "a domain");
+    ok(allowed("[\"*.d.org:1\"]", "A.D.org:1"), "a domain and port");
+    ok(!allowed("[\"*.d.org:2\"]", "a.d.org:1"), "another port there");
     ok(!allowed("[\"*.d.org\"]", "d.org:1"), "not the domain's own name");
     ok(!allowed("[\"*.d.org\"]", "ad.org:1"), "nor what ends alike");
     ok(allowed("[\"[::1]\"]", "[::1]:1"), "IPv6, any port");
     ok(allowed("[\"[::1]:1\"]", "[::1]:1"), "IPv6 and port");
     ok(!allowed("[\"[::1]:2\"]", "[::1]:1"), "IPv6, another port");
+    ok(!allowed("[\"[::2]\"]", "[::1]:1"), "another IPv6");
 }
 
 
