@@ -148,11 +148,9 @@ int  cdc_wire_envelope(cdc_span_t msg, cdc_envelope_t *env);
 /*
  * What a message gets on the target.  Spans are copied.  stamp 0 keeps the
  * timestamps; otherwise base.timestamp and every row's timestamp become
- * stamp, and base.msgID is msg_id: the consumers of a Milvus drop, of two
- * inserts or deletes with equal ids under one tick, the second, which would
- * be the restamped one.  An id made of the stamp (msg_id 0) will do only while
- * no two messages of one target channel share a stamp, except an insert and
- * its delete_of_insert.
+ * stamp, and base.msgID is msg_id, one that no other message has: the
+ * consumers of a Milvus drop, of two inserts or deletes with equal ids under
+ * one tick, the second, which would be the restamped one.
  */
 
 typedef struct {
@@ -166,7 +164,7 @@ typedef struct {
                                           * order of the message's own */
     unsigned     npartition_ids;
     uint64_t     stamp;
-    uint64_t     msg_id;                 /* with a stamp; 0: made of it */
+    uint64_t     msg_id;                 /* with a stamp */
 } cdc_rewrite_t;
 
 /*

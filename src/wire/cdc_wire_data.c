@@ -319,10 +319,7 @@ cdc_wire_keep_base(cdc_chain_t *out, cdc_span_t msg)
 }
 
 
-/*
- * Bases that come more than once are merged by joining their bodies.  The
- * id is the caller's (rw->msg_id); only without one it is made of the stamp.
- */
+/* bases that come more than once are merged by joining their bodies */
 
 static int
 cdc_wire_stamp_base(cdc_chain_t *out, cdc_span_t msg,
@@ -349,9 +346,7 @@ cdc_wire_stamp_base(cdc_chain_t *out, cdc_span_t msg,
     }
 
     if (rc != CDC_DONE
-        || cdc_chain_varint_field(out, CDC_BASE_MSG_ID,
-                                  rw->msg_id ? rw->msg_id
-                                  : cdc_wire_stamp_id(rw->stamp)) != CDC_OK
+        || cdc_chain_varint_field(out, CDC_BASE_MSG_ID, rw->msg_id) != CDC_OK
         || cdc_chain_varint_field(out, CDC_BASE_TIMESTAMP, rw->stamp)
            != CDC_OK)
     {

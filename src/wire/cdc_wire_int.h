@@ -59,9 +59,5 @@ int  cdc_wire_set_bytes(cdc_chain_t *out, uint32_t number, cdc_span_t bytes);
 int  cdc_wire_stamps(cdc_chain_t *out, uint32_t number, uint64_t stamp,
     uint64_t n);
 
-/* base.msgID of what is sent at a stamp; Milvus's own ids are positive */
-#define cdc_wire_stamp_id(stamp)         ((uint64_t) 0 - 2 * (stamp))
-#define cdc_wire_stamp_delete_id(stamp)  ((uint64_t) 0 - (2 * (stamp) + 1))
-
 
 #endif /* CDC_WIRE_INT_H_INCLUDED */

@@ -74,10 +74,7 @@ cdc_wire_delete(cdc_chain_t *out, const cdc_rewrite_t *rw,
     if (cdc_chain_open(out, CDC_DELETE_BASE, &mark) != CDC_OK
         || cdc_chain_varint_field(out, CDC_BASE_TYPE, CDC_MSG_DELETE)
            != CDC_OK
-        || cdc_chain_varint_field(out, CDC_BASE_MSG_ID,
-                                  rw->msg_id ? rw->msg_id
-                                  : cdc_wire_stamp_delete_id(rw->stamp))
-           != CDC_OK
+        || cdc_chain_varint_field(out, CDC_BASE_MSG_ID, rw->msg_id) != CDC_OK
         || cdc_chain_varint_field(out, CDC_BASE_TIMESTAMP, rw->stamp)
            != CDC_OK)
     {

@@ -19,6 +19,7 @@
 #define TEST_DIM     8
 #define TEST_TS      446912345678901251ULL
 #define TEST_STAMP   446912345999999999ULL
+#define TEST_MSG_ID  446912345000000777LL
 
 
 /* malloc()ed to the byte, so that ASan sees a read behind the end */

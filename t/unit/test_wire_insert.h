@@ -38,6 +38,7 @@ static const cdc_rewrite_t  rewrite = {
     .shard_name = { (const uint8_t *) "t-dml_3_77v1", 12 },
     .collection_id = 447,
     .partition_id = 448,
+    .msg_id = TEST_MSG_ID,
 };
 
 
