@@ -25,6 +25,7 @@
 
 static int cdc_wire_take(cdc_span_t *in, uint64_t len, cdc_span_t *out);
 static int cdc_wire_base_fields(cdc_span_t base, int32_t *type, uint64_t *ts);
+static int cdc_wire_count_packed(cdc_span_t body, uint64_t *n);
 
 
 int
@@ -224,12 +225,40 @@ cdc_wire_base_fields(cdc_span_t base, int32_t *type, uint64_t *ts)
 
 
 int
+cdc_wire_count_varints(cdc_span_t msg, uint32_t number, uint64_t *n)
+{
+    int          rc;
+    cdc_field_t  f;
+
+    *n = 0;
+
+    while ((rc = cdc_wire_next(&msg, &f)) == CDC_OK) {
+
+        if (f.number != number) {
+            continue;
+        }
+
+        if (f.wire_type == CDC_WIRE_VARINT) {
+            *n += 1;
+
+        } else if (f.wire_type != CDC_WIRE_LEN
+                   || cdc_wire_count_packed(f.body, n) != CDC_OK)
+        {
+            return CDC_ERROR;
+        }
+    }
+
+    return rc == CDC_DONE ? CDC_OK : CDC_ERROR;
+}
+
+
+/* adds to *n */
+
+static int
 cdc_wire_count_packed(cdc_span_t body, uint64_t *n)
 {
     size_t     i;
     uint64_t   word;
-
-    *n = 0;
 
     if (body.len == 0) {
         return CDC_OK;

@@ -62,8 +62,6 @@ static const cdc_layout_t *cdc_wire_layout(int32_t type);
 static int cdc_wire_envelope_field(cdc_envelope_t *env, const cdc_layout_t *l,
     const cdc_field_t *f);
 static uint64_t cdc_wire_first_stamp(const cdc_field_t *f);
-static int cdc_wire_count_stamps(cdc_span_t msg, uint32_t number,
-    uint64_t *n);
 static int cdc_wire_rewrite_fields(cdc_chain_t *out,
     const cdc_envelope_t *env, const cdc_rewrite_t *rw,
     const cdc_layout_t *l);
@@ -134,7 +132,7 @@ cdc_wire_envelope(cdc_span_t msg, cdc_envelope_t *env)
     }
 
     if (l->timestamps && env->rows == 0) {
-        return cdc_wire_count_stamps(msg, l->timestamps, &env->rows);
+        return cdc_wire_count_varints(msg, l->timestamps, &env->rows);
     }
 
     return CDC_OK;
@@ -146,26 +144,16 @@ cdc_wire_envelope(cdc_span_t msg, cdc_envelope_t *env)
 static uint64_t
 cdc_wire_first_stamp(const cdc_field_t *f)
 {
-    size_t    i;
-    uint64_t  ts;
+    uint64_t    ts;
+    cdc_span_t  body;
 
     if (f->wire_type == CDC_WIRE_VARINT) {
         return f->value;
     }
 
-    if (f->wire_type != CDC_WIRE_LEN) {
-        return 0;
-    }
+    body = f->body;                      /* empty but of a packed field */
 
-    for (i = 0, ts = 0; i < f->body.len && i < CDC_WIRE_VARINT_MAX; i++) {
-        ts |= (uint64_t) (f->body.data[i] & 0x7f) << (7 * i);
-
-        if (!(f->body.data[i] & 0x80)) {
-            return ts;
-        }
-    }
-
-    return 0;
+    return cdc_wire_read_varint(&body, &ts) == CDC_OK ? ts : 0;
 }
 
 
@@ -199,39 +187,6 @@ cdc_wire_envelope_field(cdc_envelope_t *env, const cdc_layout_t *l,
     }
 
     return f->wire_type == CDC_WIRE_VARINT ? CDC_OK : CDC_ERROR;
-}
-
-
-static int
-cdc_wire_count_stamps(cdc_span_t msg, uint32_t number, uint64_t *n)
-{
-    int          rc;
-    uint64_t     packed;
-    cdc_field_t  f;
-
-    *n = 0;
-
-    while ((rc = cdc_wire_next(&msg, &f)) == CDC_OK) {
-
-        if (f.number != number) {
-            continue;
-        }
-
-        if (f.wire_type == CDC_WIRE_VARINT) {
-            *n += 1;
-            continue;
-        }
-
-        if (f.wire_type != CDC_WIRE_LEN
-            || cdc_wire_count_packed(f.body, &packed) != CDC_OK)
-        {
-            return CDC_ERROR;
-        }
-
-        *n += packed;
-    }
-
-    return rc == CDC_DONE ? CDC_OK : CDC_ERROR;
 }
 
 
@@ -283,7 +238,7 @@ cdc_wire_rewrite_fields(cdc_chain_t *out, const cdc_envelope_t *env,
 
     if (rw->stamp && l->timestamps) {
 
-        if (cdc_wire_count_stamps(env->raw, l->timestamps, &n) != CDC_OK
+        if (cdc_wire_count_varints(env->raw, l->timestamps, &n) != CDC_OK
             || n != env->rows
             || cdc_wire_stamps(out, l->timestamps, rw->stamp, n) != CDC_OK)
         {

@@ -28,24 +28,11 @@ cdc_wire_import_packed(cdc_span_t body, int64_t *ids, unsigned max,
 {
     int       rc;
     uint64_t  value;
-    unsigned  shift;
 
     while (body.len != 0) {
 
-        value = 0;
-
-        for (shift = 0; /* void */ ; shift += 7) {
-
-            if (body.len == 0 || shift > 63) {
-                return CDC_ERROR;
-            }
-
-            value |= (uint64_t) (*body.data & 0x7f) << shift;
-            body.len--;
-
-            if (!(*body.data++ & 0x80)) {
-                break;
-            }
+        if (cdc_wire_read_varint(&body, &value) != CDC_OK) {
+            return CDC_ERROR;
         }
 
         rc = cdc_wire_import_add(value, ids, max, n);
@@ -100,41 +87,6 @@ cdc_wire_import_partitions(const cdc_envelope_t *env, int64_t *ids,
 }
 
 
-/* a target that gets fewer partitions than were meant would lose rows */
-
-static int
-cdc_wire_import_count(cdc_span_t msg, uint64_t *n)
-{
-    int          rc;
-    uint64_t     packed;
-    cdc_field_t  f;
-
-    *n = 0;
-
-    while ((rc = cdc_wire_next(&msg, &f)) == CDC_OK) {
-
-        if (f.number != CDC_IMPORT_PARTITIONS) {
-            continue;
-        }
-
-        if (f.wire_type == CDC_WIRE_VARINT) {
-            *n += 1;
-            continue;
-        }
-
-        if (f.wire_type != CDC_WIRE_LEN
-            || cdc_wire_count_packed(f.body, &packed) != CDC_OK)
-        {
-            return CDC_ERROR;
-        }
-
-        *n += packed;
-    }
-
-    return rc == CDC_DONE ? CDC_OK : CDC_ERROR;
-}
-
-
 int
 cdc_wire_import_rewrite(cdc_chain_t *out, const cdc_envelope_t *env,
     const cdc_rewrite_t *rw, uint64_t *drop)
@@ -144,7 +96,10 @@ cdc_wire_import_rewrite(cdc_chain_t *out, const cdc_envelope_t *env,
     uint64_t  count;
     unsigned  i;
 
-    if (cdc_wire_import_count(env->raw, &count) != CDC_OK
+    /* a target that gets fewer partitions than were meant would lose rows */
+
+    if (cdc_wire_count_varints(env->raw, CDC_IMPORT_PARTITIONS, &count)
+        != CDC_OK
         || count != rw->npartition_ids)
     {
         return CDC_ERROR;

@@ -40,8 +40,8 @@ int  cdc_wire_base(cdc_span_t msg, int32_t *type, uint64_t *ts);
 /* the keys of an insert; CDC_DECLINED: it has no such field, or no keys */
 int  cdc_wire_find_keys(cdc_span_t msg, int64_t field_id, cdc_keys_t *keys);
 
-/* number of varints in a packed field */
-int  cdc_wire_count_packed(cdc_span_t body, uint64_t *n);
+/* how many varints a repeated field of msg has, packed and one by one */
+int  cdc_wire_count_varints(cdc_span_t msg, uint32_t number, uint64_t *n);
 
 /* all of msg but the fields in drop (cdc_wire_bit), as few spans as possible */
 int  cdc_wire_splice(cdc_chain_t *out, cdc_span_t msg, uint64_t drop);

@@ -147,9 +147,13 @@ static int
 cdc_wire_count_keys(cdc_keys_t *keys)
 {
     int          rc;
-    uint64_t     packed;
     cdc_span_t   in;
     cdc_field_t  f;
+
+    if (keys->kind == CDC_IDS_INT) {
+        return cdc_wire_count_varints(keys->list, CDC_LIST_DATA,
+                                      &keys->count);
+    }
 
     in = keys->list;
     keys->count = 0;
@@ -160,27 +164,11 @@ cdc_wire_count_keys(cdc_keys_t *keys)
             continue;
         }
 
-        if (keys->kind == CDC_IDS_STR) {
-
-            if (f.wire_type != CDC_WIRE_LEN) {
-                return CDC_ERROR;
-            }
-
-            keys->count++;
-
-        } else if (f.wire_type == CDC_WIRE_VARINT) {
-            keys->count++;
-
-        } else {
-
-            if (f.wire_type != CDC_WIRE_LEN
-                || cdc_wire_count_packed(f.body, &packed) != CDC_OK)
-            {
-                return CDC_ERROR;
-            }
-
-            keys->count += packed;
+        if (f.wire_type != CDC_WIRE_LEN) {
+            return CDC_ERROR;
         }
+
+        keys->count++;
     }
 
     return rc == CDC_DONE ? CDC_OK : CDC_ERROR;

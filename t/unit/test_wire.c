@@ -110,8 +110,8 @@ test_malformed(void)
 static void
 test_count(void)
 {
-    size_t      i, len, good;
-    uint8_t     buf[600];
+    size_t      i, len, size, good;
+    uint8_t     buf[620], body[600];
     uint64_t    n;
     cdc_span_t  all;
 
@@ -119,15 +119,31 @@ test_count(void)
     len = 0;
 
     for (i = 0; i < 200; i++) {
-        len += cdc_wire_varint(buf + len, i * i % 3000);
-        all = test_exact(cdc_span_n(buf, len), len);
-        good += cdc_wire_count_packed(all, &n) == CDC_OK && n == i + 1;
+        len += cdc_wire_varint(body + len, i * i % 3000);
+
+        size = cdc_wire_varint(buf, 3 << 3 | CDC_WIRE_LEN);
+        size += cdc_wire_varint(buf + size, len);
+        memcpy(buf + size, body, len);
+
+        all = test_exact(cdc_span_n(buf, size + len), size + len);
+        good += cdc_wire_count_varints(all, 3, &n) == CDC_OK && n == i + 1;
         test_drop(all);
     }
 
     is_int(good, 200, "packed varints are counted");
-    is_int(cdc_wire_count_packed(cdc_span("\x01\x80"), &n), CDC_ERROR,
-           "a packed field that ends within a varint");
+
+    ok(cdc_wire_count_varints(cdc_span("\x18\x05\x1a\x02\x80\x01\x08\x07"
+                                       "\x1a\x03\x01\x02\x03\x18\x80\x01"),
+                              3, &n) == CDC_OK && n == 6,
+       "in several fields, packed and not, beside others");
+    ok(cdc_wire_count_varints(cdc_span("\x1a\x00\x08\x07"), 3, &n) == CDC_OK
+       && n == 0, "none");
+    is_int(cdc_wire_count_varints(cdc_span("\x1a\x02\x01\x80"), 3, &n),
+           CDC_ERROR, "a packed field that ends within a varint");
+    is_int(cdc_wire_count_varints(cdc_span("\x1d\x01\x02\x03\x04"), 3, &n),
+           CDC_ERROR, "a field that is no varint");
+    is_int(cdc_wire_count_varints(cdc_span("\x18\x05\x08"), 3, &n),
+           CDC_ERROR, "a message that ends within another field");
 }
 
 
