@@ -90,10 +90,8 @@ struct cdc_rocksmq_ask_s {
     cdc_rocksmq_ask_t   *next;
     const char          *channel;
     uint64_t             first, end;
-    int                  rc;
     unsigned             taken:1;
     unsigned             done:1;
-    char                 err[CDC_REASON_MAX];
 };
 
 
