@@ -318,7 +318,22 @@ CDC::http_config() . 'milvus_cdc_max_name_length 8;'
 
 
 
-=== TEST 20: what is known and not supported is refused by name
+=== TEST 20: what is wrong many times is told a few times
+--- request eval
+[main::wrong(exclude_collections => [(5) x 16]),
+ main::wrong(exclude_collections => [(5) x 5000], task_id => 5)]
+--- error_code eval
+[(500) x 2]
+--- response_body_like eval
+[map {
+    CDC::failure_like(500, 'fail to decode the create request, error: ',
+                      "$_->[0] error\\(s\\) decoding:\\\\n"
+                      . "(?:\\\\n\\* '[^*]+){16}$_->[1]")
+} [16, ''], [5001, '\\\\n\* \.\.\.']]
+
+
+
+=== TEST 21: what is known and not supported is refused by name
 --- request eval
 [main::wrong(milvus_connect_param => undef, kafka_connect_param =>
              {address => '127.0.0.1:9092', topic => 'a'})]
@@ -327,7 +342,7 @@ CDC::http_config() . 'milvus_cdc_max_name_length 8;'
 
 
 
-=== TEST 21: addresses that are none
+=== TEST 22: addresses that are none
 --- request eval
 [map { main::to(uri => $_) } 'localhost', 'ftp://localhost:19530',
  'http://', 'http://:19530', 'http://localhost:0', 'http://localhost:65536',
@@ -338,7 +353,7 @@ CDC::http_config() . 'milvus_cdc_max_name_length 8;'
 
 
 
-=== TEST 22: ids that are no names
+=== TEST 23: ids that are no names
 --- request eval
 [map { main::wrong(task_id => $_) } '.', '..', '../a', 'a/b', "a b", "a\n",
  'x' x 256]
@@ -347,7 +362,7 @@ CDC::http_config() . 'milvus_cdc_max_name_length 8;'
 
 
 
-=== TEST 23: targets that are not allowed
+=== TEST 24: targets that are not allowed
 --- http_config eval
 CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 --- request eval
@@ -363,7 +378,7 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 
 
 
-=== TEST 24: nobody there
+=== TEST 25: nobody there
 --- request eval
 [main::to(uri => 'http://127.0.0.1:1', connect_timeout => 1),
  main::to(host => '127.0.0.1', port => 1, connect_timeout => 1)]
@@ -375,7 +390,7 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 
 
 
-=== TEST 25: no answer within connect_timeout
+=== TEST 26: no answer within connect_timeout
 --- request eval
 [main::to(uri => "http://127.0.0.1:$main::deaf_port", connect_timeout => 1)]
 --- timeout: 10
@@ -386,7 +401,7 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 
 
 
-=== TEST 26: what to do when the log does not reach back
+=== TEST 27: what to do when the log does not reach back
 --- request eval
 [main::wrong(log_gap => 'skip'), main::wrong(log_gap => 'Refuse')]
 --- response_body eval
@@ -397,7 +412,7 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 
 
 
-=== TEST 27: what to do with a message that cannot be applied
+=== TEST 28: what to do with a message that cannot be applied
 --- request eval
 [main::wrong(on_poison => 'park'), main::wrong(on_poison => 'Skip')]
 --- response_body eval
@@ -408,7 +423,7 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 
 
 
-=== TEST 28: what is left out
+=== TEST 29: what is left out
 --- request eval
 [main::wrong(exclude_collections => ['a']),
  main::wrong(exclude_collections => ['a.b.c']),
@@ -425,7 +440,7 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 
 
 
-=== TEST 29: names on the target
+=== TEST 30: names on the target
 --- request eval
 [main::wrong(main::mapping(a => 'b', c => 'b')),
  main::wrong(main::mapping(a => 'b'), collection_infos =>
@@ -447,7 +462,7 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
 
 
 
-=== TEST 30: positions that are none
+=== TEST 31: positions that are none
 --- error_code eval
 [400, 400, 500, 500, 500, 500]
 --- request eval

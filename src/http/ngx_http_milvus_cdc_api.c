@@ -272,17 +272,20 @@ ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c)
 static ngx_int_t
 ngx_http_milvus_cdc_foreign(ngx_http_milvus_cdc_ctx_t *c, json_t *root)
 {
-    json_t  *errs;
+    ngx_http_milvus_cdc_errs_t   errs;
 
     c->type = ngx_http_milvus_cdc_find_type(
                          ngx_http_milvus_cdc_member(root, "request_type"));
 
     if (c->type) {
-        errs = json_array();
+        errs.texts = json_array();
+        errs.n = 0;
+
         c->data = ngx_http_milvus_cdc_decode(c->type->fields,
                           ngx_http_milvus_cdc_member(root, "request_data"),
-                          "", errs);
-        json_decref(errs);
+                          "", &errs);
+
+        json_decref(errs.texts);
     }
 
     return ngx_http_milvus_cdc_error(c, CDC_E_CROSS_SITE);
@@ -313,11 +316,12 @@ ngx_http_milvus_cdc_find_type(json_t *type)
 static ngx_int_t
 ngx_http_milvus_cdc_request_data(ngx_http_milvus_cdc_ctx_t *c, json_t *in)
 {
-    json_t                      *errs, *e;
-    size_t                       i, n;
+    json_t                      *e;
+    size_t                       i;
     u_char                      *p;
     ngx_int_t                    rc;
     ngx_str_t                    text;
+    ngx_http_milvus_cdc_errs_t   errs;
     ngx_http_milvus_cdc_text_t   t;
 
     if (in && !json_is_object(in) && !json_is_null(in)) {
@@ -325,33 +329,31 @@ ngx_http_milvus_cdc_request_data(ngx_http_milvus_cdc_ctx_t *c, json_t *in)
                                          "'request_data' is not an object");
     }
 
-    errs = json_array();
+    errs.texts = json_array();
+    errs.n = 0;
 
-    c->data = ngx_http_milvus_cdc_decode(c->type->fields, in, "", errs);
+    c->data = ngx_http_milvus_cdc_decode(c->type->fields, in, "", &errs);
 
-    n = json_array_size(errs);
-
-    if (c->data == NULL || n == 0) {
-        json_decref(errs);
+    if (c->data == NULL || errs.n == 0) {
+        json_decref(errs.texts);
         return c->data ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     ngx_http_milvus_cdc_text_init(&t, c->request->pool);
     ngx_http_milvus_cdc_text_printf(&t, "fail to decode the %s request, "
-                                    "error: %uz error(s) decoding:\n",
-                                    c->type->name, n);
+                                    "error: %ui error(s) decoding:\n",
+                                    c->type->name, errs.n);
 
-    json_array_foreach(errs, i, e) {
-        if (i == 16) {
-            ngx_http_milvus_cdc_text_str(&t, "\n* ...");
-            break;
-        }
-
+    json_array_foreach(errs.texts, i, e) {
         ngx_http_milvus_cdc_text_str(&t, "\n* ");
         ngx_http_milvus_cdc_text_str(&t, json_string_value(e));
     }
 
-    json_decref(errs);
+    if (errs.n > NGX_HTTP_MILVUS_CDC_ERRS_MAX) {
+        ngx_http_milvus_cdc_text_str(&t, "\n* ...");
+    }
+
+    json_decref(errs.texts);
 
     /* 16 errors fit into the first buffer, or nearly */
 

@@ -18,19 +18,20 @@
 
 static json_t *ngx_http_milvus_cdc_decode_value(
     const ngx_http_milvus_cdc_field_t *f, json_t *in, const char *path,
-    json_t *errs);
+    ngx_http_milvus_cdc_errs_t *errs);
 static json_t *ngx_http_milvus_cdc_decode_list(
     const ngx_http_milvus_cdc_field_t *f, json_t *in, const char *path,
-    json_t *errs);
+    ngx_http_milvus_cdc_errs_t *errs);
 static json_t *ngx_http_milvus_cdc_decode_strings(json_t *in,
-    const char *path, json_t *errs);
+    const char *path, ngx_http_milvus_cdc_errs_t *errs);
 static json_t *ngx_http_milvus_cdc_decode_map(
     const ngx_http_milvus_cdc_field_t *f, json_t *in, const char *path,
-    json_t *errs);
-static void ngx_http_milvus_cdc_decode_error(json_t *errs, const char *fmt,
-    ...) __attribute__((format(printf, 2, 3)));
-static void ngx_http_milvus_cdc_decode_type(json_t *errs, const char *path,
-    const char *want, json_t *in, ngx_uint_t secret);
+    ngx_http_milvus_cdc_errs_t *errs);
+static void ngx_http_milvus_cdc_decode_error(
+    ngx_http_milvus_cdc_errs_t *errs, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+static void ngx_http_milvus_cdc_decode_type(ngx_http_milvus_cdc_errs_t *errs,
+    const char *path, const char *want, json_t *in, ngx_uint_t secret);
 
 
 json_t *
@@ -56,7 +57,7 @@ ngx_http_milvus_cdc_member(json_t *obj, const char *name)
 
 json_t *
 ngx_http_milvus_cdc_decode(const ngx_http_milvus_cdc_field_t *fields,
-    json_t *in, const char *path, json_t *errs)
+    json_t *in, const char *path, ngx_http_milvus_cdc_errs_t *errs)
 {
     char     sub[NGX_HTTP_MILVUS_CDC_PATH_MAX];
     json_t  *out, *v;
@@ -92,7 +93,7 @@ ngx_http_milvus_cdc_decode(const ngx_http_milvus_cdc_field_t *fields,
 
 static json_t *
 ngx_http_milvus_cdc_decode_value(const ngx_http_milvus_cdc_field_t *f,
-    json_t *in, const char *path, json_t *errs)
+    json_t *in, const char *path, ngx_http_milvus_cdc_errs_t *errs)
 {
     double       d;
     const char  *want;
@@ -171,7 +172,7 @@ ngx_http_milvus_cdc_decode_value(const ngx_http_milvus_cdc_field_t *f,
 
 static json_t *
 ngx_http_milvus_cdc_decode_list(const ngx_http_milvus_cdc_field_t *f,
-    json_t *in, const char *path, json_t *errs)
+    json_t *in, const char *path, ngx_http_milvus_cdc_errs_t *errs)
 {
     char     sub[NGX_HTTP_MILVUS_CDC_PATH_MAX];
     json_t  *out, *v;
@@ -209,7 +210,8 @@ ngx_http_milvus_cdc_decode_list(const ngx_http_milvus_cdc_field_t *f,
 
 
 static json_t *
-ngx_http_milvus_cdc_decode_strings(json_t *in, const char *path, json_t *errs)
+ngx_http_milvus_cdc_decode_strings(json_t *in, const char *path,
+    ngx_http_milvus_cdc_errs_t *errs)
 {
     char     sub[NGX_HTTP_MILVUS_CDC_PATH_MAX];
     json_t  *v;
@@ -235,7 +237,7 @@ ngx_http_milvus_cdc_decode_strings(json_t *in, const char *path, json_t *errs)
 
 static json_t *
 ngx_http_milvus_cdc_decode_map(const ngx_http_milvus_cdc_field_t *f,
-    json_t *in, const char *path, json_t *errs)
+    json_t *in, const char *path, ngx_http_milvus_cdc_errs_t *errs)
 {
     char         sub[NGX_HTTP_MILVUS_CDC_PATH_MAX];
     json_t      *out, *v;
@@ -272,11 +274,17 @@ ngx_http_milvus_cdc_decode_map(const ngx_http_milvus_cdc_field_t *f,
 /* "want" NULL: an object */
 
 static void
-ngx_http_milvus_cdc_decode_type(json_t *errs, const char *path,
-    const char *want, json_t *in, ngx_uint_t secret)
+ngx_http_milvus_cdc_decode_type(ngx_http_milvus_cdc_errs_t *errs,
+    const char *path, const char *want, json_t *in, ngx_uint_t secret)
 {
     char         value[64];
     const char  *type;
+
+    errs->n++;
+
+    if (errs->n > NGX_HTTP_MILVUS_CDC_ERRS_MAX) {
+        return;
+    }
 
     value[0] = '\0';
 
@@ -331,7 +339,8 @@ ngx_http_milvus_cdc_decode_type(json_t *errs, const char *path,
 
 
 static void
-ngx_http_milvus_cdc_decode_error(json_t *errs, const char *fmt, ...)
+ngx_http_milvus_cdc_decode_error(ngx_http_milvus_cdc_errs_t *errs,
+    const char *fmt, ...)
 {
     char     text[NGX_HTTP_MILVUS_CDC_PATH_MAX + 256];
     va_list  args;
@@ -342,5 +351,6 @@ ngx_http_milvus_cdc_decode_error(json_t *errs, const char *fmt, ...)
 
     /* a cut may fall into a character: the answer's writer repairs that */
 
-    (void) json_array_append_new(errs, json_string_nocheck(text));
+    (void) json_array_append_new(errs->texts,
+                                 json_string_nocheck(text));
 }

@@ -116,13 +116,23 @@ struct ngx_http_milvus_cdc_field_s {
 };
 
 
+/* what is wrong with a request: it may be every item of a large one */
+
+#define NGX_HTTP_MILVUS_CDC_ERRS_MAX  16
+
+typedef struct {
+    json_t                            *texts;    /* of the first ones, ready
+                                                  * for the answer */
+    ngx_uint_t                         n;        /* of all */
+} ngx_http_milvus_cdc_errs_t;
+
+
 /*
  * A new object with the fields of the table only, names as in the table.
- * Errors go to *errs, an array of strings that are ready for the answer.
- * NULL: no memory.
+ * Errors are added to *errs.  NULL: no memory.
  */
 json_t *ngx_http_milvus_cdc_decode(const ngx_http_milvus_cdc_field_t *fields,
-    json_t *in, const char *path, json_t *errs);
+    json_t *in, const char *path, ngx_http_milvus_cdc_errs_t *errs);
 
 /* the value of that name, or of one that differs in case only */
 json_t *ngx_http_milvus_cdc_member(json_t *obj, const char *name);
