@@ -431,12 +431,16 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
  main::wrong(collection_infos => [{name => 'a'}],
              exclude_collections => ['default.b']),
  main::wrong(collection_infos => [{name => 'a'}],
-             exclude_collections => ['default.a'])]
+             exclude_collections => ['default.a']),
+ main::wrong(exclude_collections => [('default.a') x 1366]),
+ main::wrong(exclude_collections => [('default.a') x 1364, 'a.'])]
 --- response_body_like eval
 [(map { CDC::refused_like('create', '`exclude_collections` is invalid, ' . $_) }
     ('.+ should be a database, a dot and a collection, .+') x 3,
     '.+ is not among what the task follows',
-    'it leaves nothing of .+default\.a.+')]
+    'it leaves nothing of .+default\.a.+',
+    'it has 16393 bytes of at most 16383',
+    '.+a\..+ should be a database, a dot and a collection, .+')]
 
 
 

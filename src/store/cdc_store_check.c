@@ -175,6 +175,31 @@ cdc_check_left(void *arg, const char *db, const char *name)
 }
 
 
+/*
+ * Each is compared with all that the task names, which is bounded because it
+ * is shown; what is left out is not shown, and so has a bound of its own.
+ */
+
+static cdc_error_e
+cdc_check_excluded_size(const json_t *list, char text[CDC_REASON_MAX])
+{
+    char    why[CDC_REASON_MAX];
+    size_t  need;
+
+    need = list != NULL ? json_dumpb(list, NULL, 0, JSON_COMPACT) : 0;
+
+    if (need < CDC_DOC_MAX) {
+        return CDC_E_OK;
+    }
+
+    (void) snprintf(why, sizeof(why), "it has %zu bytes of at most %d", need,
+                    CDC_DOC_MAX - 1);
+    cdc_store_format(text, CDC_E_BAD_EXCLUDE, why);
+
+    return CDC_E_BAD_EXCLUDE;
+}
+
+
 static cdc_error_e
 cdc_check_excluded(const cdc_selection_t *s, const json_t *list,
     char text[CDC_REASON_MAX])
@@ -250,6 +275,12 @@ cdc_stored_check(cdc_stored_t *t, const json_t *source,
 
     t->given = json_incref(json_object_get(t->request,
                                            "exclude_collections"));
+
+    rc = cdc_check_excluded_size(t->given, text);
+
+    if (rc != CDC_E_OK) {
+        return rc;
+    }
 
     rc = cdc_check_excluded(s, t->given, text);
 
