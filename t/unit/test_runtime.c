@@ -545,6 +545,11 @@ test_broken_frames(void)
     is_int(b.frames, 1, "close() within the handler ends it");
     is_int(b.closed, 0, "without closed()");
 
+    /* the peer may not have seen that yet: open, it would be told of in the
+     * place of the next one */
+
+    cdc_conn_close(&a.c);
+
     /* a peer that is gone: send() fails, closed() comes from the loop */
 
     pair(&a, &b);
