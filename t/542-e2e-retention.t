@@ -10,6 +10,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib', 'python'))
 
 from e2e import E2E                                          # noqa: E402
+from pymilvus import Collection                              # noqa: E402
+
 from fixtures import Shape                                   # noqa: E402
 from load import Load                                        # noqa: E402
 from milvus import retention                                 # noqa: E402
@@ -18,6 +20,7 @@ from rocksmq import RocksMQ                                  # noqa: E402
 from usage import Footprint                                  # noqa: E402
 
 SHAPE = Shape(dim=32, shards=2, scalars=True)
+OTHER = 20                                 # rows of the other collection
 
 
 def steady(t, log, first=0):
@@ -38,9 +41,9 @@ def steady(t, log, first=0):
     return load.next
 
 
-def forgotten(before, now):
-    """The source has dropped all that one of its data channels held."""
-    return any(now[topic][0] > last for topic, (_, last, _) in before.items()
+def forgotten(before, now, how=any):
+    """The source has dropped all that one (all) of its data channels held."""
+    return how(now[topic][0] > last for topic, (_, last, _) in before.items()
                if 'dml' in topic and topic in now)
 
 
@@ -71,22 +74,66 @@ def taken_over(t, log, task, first):
     """What came since the create is gone when the target is looked at."""
     t.same(t.nginx.cdc('delete', {'task_id': task})[1].get('code'), 200,
            'delete')
-    task = t.nginx.create(t.bed['target'])
-    t.same(t.nginx.cdc('pause', {'task_id': task})[1].get('code'), 200,
-           'a new task is paused at once')
-    t.wait_task('paused', task, 'Paused')
-    with Load(SHAPE, 'load', first=first):
+    strict = late(t, 'load')
+    lenient = late(t, 'other', log_gap='earliest')
+    with Load(SHAPE, 'load', first=first), \
+            Load(SHAPE, 'other', first=OTHER, deletes=False) as other:
         time.sleep(3)                      # all of it after the create
         before = log.topics()
-        wait_for('retention', lambda: forgotten(before, log.topics()), 60,
-                 0.5)
-    t.same(t.nginx.cdc('resume', {'task_id': task})[1].get('code'), 200,
-           'resume')
+        wait_for('retention', lambda: forgotten(before, log.topics(), all),
+                 60, 0.5)
+    resume(t, strict)
     text = t.passes('it stops', wait_for, 'reason',
-                    lambda: stopped(t, task), 20)
+                    lambda: stopped(t, strict), 20)
     t.ok(text and re.search(r'by-dev-rootcoord-dml_.*after the task was '
                             r'created', text),
          'and says that the log begins after its create', text)
+    goes_on(t, lenient, other.next)
+
+
+def late(t, name, **more):
+    task = t.nginx.create(t.bed['target'], collection_infos=[{'name': name}],
+                          **more)
+    t.same(t.nginx.cdc('pause', {'task_id': task})[1].get('code'), 200,
+           'a new task is paused at once')
+    t.wait_task('paused', task, 'Paused')
+    return task
+
+
+def resume(t, task):
+    t.same(t.nginx.cdc('resume', {'task_id': task})[1].get('code'), 200,
+           'resume')
+
+
+def goes_on(t, task, end):
+    """By the request's own word, with what the log still has."""
+    resume(t, task)
+    t.passes('with "log_gap": "earliest" it says where it goes on', wait_for,
+             'reason', lambda: re.search(
+                 r'"default\.other" goes on with the earliest message .*'
+                 r'by-dev-rootcoord-dml_', cause(t, task)), 20)
+    Collection('other', using='source').insert(SHAPE.rows(end, end + 1))
+    t.passes('what is new arrives', wait_for, 'rows',
+             lambda: end in keys_of('other'), 40)
+    keys = keys_of('other')
+    t.same(sorted(keys), sorted(set(keys)), 'nothing is there twice')
+    t.same(set(range(OTHER)) - set(keys), set(),
+           'what the target held is there')
+    left = [key for key in keys if OTHER <= key < end]
+    t.ok(left and OTHER not in left, 'of what came meanwhile, what is left: '
+         '%d of %d rows, not the first' % (len(left), end - OTHER))
+    t.wait_task('the task runs', task, 'Running')
+
+
+def cause(t, task):
+    (found,) = t.nginx.cdc('progress', {'task_id': task})[1]['data']['tasks']
+    return (found['degraded'] or {}).get('cause', '')
+
+
+def keys_of(name):
+    rows = Collection(name, using='target').query(
+        'id >= 0', output_fields=['id'], consistency_level='Eventually')
+    return [row['id'] for row in rows]
 
 
 def stopped(t, task):
@@ -99,8 +146,9 @@ with E2E() as t:
         5, 128 << 10, compact=7)})
     log = RocksMQ(t.bed['source'].rocksmq, os.path.join(t.bed.dir, 'look'))
     task = t.start_nginx().create(t.bed['target'])
-    SHAPE.ready('load', 'source')
-    t.needed(t.equal('an empty collection', 60) is not None)
+    SHAPE.ready('load', 'source', wait=False)
+    SHAPE.ready('other', 'source', OTHER, wait=False)
+    t.needed(t.equal('an empty collection, and a small one', 60) is not None)
     following = steady(t, log)
     following = gap(t, log, task, following)
     taken_over(t, log, task, following)

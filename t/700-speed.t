@@ -21,8 +21,10 @@ import backlog                                               # noqa: E402
 import http_load                                             # noqa: E402
 import live                                                  # noqa: E402
 from lag import percentile                                   # noqa: E402
+from metrics import metric                                   # noqa: E402
 from nginx import BUILD                                      # noqa: E402
 from null_target import NullTarget                           # noqa: E402
+from process import wait_for                                 # noqa: E402
 from process_usage import cpu                                # noqa: E402
 from services import Module                                  # noqa: E402
 
@@ -73,6 +75,9 @@ def backlogs(t):
         t.ok(n['bytes'] > 25 * MB and n['requests'] < n['bytes'] / 100000,
              'in large requests: %d for %d MB' % (n['requests'],
                                                   n['bytes'] / MB))
+        # a request is counted, then kept, then answered
+        wait_for('the last answer', lambda: metric(
+            tested.nginx, 'rows_out_total') >= ROWS, 30)
         t.same(target.ask('record'), 'ok\n', 'all of them')
         t.ok(sum(lengths(record)) >= n['bytes'],
              'byte for byte: %d requests' % len(lengths(record)))
