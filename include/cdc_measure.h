@@ -34,5 +34,13 @@ typedef struct {
     uint64_t         bytes_in, bytes_out;
 } cdc_count_t;
 
+/* what happened to it last; Unix ms, 0: nothing yet */
+
+typedef struct {
+    uint64_t         operation_ms, error_ms;
+    char             operation[CDC_COLL_OPERATION];
+    char            *error;              /* NULL: none */
+} cdc_last_t;
+
 
 #endif /* CDC_MEASURE_H_INCLUDED */

@@ -11,7 +11,10 @@
 
 #define CDC_PROGRESS_COLLS   64
 #define CDC_PROGRESS_NAMES   12288       /* bytes for all their names */
+#define CDC_PROGRESS_TEXTS   3072        /* the same for their errors */
 #define CDC_PROGRESS_EVENTS  32
+#define CDC_COLL_OPERATION   20
+#define CDC_COLL_ERROR       160         /* longer ones are cut */
 #define CDC_EVENT_TEXT       148
 
 #define CDC_UNKNOWN          UINT64_MAX  /* of a number that is not known */
@@ -57,18 +60,26 @@ typedef struct {
     uint32_t  names;                     /* within names[]: database and name,
                                           * each with its zero byte */
     uint32_t  target;                    /* the same on the target */
+    uint64_t  operation_ms;              /* of the last one; 0: none */
+    uint64_t  error_ms;                  /* of the last one; 0: none */
+    uint32_t  error;                     /* within texts[] */
+    char      operation[CDC_COLL_OPERATION];
 } cdc_progress_coll_t;
 
 
 /* those with the largest lag first; names are never cut: one whose names
- * find no more room is left out */
+ * find no more room is left out.  Texts that are the same are there once;
+ * the one at 0 is "", and stands for those that find no more room */
 
 typedef struct {
     uint64_t             updated_ms;
     uint32_t             ncolls;
     uint32_t             names_len;
+    uint32_t             texts_len;
+    uint32_t             pad;
     cdc_progress_coll_t  colls[CDC_PROGRESS_COLLS];
     char                 names[CDC_PROGRESS_NAMES];
+    char                 texts[CDC_PROGRESS_TEXTS];
 } cdc_task_progress_t;
 
 

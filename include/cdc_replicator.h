@@ -5,6 +5,7 @@
  *   cdc_replicator.c   life of the process: start, stop, failure
  *   cdc_status.c       what the supervisor is told
  *   cdc_progress.c     what is measured for that
+ *   cdc_progress_list.c  the same of collections
  *   cdc_selection.c    which collections a task follows
  *   cdc_track.c        positions that are done, in order or not
  *   cdc_item.c         a message on its way
@@ -440,8 +441,10 @@ struct cdc_coll_s {
     unsigned         adopted:1;          /* the target held it already */
     unsigned         known:1;            /* schema and properties are */
     unsigned         dirty:1;
-    unsigned         counted:1;          /* "count" is not durable yet */
+    unsigned         counted:1;          /* "count" and "last" are not
+                                          * durable yet */
     cdc_count_t      count;              /* since the task was created */
+    cdc_last_t       last;
     uint64_t         lag_ms;             /* cdc_progress.c */
 };
 
@@ -673,6 +676,19 @@ void cdc_repl_event(cdc_repl_t *r, cdc_event_kind_e kind, const char *fmt,
     ...) __attribute__((format(printf, 3, 4)));
 /* one was applied on the target: counted, shown as the last one */
 void cdc_repl_operation(cdc_repl_t *r, const char *name, const char *object);
+
+/* cdc_progress_list.c */
+void cdc_coll_operation(cdc_coll_t *c, const char *name);
+void cdc_coll_error(cdc_coll_t *c, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* of its first copy, positions, added up; and that as thousandths */
+void cdc_progress_copy(const cdc_coll_t *c, uint64_t *done, uint64_t *all);
+uint32_t cdc_progress_parts(uint64_t done, uint64_t all);
+/* those that are behind most, to the supervisor */
+void cdc_progress_send(cdc_repl_t *r);
+/* in a checkpoint and from one: rows and bytes, the last operation and error */
+json_t *cdc_coll_save_stat(const cdc_coll_t *c);
+int  cdc_coll_load_stat(cdc_coll_t *c, const json_t *json);
 
 
 /* ---- the whole ---------------------------------------------------- */

@@ -17,7 +17,7 @@
 
 
 /* grows whenever a struct below, or one inside it, changes */
-#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   7
+#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   8
 
 
 typedef struct {

@@ -8,6 +8,7 @@ well is given twice that much.
 """
 
 import os
+import re
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib', 'python'))
 
 from e2e import E2E                                          # noqa: E402
+from pymilvus import Collection                              # noqa: E402
 
 import bulk                                                  # noqa: E402
 import compare                                               # noqa: E402
@@ -96,6 +98,32 @@ def channel(t):
          'its collection is behind, the other one is not', lags)
 
 
+def last(t, name):
+    found, = [c for c in progress(t)['collections'] if c['name'] == name]
+    return found['last_operation'] or {}
+
+
+def operation(t):
+    """Of a collection: which one was the last, and when."""
+    calm(t)
+    before, begin = last(t, 'one'), time.time()
+    Collection('two', using='source').create_partition('p')
+    wait_for('the operation', lambda: last(t, 'two').get('name')
+             == 'CreatePartition', 30)
+    t.partition = last(t, 'two')
+    # it may have a tenth of a second for itself: the clock is the same
+    t.ok(begin - 0.1 < t.partition['at_ms'] / 1000 < time.time() + 0.1,
+         'the last operation of a collection', t.partition)
+    t.ok(last(t, 'one') == before and before.get('name', 'CreatePartition')
+         != 'CreatePartition', 'and not of the other one', before)
+    wait_for('the metric', lambda: re.search(
+        r'^milvus_cdc_collection_last_operation_timestamp_seconds\{task_id='
+        r'"%s",database="default",collection_name="two"\} %.3f$' % (
+            t.task, t.partition['at_ms'] / 1000),
+        t.nginx.get('/cdc/metrics')[1], re.M), 20)
+    t.ok(True, 'the metric says when')
+
+
 def replicator(t):
     """It dies while the target hangs: the lag goes on from where it was."""
     def fault():
@@ -115,6 +143,7 @@ def replicator(t):
          'and an event', after['events'])
     t.ok(after['rows_out'] >= before['rows_out'] > 0, 'counters go on',
          (before['rows_out'], after['rows_out']))
+    t.same(last(t, 'two'), t.partition, "and a collection's last operation")
 
 
 def stop(t):
@@ -242,7 +271,7 @@ with E2E() as t:
              and progress(t)['collections_total'] == 3, 40)
 
     with Truth(t.nginx, t.task, t.relay, ONE, ['one', 'two']) as t.truth:
-        for part in (idle, channel, replicator, stop, nginx, source,
+        for part in (idle, channel, operation, replicator, stop, nginx, source,
                      backlog, figures, target, throughout):
             part(t)
 

@@ -228,6 +228,11 @@ class Console(Suite):
         self.b.click('.bar input')
         self.b.type('C00')
         self.same(len(self.texts(names)), 10, 'the filter')
+        self.show([progress.task()])
+        self.sees('tbody', 'CreatePartition, ', 'the last operation of one')
+        self.sees('tbody', ': Socket closed', 'its last error')
+        self.same(len([x for x in self.texts('tbody td:last-child')
+                       if x == 'none']), 3, 'the others have none')
 
     def foreign(self):
         """names are text, whatever is in them"""

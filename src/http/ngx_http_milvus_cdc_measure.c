@@ -73,6 +73,20 @@ ngx_http_milvus_cdc_measure_coll(ngx_http_milvus_cdc_text_t *t,
 }
 
 
+/* as a time, and not in words: a label that changes is another series */
+
+static void
+ngx_http_milvus_cdc_measure_last(ngx_http_milvus_cdc_text_t *t,
+    ngx_http_milvus_cdc_slot_t *slot, cdc_progress_coll_t *c,
+    const char *name, uint64_t at_ms)
+{
+    if (at_ms) {
+        ngx_http_milvus_cdc_measure_coll(t, slot, c, name);
+        ngx_http_milvus_cdc_text_printf(t, "%.3f\n", (double) at_ms / 1000);
+    }
+}
+
+
 void
 ngx_http_milvus_cdc_measure_colls(ngx_http_milvus_cdc_text_t *t,
     ngx_shm_zone_t *zone)
@@ -83,7 +97,7 @@ ngx_http_milvus_cdc_measure_colls(ngx_http_milvus_cdc_text_t *t,
     cdc_progress_coll_t         *c;
     ngx_http_milvus_cdc_slot_t  *slot;
     ngx_http_milvus_cdc_told_t   told;
-    ngx_http_milvus_cdc_text_t   in, out;
+    ngx_http_milvus_cdc_text_t   in, out, op, error;
 
     slot = &ngx_http_milvus_cdc_scratch;
 
@@ -91,6 +105,8 @@ ngx_http_milvus_cdc_measure_colls(ngx_http_milvus_cdc_text_t *t,
 
     ngx_http_milvus_cdc_text_init(&in, t->pool);
     ngx_http_milvus_cdc_text_init(&out, t->pool);
+    ngx_http_milvus_cdc_text_init(&op, t->pool);
+    ngx_http_milvus_cdc_text_init(&error, t->pool);
 
     ngx_http_milvus_cdc_measure_head(t, "collection_lag_seconds", "gauge",
                                      "As lag_seconds, of one collection; of "
@@ -101,6 +117,14 @@ ngx_http_milvus_cdc_measure_colls(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_measure_head(&out, "collection_rows_out_total",
                                      "counter", "Rows of the collection that "
                                      "the target has acknowledged.");
+    ngx_http_milvus_cdc_measure_head(&op,
+                             "collection_last_operation_timestamp_seconds",
+                             "gauge", "When the last operation on the "
+                             "collection was done on the target.");
+    ngx_http_milvus_cdc_measure_head(&error,
+                             "collection_last_error_timestamp_seconds",
+                             "gauge", "When something last went wrong with "
+                             "the collection.");
 
     for (i = 0; /* void */ ; i++) {
         rc = ngx_http_milvus_cdc_table_read(zone, i, slot);
@@ -134,11 +158,20 @@ ngx_http_milvus_cdc_measure_colls(ngx_http_milvus_cdc_text_t *t,
             ngx_http_milvus_cdc_measure_coll(&out, slot, c,
                                              "collection_rows_out_total");
             ngx_http_milvus_cdc_text_printf(&out, "%uL\n", c->rows_out);
+
+            ngx_http_milvus_cdc_measure_last(&op, slot, c,
+                             "collection_last_operation_timestamp_seconds",
+                             c->operation_ms);
+            ngx_http_milvus_cdc_measure_last(&error, slot, c,
+                             "collection_last_error_timestamp_seconds",
+                             c->error_ms);
         }
     }
 
     ngx_http_milvus_cdc_text_append(t, &in);
     ngx_http_milvus_cdc_text_append(t, &out);
+    ngx_http_milvus_cdc_text_append(t, &op);
+    ngx_http_milvus_cdc_text_append(t, &error);
 }
 
 

@@ -23,8 +23,10 @@ static void ngx_http_milvus_cdc_progress_state(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_slot_t *slot);
 static void ngx_http_milvus_cdc_progress_flow(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_slot_t *slot, ngx_uint_t fresh);
-static void ngx_http_milvus_cdc_progress_last(ngx_http_milvus_cdc_text_t *t,
-    cdc_task_status_t *st);
+static void ngx_http_milvus_cdc_last_operation(ngx_http_milvus_cdc_text_t *t,
+    const char *name, const char *object, uint64_t at_ms);
+static void ngx_http_milvus_cdc_last_error(ngx_http_milvus_cdc_text_t *t,
+    const char *text, uint64_t at_ms);
 static void ngx_http_milvus_cdc_progress_ends(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_slot_t *slot, ngx_http_milvus_cdc_main_conf_t *mcf);
 static void ngx_http_milvus_cdc_progress_colls(ngx_http_milvus_cdc_text_t *t,
@@ -184,7 +186,9 @@ ngx_http_milvus_cdc_progress_json(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_seconds(t, "lag_seconds", lag);
 
     ngx_http_milvus_cdc_progress_flow(t, slot, fresh);
-    ngx_http_milvus_cdc_progress_last(t, st);
+    ngx_http_milvus_cdc_last_operation(t, st->operation, st->object,
+                                       st->operation_ms);
+    ngx_http_milvus_cdc_last_error(t, st->error, st->error_ms);
 
     ngx_http_milvus_cdc_seconds(t, "checkpoint_age_seconds",
                                 st->checkpoint_ms && now > st->checkpoint_ms
@@ -290,29 +294,41 @@ ngx_http_milvus_cdc_progress_flow(ngx_http_milvus_cdc_text_t *t,
 }
 
 
+/* object: NULL where it is what this is a member of */
+
 static void
-ngx_http_milvus_cdc_progress_last(ngx_http_milvus_cdc_text_t *t,
-    cdc_task_status_t *st)
+ngx_http_milvus_cdc_last_operation(ngx_http_milvus_cdc_text_t *t,
+    const char *name, const char *object, uint64_t at_ms)
 {
-    if (st->operation_ms) {
-        ngx_http_milvus_cdc_text_str(t, ",\"last_operation\":{");
-        ngx_http_milvus_cdc_string(t, "name", st->operation);
-        ngx_http_milvus_cdc_text_str(t, ",");
-        ngx_http_milvus_cdc_string(t, "object", st->object);
-        ngx_http_milvus_cdc_text_printf(t, ",\"at_ms\":%uL}",
-                                        st->operation_ms);
-    } else {
+    if (at_ms == 0) {
         ngx_http_milvus_cdc_text_str(t, ",\"last_operation\":null");
+        return;
     }
 
-    if (st->error_ms) {
-        ngx_http_milvus_cdc_text_str(t, ",\"last_error\":{");
-        ngx_http_milvus_cdc_string(t, "text", st->error);
-        ngx_http_milvus_cdc_text_printf(t, ",\"at_ms\":%uL}", st->error_ms);
+    ngx_http_milvus_cdc_text_str(t, ",\"last_operation\":{");
+    ngx_http_milvus_cdc_string(t, "name", name);
 
-    } else {
+    if (object) {
+        ngx_http_milvus_cdc_text_str(t, ",");
+        ngx_http_milvus_cdc_string(t, "object", object);
+    }
+
+    ngx_http_milvus_cdc_text_printf(t, ",\"at_ms\":%uL}", at_ms);
+}
+
+
+static void
+ngx_http_milvus_cdc_last_error(ngx_http_milvus_cdc_text_t *t,
+    const char *text, uint64_t at_ms)
+{
+    if (at_ms == 0) {
         ngx_http_milvus_cdc_text_str(t, ",\"last_error\":null");
+        return;
     }
+
+    ngx_http_milvus_cdc_text_str(t, ",\"last_error\":{");
+    ngx_http_milvus_cdc_string(t, "text", text);
+    ngx_http_milvus_cdc_text_printf(t, ",\"at_ms\":%uL}", at_ms);
 }
 
 
@@ -442,8 +458,13 @@ ngx_http_milvus_cdc_progress_colls(ngx_http_milvus_cdc_text_t *t,
                                     ngx_http_milvus_cdc_coll_lag(c, told,
                                                                  lag));
 
-        ngx_http_milvus_cdc_text_printf(t, ",\"initial_copy_percent\":%.1f}",
+        ngx_http_milvus_cdc_text_printf(t, ",\"initial_copy_percent\":%.1f",
                                         (double) c->copy / 10);
+
+        ngx_http_milvus_cdc_last_operation(t, c->operation, NULL,
+                                           c->operation_ms);
+        ngx_http_milvus_cdc_last_error(t, p->texts + c->error, c->error_ms);
+        ngx_http_milvus_cdc_text_str(t, "}");
     }
 
     ngx_http_milvus_cdc_text_str(t, "]");

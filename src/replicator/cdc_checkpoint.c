@@ -7,7 +7,7 @@
  *   lane/<name>     "reserve" (stamps up to it may have been used), "raise",
  *                   "tick"
  *   coll/<id>       a collection (cdc_object_doc.c)
- *   stat/<id>       its counters
+ *   stat/<id>       its counters, last operation and error
  *   db/<id>         a database
  *   alias/<db>/<a>  an alias
  *   rbac/<...>      a user, role, membership or grant
@@ -220,12 +220,7 @@ cdc_checkpoint_counts(cdc_db_batch_t *b, cdc_repl_t *r)
         }
 
         snprintf(key, sizeof(key), "%lld", (long long) c->id);
-        cdc_checkpoint_put(b, "stat/", key,
-                           json_pack("[I,I,I,I]",
-                                     (json_int_t) c->count.rows_in,
-                                     (json_int_t) c->count.rows_out,
-                                     (json_int_t) c->count.bytes_in,
-                                     (json_int_t) c->count.bytes_out));
+        cdc_checkpoint_put(b, "stat/", key, cdc_coll_save_stat(c));
         c->counted = 0;
     }
 }
@@ -697,23 +692,11 @@ cdc_checkpoint_load_meta(cdc_repl_t *r, json_t *json)
 static int
 cdc_checkpoint_load_count(cdc_repl_t *r, const char *id, json_t *json)
 {
-    json_int_t   in, out, bin, bout;
     cdc_coll_t  *c;
 
     c = cdc_coll_by_id(r, strtoll(id, NULL, 10));
 
-    if (json_unpack(json, "[I,I,I,I]", &in, &out, &bin, &bout) != 0) {
-        return CDC_ERROR;
-    }
-
-    if (c) {
-        c->count.rows_in = in;
-        c->count.rows_out = out;
-        c->count.bytes_in = bin;
-        c->count.bytes_out = bout;
-    }
-
-    return CDC_OK;
+    return c ? cdc_coll_load_stat(c, json) : CDC_OK;
 }
 
 

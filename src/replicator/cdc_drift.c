@@ -228,6 +228,10 @@ cdc_drift_done(cdc_job_t *job)
     free(c->drift);
     c->drift = d->rc == CDC_DECLINED ? strdup(d->text) : NULL;
 
+    if (c->drift) {
+        cdc_coll_error(c, "somebody has changed the target: %s", c->drift);
+    }
+
     cdc_drift_say(r);
 }
 

@@ -185,9 +185,12 @@ cdc_equal_deleted(void *arg, cdc_span_t key)
 
 
 static void
-cdc_equal_say(cdc_repl_t *r, const cdc_coll_t *c, uint64_t n)
+cdc_equal_say(cdc_repl_t *r, cdc_coll_t *c, uint64_t n)
 {
     char  text[CDC_REASON_MAX];
+
+    cdc_coll_error(c, "%llu rows of a key that another one has: one of each "
+                   "is left", (unsigned long long) n);
 
     if (r->status.rows_equal == 0) {
         snprintf(text, sizeof(text), "\"%s.%s\" has several rows of one key "

@@ -779,6 +779,25 @@ cdc_lane_left(int rc, const cdc_target_error_t *err)
 }
 
 
+/* of those whose messages were in the request */
+
+static void
+cdc_lane_error(cdc_lane_t *lane, const char *text)
+{
+    cdc_coll_t  *c;
+    cdc_send_t  *send;
+
+    c = NULL;
+
+    for (send = lane->flight; send; send = send->next) {
+        if (send->item && send->item->coll && send->item->coll != c) {
+            c = send->item->coll;
+            cdc_coll_error(c, "%s", text);
+        }
+    }
+}
+
+
 static void
 cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
 {
@@ -805,6 +824,10 @@ cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
 
     if (!cdc_lane_unapplied(err)) {
         r->status.doubts++;
+    }
+
+    if (err->class != CDC_TARGET_REFUSED) {
+        cdc_lane_error(lane, err->text); /* else it is not known whose */
     }
 
     if (r->resetting || r->stopping || r->failed) {

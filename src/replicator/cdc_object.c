@@ -589,6 +589,7 @@ cdc_coll_free(cdc_coll_t *c)
     cdc_blob_free(&c->properties);
     cdc_blob_free(&c->load);
     free(c->drift);
+    free(c->last.error);
     free(c->rename_db);
     free(c->rename_name);
     free(c);

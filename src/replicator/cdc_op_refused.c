@@ -286,7 +286,13 @@ cdc_op_recovered(cdc_op_t *op)
 int
 cdc_op_failed(cdc_op_t *op)
 {
-    int  rc;
+    int       rc;
+    unsigned  i;
+
+    for (i = 0; i < op->ncolls; i++) {
+        cdc_coll_error(op->colls[i], "%s: %s", cdc_op_name(op),
+                       op->error.text);
+    }
 
     if (op->rc == CDC_DECLINED) {
         cdc_log(CDC_LOG_WARN, 0, "%s on \"%s.%s\" is left out: %s",

@@ -667,7 +667,8 @@ cdc_op_name(const cdc_op_t *op)
 void
 cdc_op_applied(const cdc_op_t *op)
 {
-    char  object[CDC_MAX_NAME_LEN * 3];
+    char      object[CDC_MAX_NAME_LEN * 3];
+    unsigned  i;
 
     snprintf(object, sizeof(object), "%s.%s%s%s", op->target_db,
              op->target_name ? op->target_name : "",
@@ -675,4 +676,8 @@ cdc_op_applied(const cdc_op_t *op)
 
     cdc_log(CDC_LOG_INFO, 0, "%s on \"%s\"", cdc_op_name(op), object);
     cdc_repl_operation(op->repl, cdc_op_name(op), object);
+
+    for (i = 0; i < op->ncolls; i++) {
+        cdc_coll_operation(op->colls[i], cdc_op_name(op));
+    }
 }

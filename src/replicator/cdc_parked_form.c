@@ -43,10 +43,7 @@ cdc_parked_skips(const json_t *request)
 }
 
 
-/* jansson takes valid UTF-8 only; a topic or a server's text may be anything,
- * or have been cut in the middle of a character */
-
-static json_t *
+json_t *
 cdc_parked_string(const char *s)
 {
     char     text[2 * CDC_MAX_NAME_LEN + 2];

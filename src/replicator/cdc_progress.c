@@ -1,5 +1,5 @@
 /*
- * What is measured to be shown: lag, backlog, rates, collections, events.
+ * What is measured to be shown: lag, backlog, rates, events.
  * Nothing here decides anything.
  *
  * Lag.  A collection's is the source's clock now, minus the newest tick up to
@@ -284,44 +284,6 @@ cdc_progress_coll_lag(const cdc_coll_t *c, uint64_t now, uint64_t clock)
 }
 
 
-/* thousandths of what was in the log when the task was new */
-
-static void
-cdc_progress_copy(const cdc_coll_t *c, uint64_t *done, uint64_t *all)
-{
-    unsigned            i;
-    uint64_t            span, at;
-    const cdc_shard_t  *s;
-
-    for (i = 0; i < c->nshards; i++) {
-        s = &c->shards[i];
-
-        if (!c->initial || s->listed.lo <= s->start.lo
-            || s->listed.hi != s->start.hi)
-        {
-            continue;
-        }
-
-        span = s->listed.lo - s->start.lo;
-        at = 0;
-
-        if (cdc_coll_bound(c) && s->ch && s->ch->track.next.lo > s->start.lo) {
-            at = s->ch->track.next.lo - s->start.lo;
-        }
-
-        *all += span;
-        *done += at < span ? at : span;
-    }
-}
-
-
-static uint32_t
-cdc_progress_parts(uint64_t done, uint64_t all)
-{
-    return all ? (uint32_t) ((double) done * 1000 / (double) all) : 1000;
-}
-
-
 static void
 cdc_progress_colls(cdc_repl_t *r)
 {
@@ -566,92 +528,9 @@ cdc_progress_self(cdc_task_status_t *s)
 }
 
 
-/* ---- the collections ---- */
+/* ---- the report ---- */
 
-static int
-cdc_progress_before(const cdc_coll_t *a, const cdc_coll_t *b)
-{
-    uint64_t  x, y;
-
-    /* in seconds: they are all a little behind, and the list stands still */
-
-    x = a->lag_ms == CDC_UNKNOWN ? CDC_UNKNOWN : a->lag_ms / 1000;
-    y = b->lag_ms == CDC_UNKNOWN ? CDC_UNKNOWN : b->lag_ms / 1000;
-
-    return x != y ? x > y : a->id < b->id;
-}
-
-
-static int
-cdc_progress_names(cdc_task_progress_t *p, uint32_t *at, const char *db,
-    const char *name)
-{
-    size_t  d, n;
-
-    d = strlen(db) + 1;
-    n = strlen(name) + 1;
-
-    if (p->names_len + d + n > CDC_PROGRESS_NAMES) {
-        return CDC_DECLINED;
-    }
-
-    *at = p->names_len;
-    memcpy(p->names + p->names_len, db, d);
-    memcpy(p->names + p->names_len + d, name, n);
-    p->names_len += (uint32_t) (d + n);
-
-    return CDC_OK;
-}
-
-
-static void
-cdc_progress_coll(cdc_task_progress_t *p, const cdc_coll_t *c)
-{
-    uint32_t              len;
-    uint64_t              done, all;
-    cdc_progress_coll_t  *to;
-
-    to = &p->colls[p->ncolls];
-    len = p->names_len;
-    done = all = 0;
-
-    if (cdc_progress_names(p, &to->names, c->db, c->name) != CDC_OK) {
-        return;
-    }
-
-    to->target = to->names;
-
-    if ((strcmp(c->db, c->target_db) != 0
-         || strcmp(c->name, c->target_name) != 0)
-        && cdc_progress_names(p, &to->target, c->target_db, c->target_name)
-           != CDC_OK)
-    {
-        p->names_len = len;
-        return;
-    }
-
-    p->ncolls++;
-
-    to->rows_in = c->count.rows_in;
-    to->rows_out = c->count.rows_out;
-    to->bytes_in = c->count.bytes_in;
-    to->bytes_out = c->count.bytes_out;
-    to->lag_ms = c->lag_ms;
-
-    cdc_progress_copy(c, &done, &all);
-    to->copy = cdc_progress_parts(done, all);
-
-    if (c->state == CDC_COLL_DROPPING) {
-        to->state = CDC_PROGRESS_DROPPING;
-
-    } else if (!cdc_coll_bound(c)) {
-        to->state = CDC_PROGRESS_CREATING;
-
-    } else {
-        to->state = done < all ? CDC_PROGRESS_COPYING : CDC_PROGRESS_LIVE;
-    }
-}
-
+/* nobody reads: the next one says it all, too */
 
 void
 cdc_progress_report(cdc_repl_t *r, uint16_t type, const void *report,
@@ -660,46 +539,6 @@ cdc_progress_report(cdc_repl_t *r, uint16_t type, const void *report,
     if (r->role->control->out_len <= CDC_REPORT_QUEUE) {
         (void) cdc_conn_send(r->role->control, type, 0, 0, report, len);
     }
-}
-
-
-static void
-cdc_progress_send(cdc_repl_t *r)
-{
-    size_t                i, n;
-    cdc_coll_t           *c, *top[CDC_PROGRESS_COLLS];
-    cdc_task_progress_t  *p;
-
-    n = 0;
-
-    for (c = r->colls; c; c = c->next) {
-        if (c->state == CDC_COLL_GONE
-            || (n == CDC_PROGRESS_COLLS
-                && !cdc_progress_before(c, top[n - 1])))
-        {
-            continue;
-        }
-
-        i = n < CDC_PROGRESS_COLLS ? n++ : n - 1;
-
-        for ( /* void */ ; i && cdc_progress_before(c, top[i - 1]); i--) {
-            top[i] = top[i - 1];
-        }
-
-        top[i] = c;
-    }
-
-    p = &r->measure.progress;
-    memset(p, 0, sizeof(cdc_task_progress_t));
-
-    p->updated_ms = cdc_wall_ms();
-
-    for (i = 0; i < n; i++) {
-        cdc_progress_coll(p, top[i]);
-    }
-
-    cdc_progress_report(r, CDC_FRAME_PROGRESS, p,
-                        sizeof(cdc_task_progress_t));
 }
 
 

@@ -301,6 +301,7 @@ cdc_survey_earliest(cdc_survey_row_t *row, unsigned n,
              log->name, (unsigned long long) log->first.hi,
              (unsigned long long) log->first.lo);
 
+    cdc_coll_error(row->coll, "%s", text);
     cdc_repl_degraded(row->coll->repl, CDC_CAUSE_SKIPPED, text);
 }
 

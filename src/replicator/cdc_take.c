@@ -65,6 +65,7 @@ cdc_channel_import(cdc_channel_t *ch, const cdc_envelope_t *env)
              "carried, the target is older than Milvus 2.5: import the same "
              "files there", c->db, c->name);
 
+    cdc_coll_error(c, "a bulk import is not carried");
     cdc_repl_degraded(ch->repl, CDC_CAUSE_SKIPPED, text);
 
     return 0;
@@ -176,6 +177,7 @@ cdc_channel_poison(cdc_item_t *item, const char *why)
     cdc_parked_t  what;
 
     c = item->coll;
+    cdc_coll_error(c, "a message cannot be applied: %s", why);
 
     snprintf(text, sizeof(text), "a message cannot be applied: topic "
              "\"%.128s\", position %llu:%llu, %zu bytes, collection "

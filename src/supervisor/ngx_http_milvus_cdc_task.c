@@ -218,17 +218,22 @@ ngx_http_milvus_cdc_on_progress(ngx_http_milvus_cdc_supervisor_t *sv,
 
     if (f->len != sizeof(cdc_task_progress_t)
         || p->ncolls > CDC_PROGRESS_COLLS
-        || p->names_len > CDC_PROGRESS_NAMES)
+        || p->names_len > CDC_PROGRESS_NAMES
+        || p->texts_len == 0 || p->texts_len > CDC_PROGRESS_TEXTS
+        || p->texts[p->texts_len - 1] != '\0')
     {
         return NGX_ERROR;
     }
 
     for (i = 0; i < p->ncolls; i++) {
         if (!ngx_http_milvus_cdc_names(p, p->colls[i].names)
-            || !ngx_http_milvus_cdc_names(p, p->colls[i].target))
+            || !ngx_http_milvus_cdc_names(p, p->colls[i].target)
+            || p->colls[i].error >= p->texts_len)
         {
             return NGX_ERROR;
         }
+
+        p->colls[i].operation[CDC_COLL_OPERATION - 1] = '\0';
     }
 
     ngx_http_milvus_cdc_table_progress(sv->conf->zone, &task->id, p);

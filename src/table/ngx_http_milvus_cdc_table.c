@@ -788,6 +788,8 @@ ngx_http_milvus_cdc_slot_copy(ngx_http_milvus_cdc_slot_t *to,
                * sizeof(cdc_progress_coll_t));
     ngx_memcpy(to->progress.names, p->names,
                ngx_min(p->names_len, CDC_PROGRESS_NAMES));
+    ngx_memcpy(to->progress.texts, p->texts,
+               ngx_min(p->texts_len, CDC_PROGRESS_TEXTS));
 
     ngx_memcpy(&to->record, &from->record,
                offsetof(cdc_task_record_t, list_doc));

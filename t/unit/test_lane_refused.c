@@ -81,6 +81,8 @@ test_two(void)
     }
 
     is_int(said, 1, "which is said once");
+    is_str(coll->last.error, "tgt_5 takes nothing", "of the collection, too");
+    ok(c->last.error == NULL && c->last.error_ms == 0, "and of no other");
     reply(CDC_OK, 0, 0, "");
     is_str(stuck, "", "until it is not");
     is_int(said, 2, "and that, too");
@@ -123,6 +125,7 @@ test_single(void)
     turn();
     reply(CDC_ERROR, CDC_TARGET_REFUSED, 0, "no");
     is_int(lane->single, 1, "one message was refused");
+    ok(coll->last.error == NULL, "which one is not known yet: no error of it");
     again(lane);
     answer_all();
     is_int(lane->single, 0, "it has gone");

@@ -339,6 +339,93 @@ test_list(void)
 }
 
 
+/* the last operation and error of each, within the room that there is */
+
+static void
+test_last(void)
+{
+    char                  text[CDC_COLL_ERROR * 2];
+    unsigned              i, texts, at;
+    json_t               *stat, *old;
+    cdc_last_t           *last;
+    cdc_task_progress_t  *p;
+
+    setup(COLLS);
+    p = &repl.measure.progress;
+    channel.tick_acked = ago(100);
+    lane.tick_sent = channel.tick_acked;
+    cdc_progress_timer(&repl);
+
+    is_int(p->colls[0].operation_ms, 0, "no operation yet");
+    is_int(p->colls[0].error_ms, 0, "nor an error");
+    is_int(p->texts_len, 1, "and no text");
+
+    cdc_coll_operation(&colls[0], "CreatePartition");
+    cdc_coll_error(&colls[1], "%s", "no");
+    cdc_coll_error(&colls[2], "%s", "no");
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    cdc_coll_error(&colls[3], "first %s", text);
+    cdc_progress_send(&repl);
+
+    is_str(p->colls[0].operation, "CreatePartition", "an operation");
+    ok(p->colls[0].operation_ms >= cdc_wall_ms() - 60000, "and when");
+    is_str(p->texts + p->colls[1].error, "no", "an error");
+    ok(p->colls[1].error_ms && !p->colls[0].error_ms, "of that one alone");
+    is_int(p->colls[2].error, p->colls[1].error, "the same is there once");
+    is_int(strlen(p->texts + p->colls[3].error), CDC_COLL_ERROR - 1,
+           "a long one is cut");
+
+    for (i = 0; i < COLLS; i++) {
+        cdc_coll_error(&colls[i], "%u%s", i, text);
+    }
+
+    cdc_progress_send(&repl);
+
+    for (i = texts = 0; i < p->ncolls; i++) {
+        at = p->colls[i].error;
+        texts += at != 0;
+
+        if (!p->colls[i].error_ms || at >= p->texts_len
+            || (at && (unsigned) atoi(p->texts + at) != i))
+        {
+            break;
+        }
+    }
+
+    is_int(i, CDC_PROGRESS_COLLS, "too many: each has its own, or none");
+    ok(texts == (CDC_PROGRESS_TEXTS - 1) / CDC_COLL_ERROR
+       && p->texts_len <= CDC_PROGRESS_TEXTS, "as many as there is room for");
+
+    /* over a restart */
+
+    colls[0].count.rows_out = 7;
+    cdc_coll_error(&colls[0], "caf\xc3");       /* cut in a character */
+    is_int(colls[0].counted, 1, "it goes with the counters");
+    stat = cdc_coll_save_stat(&colls[0]);
+    old = json_pack("[i,i,i,i]", 1, 2, 3, 4);
+    last = &colls[4].last;
+    is_int(cdc_coll_load_stat(&colls[4], stat), CDC_OK, "and is read again");
+    is_str(last->operation, "CreatePartition", "the operation");
+    is_str(last->error, "caf?", "the error");
+    ok(last->operation_ms == colls[0].last.operation_ms
+       && last->error_ms == colls[0].last.error_ms
+       && colls[4].count.rows_out == 7, "the times, the counters");
+    is_int(cdc_coll_load_stat(&colls[5], old), CDC_OK,
+           "as an earlier version wrote it");
+    is_int(colls[5].count.bytes_out, 4, "the counters are there");
+    json_array_append_new(old, json_true());
+    is_int(cdc_coll_load_stat(&colls[5], old), CDC_ERROR, "what is no such");
+
+    json_decref(stat);
+    json_decref(old);
+
+    for (i = 0; i < COLLS; i++) {
+        free(colls[i].last.error);
+    }
+}
+
+
 /* ticks come while nobody reads, and are not as large as what was read */
 
 static void
@@ -425,6 +512,7 @@ main(void)
     test_idle_backlog();
     test_copy();
     test_list();
+    test_last();
     test_rate();
 
     return done_testing();

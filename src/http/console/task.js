@@ -250,7 +250,16 @@ const COLUMNS = [
   ['Rows applied', (c) => c.rows_out, count],
   ['Bytes applied', (c) => c.bytes_out, bytes],
   ['First copy', (c) => c.initial_copy_percent, percent],
+  ['Last operation', (c) => c.last_operation?.at_ms ?? 0,
+    (at, c, now) => at ? `${c.last_operation.name}, ${moment(at, now)}`
+      : 'none'],
+  ['Last error', (c) => c.last_error?.at_ms ?? 0,
+    (at, c, now) => at ? `${moment(at, now)}: ${c.last_error.text ?? ''}`
+      : 'none'],
 ];
+
+// figures stand at the right
+const number = (i) => i > 1 && i < 7 && 'number';
 
 class Table {
   constructor() {
@@ -260,7 +269,7 @@ class Table {
       placeholder: 'Filter', 'aria-label': 'Filter collections',
       oninput: () => this.draw(true)});
     this.heads = COLUMNS.map(([name], i) => el(
-      'th', {scope: 'col', class: i > 1 && 'number'},
+      'th', {scope: 'col', class: number(i)},
       el('button', {onclick: () => this.sort(i)}, name)));
     this.body = el('tbody');
     this.note = el('p', {class: 'muted'});
@@ -295,7 +304,7 @@ class Table {
     let row = this.rows.get(key);
     if (!row) {
       const cells = COLUMNS.map((_, i) => (
-        i ? el('td', {class: i > 1 && 'number'})
+        i ? el('td', {class: number(i)})
           : el('th', {scope: 'row'}, el('span'), el('small'))));
       row = {cells, node: el('tr', null, ...cells)};
       this.rows.set(key, row);
@@ -317,7 +326,7 @@ class Table {
       put(cells[0].firstChild, key);
       put(cells[0].lastChild, to ? `as ${to}` : '');
       COLUMNS.slice(1).forEach(([, of, text], i) => put(
-        cells[i + 1], text(of(c)) ?? '–'));
+        cells[i + 1], text(of(c), c, this.now) ?? '–'));
       show(node, `${key} ${to || ''}`.toLowerCase().includes(wanted));
     }
 

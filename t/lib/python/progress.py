@@ -11,7 +11,8 @@ def collection(name, lag=0.2, rows=1000, **more):
         'database': 'default', 'name': name, 'target_database': 'default',
         'target_name': name, 'state': 'live', 'rows_in': rows,
         'rows_out': rows, 'bytes_in': rows * 540, 'bytes_out': rows * 540,
-        'lag_seconds': lag, 'initial_copy_percent': 100.0}, **more)
+        'lag_seconds': lag, 'initial_copy_percent': 100.0,
+        'last_operation': None, 'last_error': None}, **more)
 
 
 def event(ago, kind, text=''):
@@ -40,7 +41,9 @@ LIVE = {
     'channels': 2, 'collections_total': 4,
     'collections': [
         collection('books', 0.212, 41200331),
-        collection('authors', 0.11, 7010301),
+        collection('authors', 0.11, 7010301, last_operation={
+            'name': 'CreatePartition', 'at_ms': NOW - 64000}, last_error={
+                'text': 'Socket closed', 'at_ms': NOW - 7400000}),
         collection('orders', 0.2, 402, database='shop',
                    target_database='store', target_name='orders2'),
         collection('reviews_of_the_last_year', 0.08, 0, state='creating',
