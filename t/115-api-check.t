@@ -134,7 +134,22 @@ CDC::http_config() . 'milvus_cdc_allow_target example.org;'
 
 
 
-=== TEST 7: what is wrong many times is told a few times
+=== TEST 7: no room for another task
+--- http_config eval
+CDC::http_config() . 'milvus_cdc_max_tasks 1;'
+--- request eval
+[CDC::create(task_id => 'one', collection_infos => [{name => 'a'}]),
+ main::check(collection_infos => [{name => 'b'}]),
+ CDC::post('delete', {task_id => 'one'})]
+--- response_body_like eval
+[qr/"one"/,
+ qr/"tasks\.limit","ok":false,"level":"error".*raise\ milvus_cdc_max_tasks/x,
+ qr/200/]
+--- timeout: 40
+
+
+
+=== TEST 8: what is wrong many times is told a few times
 --- request eval
 [main::check(collection_infos => [map { {name => '*'} } 1 .. 1500]),
  main::check(collection_infos => [map { {name => "a$_",

@@ -32,6 +32,7 @@ def sources(bed):
     sasl = ('kafka_user cdc;', 'kafka_password kafka-secret;',
             'kafka_mechanism PLAIN;')
     tls = ('kafka_tls on;', 'kafka_ca %s;' % certs.ca)
+    strange = certs.issue('other', 'other')[0]
 
     def lines(etcd_lines, listener, more):
         return source_lines(
@@ -46,6 +47,13 @@ def sources(bed):
         'wrong-etcd': lines(
             ('etcd %s;' % etcd.plain_uri, 'etcd_user cdc;',
              'etcd_password wrong;'), 'sasl_plaintext', sasl),
+        'wrong-kafka': lines(
+            certificate, 'sasl_plaintext',
+            ('kafka_user cdc;', 'kafka_password wrong;')),
+        'no-kafka-tls': lines(certificate, 'sasl_ssl', sasl),
+        'strange-kafka': lines(
+            certificate, 'ssl',
+            ('kafka_tls on;', 'kafka_ca %s;' % strange)),
     }
 
 
@@ -92,6 +100,27 @@ def wrong_ones(t, nginx, param, tls):
         'collection_infos': EVERYTHING}), 'root:Milvus')
     t.same(nginx.cdc('list')[1]['data']['tasks'], [],
            'none of them became a task')
+
+
+def checked(t, nginx, param):
+    """What a check says of the source's logins and certificates."""
+    for source, check, level, words in (
+            ('wrong-etcd', 'source.etcd', 'error', 'etcd_password'),
+            ('wrong-kafka', 'source.log', 'error', 'kafka_password'),
+            ('no-kafka-tls', 'source.log', 'error', 'kafka_tls'),
+            ('strange-kafka', 'source.kafka.tls', 'error', 'kafka_ca'),
+            ('both', 'source.etcd.tls', 'warning', 'ends in'),
+            ('both', 'source.kafka.tls', 'warning', 'ends in')):
+        hits = []
+        for _ in range(3):                 # a busy machine
+            hits = hits or [f for f in nginx.cdc('check', {
+                'milvus_connect_param': param,
+                'collection_infos': EVERYTHING}, '/cdc-' + source)[1].get(
+                    'data', {}).get('findings', [])
+                    if f['check'] == check and f['level'] == level
+                    and words in f['text'] + f.get('cure', '')]
+        t.ok(hits, 'check: %s, %s' % (source, check), hits)
+        t.note(hits)
 
 
 def secrets_hidden(t, nginx):
@@ -166,6 +195,7 @@ with E2E() as t:
               'dial_config': {'server_name': 'localhost',
                               'server_pem_path': t.ca}}
     wrong_ones(t, nginx, by_password, by_tls)
+    checked(t, nginx, by_tls)
 
     one = nginx.create(milvus_connect_param=by_password,
                        rpc_channel_info={'name': 'by-dev-replicate-msg'})

@@ -47,7 +47,7 @@ def index(t):
     says(t, 'an index dropped on the target is named', 'default.kept',
          'no index')
     t.passes('it is the last error of that collection', wait_for, 'error',
-             lambda: 'no index' in errors(t)['kept'])
+             lambda: 'no index' in errors(t)['kept'], 60)
     t.ok(not any('no index' in text for name, text in errors(t).items()
                  if name != 'kept'), 'and of no other one', errors(t))
     PLAIN.build_index(there)

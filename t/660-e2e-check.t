@@ -7,6 +7,7 @@ clock is wrong.  What cannot be had of a Milvus 2.3.5 is written into etcd, as
 one of another version would.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -23,10 +24,13 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from e2e import E2E                                          # noqa: E402
 from nginx import Nginx, source_lines                        # noqa: E402
 from pymilvus import utility                                 # noqa: E402
+from pymilvus.grpc_gen import common_pb2, milvus_pb2         # noqa: E402
 
 import compare                                               # noqa: E402
+import grpc                                                  # noqa: E402
 import kafka                                                 # noqa: E402
 from fixtures import PLAIN, Shape                            # noqa: E402
+from truth import REPLICATE, Relay                           # noqa: E402
 
 S, T, TLS = 'source', 'target', 'tls'
 TOPICS = ['by-dev-rootcoord-dml_%d' % n for n in range(4)]
@@ -214,6 +218,54 @@ class Ended:
             except OSError:
                 if self.listener.fileno() == -1:
                     return
+
+
+class Other(Relay):
+    """The target, as a Milvus of another version: the rest passes through.
+    replicate: the answer to a replicated message; None: the target's own."""
+
+    def __init__(self, bed, version, replicate=None):
+        self.version, self.replicate = version, replicate
+        super().__init__(bed.port(), bed[T])
+
+    def call(self, method, raw, context):
+        if method.endswith('/GetVersion'):
+            return milvus_pb2.GetVersionResponse(
+                version=self.version).SerializeToString()
+        if method == REPLICATE and self.replicate:
+            return self.replicate(context)
+        return super().call(method, raw, context)
+
+
+def unknown(context):
+    context.abort(grpc.StatusCode.UNIMPLEMENTED, 'unknown method '
+                  'ReplicateMessage for service '
+                  'milvus.proto.milvus.MilvusService')
+
+
+def denied(_):
+    return milvus_pb2.ReplicateMessageResponse(status=common_pb2.Status(
+        error_code=1, code=2, reason='not supported by this version')
+    ).SerializeToString()
+
+
+def versions(t):
+    """A target that is too old or too new."""
+    for what, version, replicate in (
+            ('a target of 2.2, which has no such call', 'v2.2.16', unknown),
+            ('a target of 2.6, which refuses it', '2.6.1', denied)):
+        with contextlib.closing(Other(t.bed, version, replicate)) as other:
+            found = Check(t, param={'uri': other.uri})
+            finds(t, what, found, 'target.version', 'error',
+                  'runs Milvus ' + version, 'take a target of Milvus 2.3, 2.4')
+            refused(t, what, found)
+    with contextlib.closing(Other(t.bed, '2.6.1')) as other:
+        found = Check(t, param={'uri': other.uri})
+        finds(t, 'one of 2.6 that takes it', found, 'target.version',
+              'warning', 'runs Milvus 2.6.1', 'take a target of Milvus 2.3')
+    with contextlib.closing(Other(t.bed, 'v2.5.27')) as other:
+        found = Check(t, param={'uri': other.uri})
+        t.same(found.bad(), {}, 'one of 2.5: nothing is wrong')
 
 
 def target(t):
@@ -419,6 +471,7 @@ with E2E() as t:
     before = traces(t)
     source(t)
     target(t)
+    versions(t)
     several(t)
     settle(t)
     t.same(traces(t), before, 'nothing has been changed anywhere')

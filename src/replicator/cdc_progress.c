@@ -528,9 +528,7 @@ cdc_progress_self(cdc_task_status_t *s)
 }
 
 
-/* ---- the report ---- */
-
-/* nobody reads: the next one says it all, too */
+/* ---- the whole ---- */
 
 void
 cdc_progress_report(cdc_repl_t *r, uint16_t type, const void *report,
@@ -541,8 +539,6 @@ cdc_progress_report(cdc_repl_t *r, uint16_t type, const void *report,
     }
 }
 
-
-/* ---- the whole ---- */
 
 void
 cdc_progress_measure(cdc_repl_t *r)

@@ -416,6 +416,17 @@ cdc_probe_silent(cdc_probe_t *p, const cdc_target_error_t *err)
 }
 
 
+/* it said which version it is, and then no, in whatever words: 2.2 does not
+ * know the call, others say what sounds as if it would pass */
+
+static int
+cdc_probe_foreign(const cdc_target_info_t *info, const cdc_target_error_t *err)
+{
+    return info->version[0] != '\0' && !cdc_probe_version_fits(info->version)
+           && (!err->transport || err->code == CDC_GRPC_UNIMPLEMENTED);
+}
+
+
 static int
 cdc_probe_hello(cdc_probe_t *p, cdc_target_info_t *info)
 {
@@ -432,7 +443,10 @@ cdc_probe_hello(cdc_probe_t *p, cdc_target_info_t *info)
             return CDC_OK;
         }
 
-        if (err.class != CDC_TARGET_RETRY && err.class != CDC_TARGET_DOUBT) {
+        if (cdc_probe_foreign(info, &err)
+            || (err.class != CDC_TARGET_RETRY
+                && err.class != CDC_TARGET_DOUBT))
+        {
             break;
         }
 
@@ -449,10 +463,7 @@ cdc_probe_hello(cdc_probe_t *p, cdc_target_info_t *info)
 
         cdc_probe_refusef(p, CDC_E_TARGET_AUTH, p->name, "");
 
-    } else if (err.transport && err.code == CDC_GRPC_UNIMPLEMENTED
-               && info->version[0] != '\0'
-               && !cdc_probe_version_fits(info->version))
-    {
+    } else if (cdc_probe_foreign(info, &err)) {
         cdc_probe_refusef(p, CDC_E_TARGET_VERSION, p->name, info->version);
 
     } else {
