@@ -5,6 +5,7 @@ still being built; standard input says how that ended, a line with its status.
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -22,6 +23,9 @@ from fixtures import Shape                                   # noqa: E402
 from lag import measure, percentile                          # noqa: E402
 from process import Ports, TestbedError, wait_for            # noqa: E402
 import testbed                                               # noqa: E402
+
+# the client logs each failed call, those that are waited out as well
+logging.getLogger('pymilvus').setLevel(logging.CRITICAL)
 
 SHAPE = Shape(dim=16)
 NAME = 'demo'
@@ -147,6 +151,7 @@ def around(bed, uri):
     step('Look around')
     print('''\
 the task     curl -s %(uri)s/cdc -d '{"request_type": "list"}'
+console      %(uri)s/cdc/ui/
 metrics      curl -s %(uri)s/cdc/metrics
 health       curl -s %(uri)s/cdc/health
 its files    %(dir)s/nginx/  (nginx.conf, error.log)
