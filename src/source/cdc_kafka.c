@@ -3,8 +3,7 @@
  *
  * Each stream is partition 0 of a topic, read by offset: no group, nothing
  * committed.  A stream has a queue of its own, because the limits on what is
- * fetched ahead count per queue, and an eventfd that librdkafka writes when
- * the queue stops being empty; that is how the loop wakes.
+ * fetched ahead count per queue; how the loop wakes: cdc_kafka_ready.c.
  *
  * Two things in librdkafka 2.0 need help.  A partition whose queue is full
  * is taken out of the next Fetch, and nothing puts it back when the queue
@@ -215,9 +214,12 @@ cdc_kafka_open(cdc_loop_t *loop, const void *conf, const cdc_log_handler_t *h,
         return NULL;
     }
 
+    (void) pthread_mutex_init(&r->pace_mutex, NULL);
+
     r->loop = loop;
     r->handler = *h;
     r->main.fd = -1;
+    r->ready.fd = -1;
     r->largest = CDC_KAFKA_LARGEST;
     r->probe.handler = cdc_kafka_probe_timer;
     r->probe.data = r;
@@ -231,6 +233,7 @@ cdc_kafka_open(cdc_loop_t *loop, const void *conf, const cdc_log_handler_t *h,
     rd_kafka_conf_set_opaque(kc, r);
     rd_kafka_conf_set_log_cb(kc, cdc_kafka_log);
     rd_kafka_conf_set_error_cb(kc, cdc_kafka_error);
+    cdc_kafka_pace_conf(r, kc);
 
     r->rk = rd_kafka_new(RD_KAFKA_CONSUMER, kc, text, sizeof(text));
     if (r->rk == NULL) {
@@ -252,8 +255,10 @@ cdc_kafka_open(cdc_loop_t *loop, const void *conf, const cdc_log_handler_t *h,
     r->main.handler = cdc_kafka_main_event;
     r->main.data = r;
 
-    if (cdc_event_add(loop, &r->main, EPOLLIN) != CDC_OK) {
-        (void) snprintf(err, CDC_REASON_MAX, "kafka: epoll_ctl() failed");
+    if (cdc_event_add(loop, &r->main, EPOLLIN) != CDC_OK
+        || cdc_kafka_ready_open(r) != CDC_OK)
+    {
+        (void) snprintf(err, CDC_REASON_MAX, "kafka: no descriptor");
         cdc_kafka_close(r);
         return NULL;
     }
@@ -310,7 +315,9 @@ cdc_kafka_close(cdc_log_reader_t *r)
         rd_kafka_destroy_flags(r->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     }
 
+    cdc_kafka_ready_close(r);
     cdc_kafka_conf_free(r);
+    (void) pthread_mutex_destroy(&r->pace_mutex);
     free(r);
 }
 
@@ -379,18 +386,10 @@ cdc_kafka_ends(cdc_log_reader_t *r, const char *channel, unsigned ms,
 
 /* ---- streams --- */
 
-static void
-cdc_kafka_stream_event(cdc_event_t *ev, unsigned events)
+void
+cdc_kafka_readable(cdc_log_stream_t *s)
 {
-    uint64_t           n;
     cdc_log_reader_t  *r;
-    cdc_log_stream_t  *s;
-
-    s = ev->data;
-
-    while (read(ev->fd, &n, sizeof(n)) == -1 && errno == EINTR) {
-        /* again */
-    }
 
     if (s->paused) {
         cdc_kafka_turn_drop(s);          /* an answer that came too late */
@@ -415,16 +414,13 @@ cdc_kafka_stream_event(cdc_event_t *ev, unsigned events)
 int
 cdc_kafka_consume(cdc_log_stream_t *s, int64_t offset, char *err)
 {
-    uint64_t           one;
     cdc_log_reader_t  *r;
 
     r = s->reader;
     s->queue = rd_kafka_queue_new(r->rk);
 
     cdc_kafka_turn_new(s);
-
-    one = 1;
-    rd_kafka_queue_io_event_enable(s->queue, s->event.fd, &one, sizeof(one));
+    cdc_kafka_ready_start(s);
 
     if (rd_kafka_consume_start_queue(s->topic, 0, offset, s->queue) == 0) {
         return CDC_OK;
@@ -434,7 +430,7 @@ cdc_kafka_consume(cdc_log_stream_t *s, int64_t offset, char *err)
                     r->brokers, s->channel,
                     rd_kafka_err2str(rd_kafka_last_error()));
 
-    rd_kafka_queue_io_event_enable(s->queue, -1, NULL, 0);
+    cdc_kafka_ready_stop(s);
     rd_kafka_queue_destroy(s->queue);
     s->queue = NULL;
 
@@ -450,21 +446,10 @@ cdc_kafka_unconsume(cdc_log_stream_t *s)
     }
 
     cdc_kafka_turn_none(s);
-    rd_kafka_queue_io_event_enable(s->queue, -1, NULL, 0);
+    cdc_kafka_ready_stop(s);
     (void) rd_kafka_consume_stop(s->topic, 0);
     rd_kafka_queue_destroy(s->queue);
     s->queue = NULL;
-}
-
-
-static void
-cdc_kafka_event_close(cdc_log_stream_t *s)
-{
-    if (s->event.fd != -1) {
-        cdc_event_del(s->reader->loop, &s->event);
-        (void) close(s->event.fd);
-        s->event.fd = -1;
-    }
 }
 
 
@@ -485,7 +470,6 @@ void
 cdc_kafka_stream_free(cdc_log_stream_t *s)
 {
     cdc_kafka_unlink(&s->reader->stopped, s);
-    cdc_kafka_event_close(s);
     cdc_timer_del(s->reader->loop, &s->retry);
 
     if (s->topic != NULL) {
@@ -521,13 +505,8 @@ cdc_kafka_start(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
     s->data = data;
     s->next_offset = (int64_t) from.lo;
     s->channel = strdup(channel);
-    s->event.fd = eventfd(0, EFD_CLOEXEC|EFD_NONBLOCK);
-    s->event.handler = cdc_kafka_stream_event;
-    s->event.data = s;
 
-    if (s->channel == NULL || s->event.fd == -1
-        || cdc_event_add(r->loop, &s->event, EPOLLIN) != CDC_OK)
-    {
+    if (s->channel == NULL) {
         cdc_kafka_stream_free(s);
         goto nomem;
     }
@@ -561,7 +540,7 @@ cdc_kafka_start(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
 
 nomem:
 
-    (void) snprintf(err, CDC_REASON_MAX, "kafka: no memory or descriptor");
+    (void) snprintf(err, CDC_REASON_MAX, "kafka: no memory");
     return NULL;
 }
 
@@ -573,9 +552,12 @@ cdc_kafka_stop(cdc_log_stream_t *s)
 
     r = s->reader;
 
+    if (r->look == s) {
+        r->look = s->next;
+    }
+
     cdc_kafka_unlink(&r->streams, s);
     cdc_kafka_turn_leave(s);
-    cdc_kafka_event_close(s);
     cdc_kafka_unconsume(s);
 
     if (s->asking && s->retry.slot == 0) {
@@ -762,6 +744,7 @@ cdc_kafka_next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err)
         s->taken_ms = cdc_now_ms();
         s->last_err = RD_KAFKA_RESP_ERR_NO_ERROR;
         cdc_kafka_allowed(s);
+        cdc_kafka_ready_taken(s, rkm->len);
         cdc_kafka_taken(s, rkm->len);
 
         /* behind a position that was past the end; or no message at all */

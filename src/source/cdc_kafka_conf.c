@@ -48,7 +48,7 @@ static const cdc_kafka_setting_t  cdc_kafka_settings[] = {
      * joins the next one, so the wait for it is bounded by fetch.wait.max.ms.
      */
     { "fetch.min.bytes", "1" },
-    { "fetch.wait.max.ms", "50" },
+    { "fetch.wait.max.ms", "100" },
     { "fetch.error.backoff.ms", "50" },
     { "socket.nagle.disable", "true" },
 

@@ -5,6 +5,8 @@
 #ifndef CDC_KAFKA_INT_H_INCLUDED
 #define CDC_KAFKA_INT_H_INCLUDED
 
+#include <pthread.h>
+
 #include <librdkafka/rdkafka.h>
 
 #include "cdc_log_reader.h"
@@ -17,6 +19,8 @@
 #define CDC_KAFKA_WAKE_N    256
 #define CDC_KAFKA_PROBE_MS  500
 #define CDC_KAFKA_ASK_MS    1000
+#define CDC_KAFKA_SOCKETS   32           /* of them are paced */
+#define CDC_KAFKA_UNPACED   (~0U)
 
 
 typedef struct {
@@ -33,6 +37,16 @@ struct cdc_log_reader_s {
     cdc_event_t          main;
     cdc_log_stream_t    *streams;
     cdc_log_stream_t    *stopped;        /* whose job still runs */
+    cdc_event_t          ready;          /* cdc_kafka_ready.c */
+    cdc_timer_t          nap;
+    cdc_log_stream_t    *look;           /* the next that is looked at */
+    uint64_t             busy_at;        /* more than a tick was taken */
+    int                  told;           /* any thread; "ready" is written */
+
+    pthread_mutex_t      pace_mutex;     /* cdc_kafka_pace.c; guards */
+    int                  sockets[CDC_KAFKA_SOCKETS];     /* -1: none */
+    unsigned             rate;           /* bytes/s that each may send */
+
     cdc_log_stream_t    *waiting;        /* for their turn */
     cdc_timer_t          turn;
     size_t               largest;        /* of the last messages taken */
@@ -69,7 +83,7 @@ struct cdc_log_stream_s {
     char                *channel;
     rd_kafka_topic_t    *topic;
     rd_kafka_queue_t    *queue;
-    cdc_event_t          event;
+    int                  ready;          /* any thread; see there */
     int64_t              next_offset;    /* of the next message wanted */
     size_t               taken, taken_n; /* since the last wake-up */
     uint64_t             taken_ms;       /* when the last one was */
@@ -115,7 +129,19 @@ int  cdc_kafka_retention(cdc_log_stream_t *s, uint64_t *ms);
 /* streams that nobody takes from: where does the log end? */
 void cdc_kafka_newest_start(cdc_log_reader_t *r);
 
+/* which streams have something to take; -1 in ready.fd before open */
+int  cdc_kafka_ready_open(cdc_log_reader_t *r);
+void cdc_kafka_ready_close(cdc_log_reader_t *r);
+void cdc_kafka_ready_start(cdc_log_stream_t *s);
+void cdc_kafka_ready_stop(cdc_log_stream_t *s);
+void cdc_kafka_ready_taken(cdc_log_stream_t *s, size_t len);
+
+/* how often a broker is asked (cdc_kafka_pace.c) */
+void cdc_kafka_pace_conf(cdc_log_reader_t *r, rd_kafka_conf_t *kc);
+void cdc_kafka_pace(cdc_log_reader_t *r, int idle);
+
 /* cdc_kafka.c */
+void cdc_kafka_readable(cdc_log_stream_t *s);    /* may stop any stream */
 void cdc_kafka_wake(cdc_log_reader_t *r);
 int  cdc_kafka_consume(cdc_log_stream_t *s, int64_t offset, char *err);
 void cdc_kafka_unconsume(cdc_log_stream_t *s);
