@@ -185,6 +185,15 @@ int  cdc_db_write(cdc_db_t *db, cdc_db_batch_t *b, char *err);
 int  cdc_db_remove(const char *path);
 
 
+/* ---- memory ------------------------------------------------------- */
+
+/* Main thread.  What malloc() keeps, by how much is held (cdc_memory.c). */
+
+void cdc_memory_init(void);
+void cdc_memory_held(size_t bytes);      /* read and not done with */
+void cdc_memory_trim(void);              /* now and then */
+
+
 /* ---- roles -------------------------------------------------------- */
 
 /*

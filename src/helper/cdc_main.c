@@ -20,7 +20,6 @@
 #endif
 
 #include <errno.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -323,28 +322,6 @@ cdc_main_run(int (*role)(cdc_role_t *role))
 }
 
 
-/*
- * What is read and sent comes in pieces of up to some megabytes, allocated on
- * one thread and freed on another, some of it seconds later.  With an arena
- * for each thread a backlog held twice of what was in use.
- *
- * A large piece is memory from the kernel and goes back to it: what lies
- * between two others cannot be used for one that is larger, and the buffer
- * into which librdkafka decompresses is twice as large as what it will hold,
- * of which one from the kernel costs only what was written.  With 8 MB here
- * a backlog held three times of what was in use.  It costs page faults, and
- * with 256 KB little more is gained.
- */
-
-static void
-cdc_main_memory(void)
-{
-    (void) mallopt(M_ARENA_MAX, 2);
-    (void) mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
-    (void) mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
-}
-
-
 int
 main(int argc, char *argv[])
 {
@@ -374,7 +351,7 @@ main(int argc, char *argv[])
         return EXIT_FAILURE;
     }
 
-    cdc_main_memory();
+    cdc_memory_init();
     cdc_log_init(task_id, NULL, CDC_LOG_NOTICE);
 
     (void) umask(077);

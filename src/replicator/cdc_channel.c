@@ -272,6 +272,8 @@ cdc_channel_read(cdc_channel_t *ch)
         cdc_channel_take(ch, &msg);
     }
 
+    cdc_memory_held(r->buffered);
+
     /* over the budget another may be the one that is behind all others now */
 
     if (r->buffered >= CDC_BUDGET && (ch->tick_read != tick || !ch->more)) {

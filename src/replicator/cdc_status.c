@@ -270,7 +270,7 @@ cdc_repl_status(cdc_repl_t *r)
 }
 
 
-/* what a backlog has left free goes back to the kernel (cdc_main.c) */
+/* what a backlog has left free goes back to the kernel (cdc_memory.c) */
 
 static void
 cdc_repl_trim(cdc_repl_t *r)
@@ -287,6 +287,7 @@ cdc_repl_trim(cdc_repl_t *r)
     }
 
     r->trim_last = in;
+    cdc_memory_trim();
 }
 
 
