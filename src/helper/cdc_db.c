@@ -37,7 +37,12 @@
 #include "cdc_runtime.h"
 
 
-#define CDC_DB_BUFFER  (1024 * 1024)
+/*
+ * A key that is written twice is in the buffer twice, so it fills up in
+ * minutes with the same few keys, and stays that large.
+ */
+
+#define CDC_DB_BUFFER  (256 * 1024)
 
 
 struct cdc_db_s {

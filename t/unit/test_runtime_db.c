@@ -119,18 +119,18 @@ test_full(const char *path)
     (void) signal(SIGXFSZ, SIG_IGN);
 
     db = cdc_db_open(path, err);
-    big = calloc(1, 300000);
+    big = calloc(1, 60000);
 
     (void) getrlimit(RLIMIT_FSIZE, &old);
     rl = old;
-    rl.rlim_cur = 700000;
+    rl.rlim_cur = 140000;
     (void) setrlimit(RLIMIT_FSIZE, &rl);
 
     err[0] = '\0';
 
     for (i = 0, failed = 0; i < 4; i++) {
         (void) snprintf(key, sizeof(key), "big%d", i);
-        rc = put(db, key, big, 300000, err);
+        rc = put(db, key, big, 60000, err);
 
         if (i < 2) {
             is_int(rc, CDC_OK, "a write that fits");
