@@ -1,0 +1,261 @@
+/*
+ * The Kafka reader while nothing but ticks comes: how often it wakes the
+ * loop, and how often it may ask the broker.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <jansson.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include "tap.h"
+#include "cdc_log_reader.h"
+
+
+#define OPS     (&cdc_kafka_reader)
+#define TOPICS  8
+#define TICK    25
+#define ROW     100
+
+
+typedef struct {
+    cdc_loop_t        *loop;
+    cdc_timer_t        tick, limit;
+    rd_kafka_t        *producer;
+    rd_kafka_topic_t  *topic[TOPICS];
+    unsigned           n;                /* ticks written */
+    unsigned           got, rows;
+    unsigned           looks;
+    uint64_t           look, least;      /* ms */
+    cdc_post_t         turn;             /* ends a look */
+    unsigned           looking:1;
+    unsigned           counting:1;
+} idle_t;
+
+
+static idle_t  idle;
+
+
+static void
+turn_ends(cdc_post_t *post)
+{
+    idle.looking = 0;
+}
+
+
+static void
+readable(void *arg, cdc_log_stream_t *s)
+{
+    char           err[CDC_REASON_MAX];
+    uint64_t       now;
+    cdc_log_msg_t  msg;
+
+    now = cdc_now_ms();
+
+    if (!idle.looking) {
+        idle.looking = 1;
+        cdc_loop_defer(idle.loop, &idle.turn);
+
+        if (idle.counting && idle.looks++ > 0) {
+            idle.least = now - idle.look < idle.least ? now - idle.look
+                                                      : idle.least;
+        }
+
+        idle.look = now;
+    }
+
+    while (OPS->next(s, &msg, err) == CDC_OK) {
+        idle.got++;
+
+        if (msg.body.len == ROW) {
+            idle.rows++;
+            cdc_loop_stop(idle.loop);
+        }
+
+        OPS->release(&msg);
+    }
+}
+
+
+static void
+degraded(void *arg, const char *text)
+{
+}
+
+
+static void
+write_to(unsigned topic, size_t len)
+{
+    char  buf[ROW];
+
+    memset(buf, 0, sizeof(buf));
+    (void) rd_kafka_produce(idle.topic[topic], 0, RD_KAFKA_MSG_F_COPY, buf,
+                            len, NULL, 0, NULL);
+    (void) rd_kafka_poll(idle.producer, 0);
+}
+
+
+/* all topics' ticks, one behind the other */
+
+static void
+tick(cdc_timer_t *tm)
+{
+    write_to(idle.n++ % TOPICS, TICK);
+    cdc_timer_add(idle.loop, tm, 1);
+}
+
+
+static void
+expired(cdc_timer_t *tm)
+{
+    cdc_loop_stop(idle.loop);
+}
+
+
+static void
+spin(uint64_t ms)
+{
+    cdc_timer_add(idle.loop, &idle.limit, ms);
+    (void) cdc_loop_run(idle.loop);
+    cdc_timer_del(idle.loop, &idle.limit);
+}
+
+
+/* connections of this process that may not send as they like */
+
+static unsigned
+paced(void)
+{
+    int        fd;
+    unsigned   n, rate;
+    socklen_t  len;
+
+    for (n = 0, fd = 3; fd < 256; fd++) {
+        len = sizeof(rate);
+
+        if (getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &len) == 0
+            && rate != ~0U)
+        {
+            n++;
+        }
+    }
+
+    return n;
+}
+
+
+static rd_kafka_mock_cluster_t *
+broker(rd_kafka_t **client)
+{
+    int                       i;
+    char                      err[256], name[16];
+    rd_kafka_conf_t          *kc;
+    rd_kafka_mock_cluster_t  *mock;
+
+    kc = rd_kafka_conf_new();
+    (void) rd_kafka_conf_set(kc, "log_level", "0", err, sizeof(err));
+    *client = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
+    mock = rd_kafka_mock_cluster_new(*client, 1);
+
+    kc = rd_kafka_conf_new();
+    (void) rd_kafka_conf_set(kc, "log_level", "0", err, sizeof(err));
+    (void) rd_kafka_conf_set(kc, "linger.ms", "0", err, sizeof(err));
+    (void) rd_kafka_conf_set(kc, "bootstrap.servers",
+                             rd_kafka_mock_cluster_bootstraps(mock), err,
+                             sizeof(err));
+    idle.producer = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
+
+    for (i = 0; i < TOPICS; i++) {
+        (void) snprintf(name, sizeof(name), "t%d", i);
+        (void) rd_kafka_mock_topic_create(mock, name, 1, 1);
+        idle.topic[i] = rd_kafka_topic_new(idle.producer, name, NULL);
+    }
+
+    return mock;
+}
+
+
+static void
+test_idle(cdc_log_reader_t *r)
+{
+    int        i;
+    char       err[CDC_REASON_MAX], name[16];
+    cdc_pos_t  pos;
+
+    pos.hi = pos.lo = 0;
+
+    for (i = 0; i < TOPICS; i++) {
+        (void) snprintf(name, sizeof(name), "t%d", i);
+        (void) OPS->start(r, name, pos, NULL, err);
+    }
+
+    idle.least = 1000;
+    cdc_timer_add(idle.loop, &idle.tick, 1);
+    spin(500);
+    is_int(paced(), 0, "a source that may write rows is asked at once");
+
+    for (i = 0; i < 100 && paced() == 0; i++) {
+        spin(100);
+    }
+
+    spin(100);
+    idle.counting = 1;
+    spin(1000);
+    ok(idle.looks > 1 && idle.least >= 3, "idle: %u ticks, %u looks, at least "
+       "%u ms between two", idle.got, idle.looks, (unsigned) idle.least);
+    ok(paced() > 0, "idle: the broker is asked less often");
+
+    write_to(0, ROW);
+    spin(10000);
+    is_int(idle.rows, 1, "a row comes");
+    is_int(paced(), 0, "and then the next is asked for at once");
+}
+
+
+int
+main(void)
+{
+    int                       i;
+    char                      err[CDC_REASON_MAX];
+    json_t                   *conf;
+    rd_kafka_t               *client;
+    cdc_log_reader_t         *r;
+    cdc_log_handler_t         h;
+    rd_kafka_mock_cluster_t  *mock;
+
+    cdc_log_init("", NULL, CDC_LOG_ERR);
+    idle.loop = cdc_loop_create();
+    idle.tick.handler = tick;
+    idle.limit.handler = expired;
+    idle.turn.handler = turn_ends;
+
+    mock = broker(&client);
+    conf = json_pack("{s{ss}}", "kafka", "brokers",
+                     rd_kafka_mock_cluster_bootstraps(mock));
+    h.readable = readable;
+    h.degraded = degraded;
+    h.arg = NULL;
+    r = OPS->open(idle.loop, conf, &h, err);
+
+    if (ok(r != NULL, "a reader")) {
+        test_idle(r);
+        OPS->close(r);
+    }
+
+    for (i = 0; i < TOPICS; i++) {
+        rd_kafka_topic_destroy(idle.topic[i]);
+    }
+
+    rd_kafka_destroy(idle.producer);
+    rd_kafka_mock_cluster_destroy(mock);
+    rd_kafka_destroy(client);
+    json_decref(conf);
+    cdc_timer_del(idle.loop, &idle.tick);
+    cdc_loop_destroy(idle.loop);
+
+    return done_testing();
+}
