@@ -147,7 +147,7 @@ def nginx_runs(t):
         t.same(nginx.wait(15), 0, 'SIGQUIT ends it')
     finally:
         if nginx.poll() is None:
-            nginx.kill()
+            nginx.terminate()              # killed, it leaves its workers
             nginx.wait()
 
 

@@ -432,7 +432,7 @@ def place(t):
               others=('state.disk',))
         nginx.stop()
     finally:
-        nginx.kill()
+        nginx.power_cut()
         subprocess.run(['umount', '-l', disk], check=False)
     return None
 

@@ -1,8 +1,10 @@
 """nginx with the module, as one more part of a testbed."""
 
+import contextlib
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import time
@@ -82,6 +84,7 @@ class Nginx(Process):
 
     kind = 'nginx'
     stop_timeout = 20
+    death_signal = 'TERM'              # a master that is killed leaves workers
 
     def __init__(self, bed, name='nginx', sources=None, port=None,
                  level='info', user=None, daemon=False, more='',
@@ -176,9 +179,8 @@ class Nginx(Process):
         self.send(signal.SIGHUP)
 
     def stop(self, timeout=None):
-        """As nginx -s stop; answers how long it took, says who is left."""
-        family = [(p, proc_stat(p)) for p in descendants(self.pid)] \
-            if self.alive() else []
+        """As nginx -s stop; answers how long it took, says who was left."""
+        family = [(p, proc_stat(p)) for p in self.family() if p != self.pid]
         begin = time.monotonic()
         super().stop(timeout)
         left = self.left(family)
@@ -186,7 +188,24 @@ class Nginx(Process):
             time.sleep(1)              # death by PDEATHSIG is not at once
             left = self.left(left)
         self.orphans = [p for p, _ in left]
-        return time.monotonic() - begin
+        took = time.monotonic() - begin
+        self.power_cut()
+        return took
+
+    def family(self):
+        """The master first; when it is gone, those that it has left behind:
+        they work in its directory."""
+        found = [self.pid] + descendants(self.pid) if self.alive() else []
+        for name in os.listdir('/proc'):
+            if name.isdigit() and int(name) not in found:
+                try:
+                    here = os.readlink('/proc/%s/cwd' % name) == self.dir
+                except OSError:                # gone, or somebody else's
+                    continue
+                if here and re.match(r'nginx: |\S*milvus-cdc-helper ',
+                                     cmdline(int(name))):
+                    found.append(int(name))
+        return found
 
     @staticmethod
     def left(family):
@@ -199,18 +218,13 @@ class Nginx(Process):
 
     def power_cut(self):
         """kill -9 of all processes at once."""
-        family = [self.pid] + descendants(self.pid)
-        for pid in family:                 # none may react to another's end
-            try:
-                os.kill(pid, signal.SIGSTOP)
-            except ProcessLookupError:
-                pass
-        for pid in set(family + descendants(self.pid)):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.gone(10)
+        for sig in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in self.family():      # none may react to another's end
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, sig)
+        end = time.monotonic() + 10
+        while self.family() and time.monotonic() < end:
+            time.sleep(0.01)
 
     # The processes, found by walking down from the master.
 

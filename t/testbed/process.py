@@ -151,6 +151,7 @@ class Process:
     kind = 'process'
     stop_signal = signal.SIGTERM
     stop_timeout = 10
+    death_signal = 'KILL'              # when who has started it is gone
 
     def __init__(self, bed, name):
         self.bed = bed
@@ -182,7 +183,7 @@ class Process:
     def start(self):
         argv = self.command()
         if self.bed.own:
-            argv = ['setpriv', '--pdeathsig', 'KILL'] + argv
+            argv = ['setpriv', '--pdeathsig', self.death_signal] + argv
         env = {k: v for k, v in os.environ.items()
                if not k.lower().endswith('_proxy')}
         env.update(self.environment())

@@ -151,13 +151,14 @@ class Testbed:
 
     def down(self, quick=False):
         """Ends what this testbed started, the last one first."""
-        parts = [p for p in reversed(list(self.parts.values())) if p.alive()]
+        parts = list(reversed(list(self.parts.values())))
         for p in parts:
             if p.kind == 'nginx':          # never the master alone
                 if quick:
                     p.power_cut()
                 else:
                     p.stop()
+        parts = [p for p in parts if p.alive()]
         if not quick:
             for p in parts:
                 p.send(p.stop_signal)
