@@ -8,13 +8,14 @@
  *
  * Live means now: while nothing closed is waiting, rows are handed over from
  * "open" as they come (to "early"), because the target buffers by tick
- * itself.  They are not done, though, before the tick that covers them is
- * done: a delete read later may have a lower timestamp, and if that delete
- * gets in doubt and is sent again at a raised stamp (cdc_lane.c), every row
- * behind it must be sent again, too.  So "done" goes by epoch: all messages
- * that one tick closes become done together, in the order of the ticks, when
- * all of them are acknowledged.  A drop is done when its operation is, and
- * when its message has followed (cdc_op.c).
+ * itself; but not where one that is still to come might be raised past them
+ * (cdc_lane_stamp.c).  They are not done, though, before the tick that
+ * covers them is done: a delete read later may have a lower timestamp, and
+ * if that delete gets in doubt and is sent again at a raised stamp
+ * (cdc_lane.c), every row behind it must be sent again, too.  So "done" goes
+ * by epoch: all messages that one tick closes become done together, in the
+ * order of the ticks, when all of them are acknowledged.  A drop is done when
+ * its operation is, and when its message has followed (cdc_op.c).
  *
  * Rows wait for their collection and partition to exist on the target; a
  * waiting row holds up its channel but not the reading, because the drop

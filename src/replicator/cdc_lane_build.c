@@ -1,6 +1,10 @@
 /*
  * The request of a target channel: what is in flight as one
  * ReplicateMessage, spliced out of the source's own bytes.
+ *
+ * What does not go at its own stamp gets an id that no other message has:
+ * the target takes the second of two with one id, under one tick, for a
+ * repeat and drops it.
  */
 
 #include "cdc_replicator.h"

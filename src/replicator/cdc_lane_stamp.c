@@ -28,8 +28,9 @@
  *   - settling twice (a crash in the middle) starts above "reserve", which
  *     was durable before any stamp up to it was used;
  *   - no two messages share a stamp that is not their own, whichever source
- *     channels they come from: the target drops the second of two equal
- *     msgIDs, and a delete and its insert are told apart by it.
+ *     channels they come from: a delete takes away what is below its stamp
+ *     and leaves what has the same.  Nor do two share a msgID
+ *     (cdc_lane_build.c), for the target drops the second of such.
  *
  * Two rows of one key by plain insert, which Milvus allows, become one by
  * settling; the README names that limit.

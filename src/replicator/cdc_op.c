@@ -16,8 +16,9 @@
  *
  * The replicate channel has no time ticks, so a drop may be tried before an
  * earlier release has been read.  The target refuses it then, and it is
- * tried again in place; after CDC_REFUSED_MS the source's metadata decides:
- * if the source no longer holds the partition loaded, we release it.
+ * tried again in place; when that channel has been read to its end, or after
+ * CDC_REFUSED_MS, the source's metadata decides: if the source no longer
+ * holds the partition loaded, we release it.
  *
  * Each runs on the ops thread (cdc_op_run.c), one after the other, and is
  * written so that running it twice does no harm: a crash between its end

@@ -4,8 +4,12 @@
  * Out of reach or in doubt: again, with back-off, for ever; each is written
  * so that twice does no harm.  Refused: again in place, because an operation
  * that is still on its way may be what is missing; after CDC_REFUSED_MS the
- * source's metadata decides, after CDC_REFUSED_MAX_MS the task pauses and
- * names it.  Not possible on this target at all: left out, and said so.
+ * task is degraded and the source's metadata decides.  After
+ * CDC_REFUSED_MAX_MS the task pauses and names it; an operation of the
+ * replicate channel is a message, and may be parked instead (cdc_parked.c).
+ * The metadata's own load state, and the drop of a database, hold up nobody
+ * and are tried for ever.  Not possible on this target at all: left out, and
+ * said so.
  */
 
 #include "cdc_replicator.h"

@@ -20,7 +20,10 @@
  * A kill at any line leaves the former checkpoint and its reserves.
  *
  * Failure: FAILED to the store, which pauses the task durably; the
- * supervisor then ends this process.
+ * supervisor then ends this process.  That is for what only a person can put
+ * right.  What may come back is tried again for ever, with the task degraded;
+ * what this process lacks (memory, a thread) ends it, and the next one may
+ * have it.
  */
 
 #include "cdc_replicator.h"

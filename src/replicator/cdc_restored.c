@@ -11,6 +11,8 @@
  * ahead of them.
  *
  * Operations look at the target before they do anything, as after a crash.
+ * A collection that the copy does not know and that the target has may have
+ * been made since: it counts as one whose intent was written.
  *
  * All this is durable in one batch with the new place of the checkpoints
  * (cdc_life.c), before anything is sent: a crash before that does it again.

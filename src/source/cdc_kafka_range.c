@@ -3,7 +3,8 @@
  *
  * Asked before reading begins at any other place than the start, and when the
  * broker refuses the position.  On the reader's worker, because the question
- * blocks; until it is answered next() has nothing.
+ * blocks; until it is answered next() has nothing.  A topic that is not there,
+ * or that our user may not read, is asked for again: both may change.
  */
 
 #include <inttypes.h>

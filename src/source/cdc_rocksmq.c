@@ -2,13 +2,14 @@
  * Log reader: RocksMQ, the log that a standalone Milvus keeps in a RocksDB.
  *
  * cdc_rocksmq_follow.c has the thread that reads, cdc_rocksmq_db.c how the
- * source's database is followed without touching it, cdc_rocksmq_read.c the
- * topics.  Here is the main thread's part.
+ * source's database is followed without touching it, cdc_rocksmq_wal.c its
+ * write-ahead logs, cdc_rocksmq_read.c the topics.  Here is the main thread's
+ * part.
  *
  * A stream's queue is where the two meet: the thread appends up to "prefetch"
  * bytes, next() takes from it, and wakes the thread when half is gone.
- * Bodies are copied once, out of RocksDB's blocks, so a message that waits
- * holds no more than itself.
+ * Bodies are copied once, out of RocksDB's blocks or the file of a log, so a
+ * message that waits holds no more than itself.
  *
  * stop() never waits: a stream that the thread works on is freed by it.
  * Only RocksDB's own log is on disk, in a directory of ours.
