@@ -163,24 +163,18 @@ cdc_op_poison(cdc_op_t *op)
 }
 
 
-/* the target said no: CDC_OK when that ends the operation */
+/* what was asked for has no place any more */
 
 static int
-cdc_op_refused(cdc_op_t *op)
+cdc_op_overtaken(cdc_op_t *op)
 {
-    uint64_t     now, wait;
-    cdc_repl_t  *r;
-
-    r = op->repl;
-    now = cdc_now_ms();
-
     if (cdc_op_outlived(op)) {
         cdc_log(CDC_LOG_NOTICE, 0, "%s on \"%s.%s\" was refused and is "
                 "skipped, the source has dropped the collection since: %s",
                 cdc_op_name(op), op->target_db, op->target_name,
                 op->error.text);
         cdc_op_skipped(op);
-        return CDC_OK;
+        return 1;
     }
 
     /* an initial operation may have been overtaken by later ones that wait
@@ -188,48 +182,69 @@ cdc_op_refused(cdc_op_t *op)
 
     if (op->initial
         && (op->colls[0]->adopted
-            || (op->refused_at && now - op->refused_at > CDC_REFUSED_MS)))
+            || (op->refused_at
+                && cdc_now_ms() - op->refused_at > CDC_REFUSED_MS)))
     {
         cdc_log(CDC_LOG_WARN, 0, "%s on \"%s.%s\", of the first listing, was "
                 "refused and is left out: %s",
                 cdc_op_name(op), op->target_db, op->target_name,
                 op->error.text);
+        return 1;
+    }
+
+    return 0;
+}
+
+
+/* the target said no: CDC_OK when that ends the operation */
+
+static int
+cdc_op_refused(cdc_op_t *op)
+{
+    uint64_t     since, wait;
+    unsigned     aside;
+    cdc_repl_t  *r;
+
+    if (cdc_op_overtaken(op)) {
         return CDC_OK;
     }
 
+    r = op->repl;
+
     if (op->refused_at == 0) {
-        op->refused_at = now;
+        op->refused_at = cdc_now_ms();
         cdc_log(CDC_LOG_WARN, 0, "%s on \"%s.%s\" is refused, trying again: "
                 "%s", cdc_op_name(op), op->target_db,
                 op->target_name ? op->target_name : "", op->error.text);
     }
 
+    since = cdc_now_ms() - op->refused_at;
+
     /* an index may be on its way; what is in a database may be another
      * task's, and nothing waits for its end */
 
-    if (op->kind == CDC_OP_LOAD || op->kind == CDC_OP_DROP_DATABASE) {
-        if (now - op->refused_at > CDC_REFUSED_MS && op->from_rchannel) {
+    aside = op->kind == CDC_OP_LOAD || op->kind == CDC_OP_DROP_DATABASE;
+
+    if (since > CDC_REFUSED_MS) {
+
+        if (aside && op->from_rchannel) {
             return CDC_OK;               /* the metadata's own goes on, and
                                           * the channel with it */
         }
 
-        if (now - op->refused_at > CDC_REFUSED_MS) {
-            cdc_repl_degraded(r, CDC_CAUSE_OP, op->error.text);
-        }
+        /* it may be long until the task pauses for it, if ever */
 
-        return CDC_AGAIN;
+        cdc_repl_degraded(r, CDC_CAUSE_OP, op->error.text);
     }
 
-    /* it may be long until the task pauses for it */
-
-    if (now - op->refused_at > CDC_REFUSED_MS) {
-        cdc_repl_degraded(r, CDC_CAUSE_OP, op->error.text);
+    if (aside) {
+        return CDC_AGAIN;
     }
 
     /* too few nodes, no such resource group, a partition that came and went:
      * what the metadata say of the load state takes over */
 
-    if (now - op->refused_at > CDC_REFUSED_MS && cdc_load_by_channel(op)) {
+    if (since > CDC_REFUSED_MS && cdc_load_by_channel(op)) {
         cdc_log(CDC_LOG_WARN, 0, "%s on \"%s.%s\" was refused and is left to "
                 "the load state of now: %s", cdc_op_name(op), op->target_db,
                 op->target_name, op->error.text);
@@ -237,7 +252,7 @@ cdc_op_refused(cdc_op_t *op)
         return CDC_OK;
     }
 
-    if (now - op->refused_at > CDC_REFUSED_MAX_MS) {
+    if (since > CDC_REFUSED_MAX_MS) {
         return cdc_op_poison(op);
     }
 
@@ -246,7 +261,7 @@ cdc_op_refused(cdc_op_t *op)
     wait = r->rstream && r->reader_ops->at_end(r->rstream)
            ? CDC_REFUSED_READ_MS : CDC_REFUSED_MS;
 
-    if (now - op->refused_at > wait && cdc_op_needs_release(op)) {
+    if (since > wait && cdc_op_needs_release(op)) {
         op->release_first = 1;
     }
 
