@@ -45,6 +45,8 @@ static ngx_http_milvus_cdc_slot_t *ngx_http_milvus_cdc_table_open(
     ngx_shm_zone_t *zone, ngx_str_t *id);
 static void ngx_http_milvus_cdc_table_close(ngx_shm_zone_t *zone,
     ngx_http_milvus_cdc_slot_t *slot);
+static ngx_http_milvus_cdc_slot_t *ngx_http_milvus_cdc_slot_new(
+    ngx_http_milvus_cdc_table_t *t, cdc_task_record_t *rec, uint64_t now);
 static void ngx_http_milvus_cdc_slot_lag(ngx_http_milvus_cdc_slot_t *slot,
     cdc_task_status_t *st);
 static void ngx_http_milvus_cdc_slot_changed(ngx_http_milvus_cdc_slot_t *slot,
@@ -353,9 +355,7 @@ ngx_int_t
 ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
 {
     uint64_t                      now;
-    ngx_int_t                     rc;
     ngx_str_t                     id;
-    ngx_uint_t                    i;
     ngx_slab_pool_t              *pool;
     ngx_http_milvus_cdc_slot_t   *slot;
     ngx_http_milvus_cdc_table_t  *t;
@@ -385,42 +385,11 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
             slot->status.degraded[0] = '\0';
         }
 
-        rc = NGX_OK;
-
     } else {
-        rc = NGX_DECLINED;
-
-        for (i = 0; i < t->nslots; i++) {
-            slot = &t->slots[i];
-
-            if (slot->in_use && !(slot->seq & 1)) {
-                continue;
-            }
-
-            ngx_http_milvus_cdc_slot_open(t, slot);
-
-            ngx_memzero(&slot->status, sizeof(cdc_task_status_t));
-            ngx_memzero(&slot->progress, sizeof(cdc_task_progress_t));
-            slot->generation++;
-            slot->restarts = 0;
-            slot->nevents = 0;
-            slot->up = 0;
-            slot->born = t->ready;
-            slot->reported = 0;
-            slot->lag_ms = CDC_UNKNOWN;
-            slot->since_ms = now;
-            slot->seen = ngx_current_msec;
-            slot->in_use = 1;
-
-            ngx_http_milvus_cdc_slot_event(slot, CDC_EVENT_CREATED,
-                                           rec->created_ms, "");
-
-            rc = NGX_OK;
-            break;
-        }
+        slot = ngx_http_milvus_cdc_slot_new(t, rec, now);
     }
 
-    if (rc == NGX_OK) {
+    if (slot) {
         ngx_memcpy(&slot->record, rec, sizeof(cdc_task_record_t));
         slot->epoch = t->epoch;
         ngx_http_milvus_cdc_slot_close(t, slot);
@@ -429,7 +398,47 @@ ngx_http_milvus_cdc_table_put(ngx_shm_zone_t *zone, cdc_task_record_t *rec)
 
     ngx_shmtx_unlock(&pool->mutex);
 
-    return rc;
+    return slot ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* a free one, open, for a task that there was not; NULL: there is none */
+
+static ngx_http_milvus_cdc_slot_t *
+ngx_http_milvus_cdc_slot_new(ngx_http_milvus_cdc_table_t *t,
+    cdc_task_record_t *rec, uint64_t now)
+{
+    ngx_uint_t                   i;
+    ngx_http_milvus_cdc_slot_t  *slot;
+
+    for (i = 0; i < t->nslots; i++) {
+        slot = &t->slots[i];
+
+        if (slot->in_use && !(slot->seq & 1)) {
+            continue;
+        }
+
+        ngx_http_milvus_cdc_slot_open(t, slot);
+
+        ngx_memzero(&slot->status, sizeof(cdc_task_status_t));
+        ngx_memzero(&slot->progress, sizeof(cdc_task_progress_t));
+        slot->generation++;
+        slot->restarts = 0;
+        slot->nevents = 0;
+        slot->up = 0;
+        slot->born = t->ready;
+        slot->reported = 0;
+        slot->lag_ms = CDC_UNKNOWN;
+        slot->since_ms = now;
+        slot->seen = ngx_current_msec;
+        slot->in_use = 1;
+
+        ngx_http_milvus_cdc_slot_event(slot, CDC_EVENT_CREATED,
+                                       rec->created_ms, "");
+        return slot;
+    }
+
+    return NULL;
 }
 
 
