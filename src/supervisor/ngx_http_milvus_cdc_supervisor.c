@@ -43,6 +43,8 @@ static void ngx_http_milvus_cdc_supervisor_reopen(
     ngx_http_milvus_cdc_supervisor_t *sv);
 static void ngx_http_milvus_cdc_supervisor_poll(
     ngx_http_milvus_cdc_supervisor_t *sv, ngx_uint_t store, ngx_msec_t ms);
+static void ngx_http_milvus_cdc_supervisor_polled(
+    ngx_http_milvus_cdc_helper_t *h, const struct pollfd *pfd);
 
 
 ngx_http_milvus_cdc_supervisor_t  ngx_http_milvus_cdc_sv;
@@ -294,7 +296,6 @@ ngx_http_milvus_cdc_supervisor_poll(ngx_http_milvus_cdc_supervisor_t *sv,
     ngx_queue_t                   *q;
     ngx_msec_int_t                 left;
     struct pollfd                  fds[CDC_MAX_TASKS + 1];
-    ngx_connection_t              *c;
     ngx_http_milvus_cdc_task_t    *task;
     ngx_http_milvus_cdc_helper_t  *h, *helpers[CDC_MAX_TASKS + 1];
 
@@ -346,27 +347,37 @@ ngx_http_milvus_cdc_supervisor_poll(ngx_http_milvus_cdc_supervisor_t *sv,
         ngx_time_update();
 
         for (i = 0; i < n; i++) {
-            h = helpers[i];
-            c = h->frames.connection;
-
-            if (c && c->fd == fds[i].fd && (fds[i].revents & POLLOUT)) {
-                c->write->ready = 1;
-                ngx_http_milvus_cdc_frames_write(c->write);
-            }
-
-            if (c && c->fd == fds[i].fd
-                && (fds[i].revents & (POLLIN|POLLHUP|POLLERR)))
-            {
-                /* what epoll last said is over: or ngx_recv() trusts it */
-
-                c->read->ready = 1;
-                c->read->available = -1;
-                ngx_http_milvus_cdc_frames_read(c->read);
-            }
+            ngx_http_milvus_cdc_supervisor_polled(helpers[i], &fds[i]);
         }
 
         if ((ngx_msec_int_t) (deadline - ngx_current_msec) <= 0) {
             kill = 1;
         }
+    }
+}
+
+
+/* one that has been heard may have ended another one, and its connection */
+
+static void
+ngx_http_milvus_cdc_supervisor_polled(ngx_http_milvus_cdc_helper_t *h,
+    const struct pollfd *pfd)
+{
+    ngx_connection_t  *c;
+
+    c = h->frames.connection;
+
+    if (c && c->fd == pfd->fd && (pfd->revents & POLLOUT)) {
+        c->write->ready = 1;
+        ngx_http_milvus_cdc_frames_write(c->write);
+    }
+
+    if (c && c->fd == pfd->fd && (pfd->revents & (POLLIN|POLLHUP|POLLERR))) {
+
+        /* what epoll last said is over: or ngx_recv() trusts it */
+
+        c->read->ready = 1;
+        c->read->available = -1;
+        ngx_http_milvus_cdc_frames_read(c->read);
     }
 }
