@@ -15,6 +15,10 @@ struct ngx_http_milvus_cdc_out_s {
 };
 
 
+static ngx_int_t ngx_http_milvus_cdc_frames_head(
+    ngx_http_milvus_cdc_frames_t *fr);
+static ngx_int_t ngx_http_milvus_cdc_frames_whole(
+    ngx_http_milvus_cdc_frames_t *fr);
 static void ngx_http_milvus_cdc_frames_broken(
     ngx_http_milvus_cdc_frames_t *fr);
 
@@ -170,8 +174,6 @@ ngx_http_milvus_cdc_frames_read(ngx_event_t *rev)
     u_char                        *p;
     size_t                         size;
     ssize_t                        n;
-    cdc_frame_t                    f;
-    ngx_int_t                      rc;
     ngx_connection_t              *c;
     ngx_http_milvus_cdc_frames_t  *fr;
 
@@ -219,16 +221,7 @@ ngx_http_milvus_cdc_frames_read(ngx_event_t *rev)
 
         if (fr->payload == NULL) {
 
-            if (fr->in.len > CDC_FRAME_MAX) {
-                ngx_log_error(NGX_LOG_ALERT, c->log, 0,
-                              "milvus_cdc: frame of %uD bytes refused",
-                              fr->in.len);
-                ngx_http_milvus_cdc_frames_broken(fr);
-                return;
-            }
-
-            fr->payload = ngx_alloc(fr->in.len + 1, c->log);
-            if (fr->payload == NULL) {
+            if (ngx_http_milvus_cdc_frames_head(fr) != NGX_OK) {
                 ngx_http_milvus_cdc_frames_broken(fr);
                 return;
             }
@@ -236,24 +229,52 @@ ngx_http_milvus_cdc_frames_read(ngx_event_t *rev)
             continue;
         }
 
-        /* the handler may end the life of fr: nothing of it is used then */
-
-        f = fr->in;
-        p = fr->payload;
-        p[f.len] = '\0';
-
-        fr->payload = NULL;
-        fr->got = 0;
-
-        rc = fr->handler(fr, &f, p);
-
-        ngx_explicit_memzero(p, f.len);
-        ngx_free(p);
-
-        if (rc == NGX_DONE) {
+        if (ngx_http_milvus_cdc_frames_whole(fr) == NGX_DONE) {
             return;
         }
     }
+}
+
+
+/* the head of a frame is there: room for the rest */
+
+static ngx_int_t
+ngx_http_milvus_cdc_frames_head(ngx_http_milvus_cdc_frames_t *fr)
+{
+    if (fr->in.len > CDC_FRAME_MAX) {
+        ngx_log_error(NGX_LOG_ALERT, fr->connection->log, 0,
+                      "milvus_cdc: frame of %uD bytes refused", fr->in.len);
+        return NGX_ERROR;
+    }
+
+    fr->payload = ngx_alloc(fr->in.len + 1, fr->connection->log);
+
+    return fr->payload ? NGX_OK : NGX_ERROR;
+}
+
+
+/* the handler may end the life of fr: nothing of it is used then */
+
+static ngx_int_t
+ngx_http_milvus_cdc_frames_whole(ngx_http_milvus_cdc_frames_t *fr)
+{
+    u_char       *p;
+    ngx_int_t     rc;
+    cdc_frame_t   f;
+
+    f = fr->in;
+    p = fr->payload;
+    p[f.len] = '\0';
+
+    fr->payload = NULL;
+    fr->got = 0;
+
+    rc = fr->handler(fr, &f, p);
+
+    ngx_explicit_memzero(p, f.len);
+    ngx_free(p);
+
+    return rc;
 }
 
 
