@@ -55,6 +55,16 @@ typedef struct {
 } ngx_http_milvus_cdc_metric_t;
 
 
+typedef struct {
+    ngx_uint_t                     running;
+    ngx_uint_t                     paused;
+    ngx_uint_t                     bad;
+    ngx_http_milvus_cdc_text_t     list;     /* of the bad ones */
+} ngx_http_milvus_cdc_health_t;
+
+
+static ngx_int_t ngx_http_milvus_cdc_health_tasks(ngx_shm_zone_t *zone,
+    ngx_http_milvus_cdc_health_t *h);
 static ngx_uint_t ngx_http_milvus_cdc_store_up(
     ngx_http_milvus_cdc_table_stat_t *st);
 static ngx_int_t ngx_http_milvus_cdc_metrics_text(ngx_http_request_t *r,
@@ -325,10 +335,9 @@ ngx_int_t
 ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r)
 {
     ngx_int_t                         rc;
-    ngx_str_t                         reason;
-    ngx_uint_t                        i, up, bad, running, paused;
-    ngx_http_milvus_cdc_slot_t       *slot;
-    ngx_http_milvus_cdc_text_t        t, list;
+    ngx_uint_t                        up;
+    ngx_http_milvus_cdc_text_t        t;
+    ngx_http_milvus_cdc_health_t      h;
     ngx_http_milvus_cdc_main_conf_t  *mcf;
     ngx_http_milvus_cdc_table_stat_t  st;
 
@@ -338,33 +347,77 @@ ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r)
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_milvus_cdc_module);
-    slot = &ngx_http_milvus_cdc_scratch;
 
+    ngx_memzero(&h, sizeof(ngx_http_milvus_cdc_health_t));
     ngx_http_milvus_cdc_text_init(&t, r->pool);
-    ngx_http_milvus_cdc_text_init(&list, r->pool);
-
-    bad = 0;
-    running = 0;
-    paused = 0;
-
-    rc = ngx_http_milvus_cdc_table_ready(mcf->zone) ? NGX_OK : NGX_AGAIN;
+    ngx_http_milvus_cdc_text_init(&h.list, r->pool);
 
     ngx_http_milvus_cdc_table_stat(mcf->zone, &st);
     up = ngx_http_milvus_cdc_store_up(&st);
 
-    for (i = 0; rc != NGX_AGAIN; i++) {
-        rc = ngx_http_milvus_cdc_table_read(mcf->zone, i, slot);
+    if (!ngx_http_milvus_cdc_table_ready(mcf->zone)
+        || ngx_http_milvus_cdc_health_tasks(mcf->zone, &h) != NGX_OK)
+    {
+        ngx_http_milvus_cdc_text_str(&t, "{\"status\":\"starting\"}\n");
+
+        return ngx_http_milvus_cdc_text_send(&t, r,
+                                             NGX_HTTP_SERVICE_UNAVAILABLE,
+                                             "application/json");
+    }
+
+    ngx_http_milvus_cdc_text_printf(&t, "{\"status\":\"%s\",\"running\":%ui,"
+                                    "\"paused\":%ui%s",
+                                    h.bad || !up ? "degraded" : "ok",
+                                    h.running, h.paused,
+                                    up ? "" : ",\"reason\":\"the task store "
+                                              "is not running\"");
+
+    if (h.bad) {
+        ngx_http_milvus_cdc_text_str(&t, ",\"tasks\":[");
+        ngx_http_milvus_cdc_text_append(&t, &h.list);
+        ngx_http_milvus_cdc_text_str(&t, "]");
+    }
+
+    ngx_http_milvus_cdc_text_str(&t, "}\n");
+
+    return ngx_http_milvus_cdc_text_send(&t, r,
+                                         h.bad || !up
+                                         ? NGX_HTTP_SERVICE_UNAVAILABLE
+                                         : NGX_HTTP_OK,
+                                         "application/json");
+}
+
+
+/* NGX_AGAIN: the table cannot be read now */
+
+static ngx_int_t
+ngx_http_milvus_cdc_health_tasks(ngx_shm_zone_t *zone,
+    ngx_http_milvus_cdc_health_t *h)
+{
+    ngx_int_t                    rc;
+    ngx_str_t                    reason;
+    ngx_uint_t                   i;
+    ngx_http_milvus_cdc_slot_t  *slot;
+
+    slot = &ngx_http_milvus_cdc_scratch;
+
+    for (i = 0; /* void */ ; i++) {
+        rc = ngx_http_milvus_cdc_table_read(zone, i, slot);
 
         if (rc == NGX_DONE) {
-            break;
+            return NGX_OK;
+        }
+
+        if (rc == NGX_AGAIN) {
+            return NGX_AGAIN;
         }
 
         if (rc != NGX_OK) {
             continue;
         }
 
-        running += (slot->record.state == CDC_TASK_RUNNING);
-        paused += (slot->record.state == CDC_TASK_PAUSED);
+        h->running += (slot->record.state == CDC_TASK_RUNNING);
+        h->paused += (slot->record.state == CDC_TASK_PAUSED);
 
         ngx_http_milvus_cdc_reason(slot, &reason);
 
@@ -375,44 +428,16 @@ ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r)
             continue;
         }
 
-        ngx_http_milvus_cdc_text_str(&list, bad++ ? ",{\"task_id\":"
-                                                  : "{\"task_id\":");
-        ngx_http_milvus_cdc_text_json(&list, slot->record.task_id,
+        ngx_http_milvus_cdc_text_str(&h->list, h->bad++ ? ",{\"task_id\":"
+                                                        : "{\"task_id\":");
+        ngx_http_milvus_cdc_text_json(&h->list, slot->record.task_id,
                                       ngx_strlen(slot->record.task_id));
-        ngx_http_milvus_cdc_text_printf(&list, ",\"state\":\"%s\",\"reason\":",
+        ngx_http_milvus_cdc_text_printf(&h->list, ",\"state\":\"%s\","
+                            "\"reason\":",
                             ngx_http_milvus_cdc_state(slot->record.state));
-        ngx_http_milvus_cdc_text_json(&list, reason.data, reason.len);
-        ngx_http_milvus_cdc_text_str(&list, "}");
+        ngx_http_milvus_cdc_text_json(&h->list, reason.data, reason.len);
+        ngx_http_milvus_cdc_text_str(&h->list, "}");
     }
-
-    if (rc == NGX_AGAIN) {
-        ngx_http_milvus_cdc_text_str(&t, "{\"status\":\"starting\"}\n");
-
-        return ngx_http_milvus_cdc_text_send(&t, r,
-                                             NGX_HTTP_SERVICE_UNAVAILABLE,
-                                             "application/json");
-    }
-
-    ngx_http_milvus_cdc_text_printf(&t, "{\"status\":\"%s\",\"running\":%ui,"
-                                    "\"paused\":%ui%s",
-                                    bad || !up ? "degraded" : "ok",
-                                    running, paused,
-                                    up ? "" : ",\"reason\":\"the task store "
-                                              "is not running\"");
-
-    if (bad) {
-        ngx_http_milvus_cdc_text_str(&t, ",\"tasks\":[");
-        ngx_http_milvus_cdc_text_append(&t, &list);
-        ngx_http_milvus_cdc_text_str(&t, "]");
-    }
-
-    ngx_http_milvus_cdc_text_str(&t, "}\n");
-
-    return ngx_http_milvus_cdc_text_send(&t, r,
-                                         bad || !up
-                                         ? NGX_HTTP_SERVICE_UNAVAILABLE
-                                         : NGX_HTTP_OK,
-                                         "application/json");
 }
 
 

@@ -17,6 +17,8 @@ typedef struct {
 } ngx_http_milvus_cdc_item_t;
 
 
+static ngx_int_t ngx_http_milvus_cdc_list_items(ngx_http_milvus_cdc_ctx_t *c,
+    ngx_http_milvus_cdc_item_t *items, ngx_uint_t *n);
 static ngx_int_t ngx_http_milvus_cdc_task_json(ngx_pool_t *pool,
     ngx_http_milvus_cdc_slot_t *slot, const char *doc, size_t len,
     ngx_str_t *json);
@@ -116,13 +118,8 @@ ngx_http_milvus_cdc_list(ngx_http_milvus_cdc_ctx_t *c)
 {
     ngx_int_t                    rc;
     ngx_uint_t                   i, n;
-    ngx_pool_t                  *pool;
-    ngx_http_milvus_cdc_slot_t  *slot;
     ngx_http_milvus_cdc_text_t   t;
     ngx_http_milvus_cdc_item_t   items[CDC_MAX_TASKS];
-
-    pool = c->request->pool;
-    slot = &ngx_http_milvus_cdc_scratch;
 
     c->retry = ngx_http_milvus_cdc_list;
 
@@ -130,7 +127,7 @@ ngx_http_milvus_cdc_list(ngx_http_milvus_cdc_ctx_t *c)
         return ngx_http_milvus_cdc_wait(c);
     }
 
-    ngx_http_milvus_cdc_text_init(&t, pool);
+    ngx_http_milvus_cdc_text_init(&t, c->request->pool);
 
     rc = ngx_http_milvus_cdc_kept_get(&ngx_http_milvus_cdc_kept_list,
                                       c->mcf->zone,
@@ -141,41 +138,18 @@ ngx_http_milvus_cdc_list(ngx_http_milvus_cdc_ctx_t *c)
     }
 
     if (rc == NGX_OK) {
-        goto send;
+        return ngx_http_milvus_cdc_send(c, &t);
     }
 
-    n = 0;
+    rc = ngx_http_milvus_cdc_list_items(c, items, &n);
 
-    for (i = 0; n < CDC_MAX_TASKS; i++) {
-        rc = ngx_http_milvus_cdc_table_read(c->mcf->zone, i, slot);
-
-        if (rc == NGX_DONE) {
-            break;
-        }
-
-        if (rc == NGX_AGAIN) {
-            return ngx_http_milvus_cdc_wait(c);
-        }
-
-        if (rc != NGX_OK) {
-            continue;
-        }
-
-        items[n].created_ms = slot->record.created_ms;
-
-        if (ngx_http_milvus_cdc_task_json(pool, slot, slot->record.list_doc,
-                                          slot->record.list_len,
-                                          &items[n].json)
-            != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        n++;
+    if (rc == NGX_AGAIN) {
+        return ngx_http_milvus_cdc_wait(c);
     }
 
-    ngx_qsort(items, n, sizeof(ngx_http_milvus_cdc_item_t),
-              ngx_http_milvus_cdc_cmp_items);
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     ngx_http_milvus_cdc_text_str(&t, "{\"code\":200,\"data\":{\"tasks\":[");
 
@@ -191,9 +165,56 @@ ngx_http_milvus_cdc_list(ngx_http_milvus_cdc_ctx_t *c)
     ngx_http_milvus_cdc_text_str(&t, "]}}\n");
     ngx_http_milvus_cdc_kept_put(&ngx_http_milvus_cdc_kept_list, &t);
 
-send:
-
     return ngx_http_milvus_cdc_send(c, &t);
+}
+
+
+/* in the order of their creation */
+
+static ngx_int_t
+ngx_http_milvus_cdc_list_items(ngx_http_milvus_cdc_ctx_t *c,
+    ngx_http_milvus_cdc_item_t *items, ngx_uint_t *n)
+{
+    ngx_int_t                    rc;
+    ngx_uint_t                   i;
+    ngx_http_milvus_cdc_slot_t  *slot;
+
+    slot = &ngx_http_milvus_cdc_scratch;
+    *n = 0;
+
+    for (i = 0; *n < CDC_MAX_TASKS; i++) {
+        rc = ngx_http_milvus_cdc_table_read(c->mcf->zone, i, slot);
+
+        if (rc == NGX_DONE) {
+            break;
+        }
+
+        if (rc == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
+
+        if (rc != NGX_OK) {
+            continue;
+        }
+
+        items[*n].created_ms = slot->record.created_ms;
+
+        if (ngx_http_milvus_cdc_task_json(c->request->pool, slot,
+                                          slot->record.list_doc,
+                                          slot->record.list_len,
+                                          &items[*n].json)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        (*n)++;
+    }
+
+    ngx_qsort(items, *n, sizeof(ngx_http_milvus_cdc_item_t),
+              ngx_http_milvus_cdc_cmp_items);
+
+    return NGX_OK;
 }
 
 
