@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 
 #define CDC_VERSION          "0.1.0"
@@ -43,6 +44,14 @@ typedef struct {
 
 #define cdc_span(s)        (cdc_span_t) { (const uint8_t *) (s), sizeof(s) - 1 }
 #define cdc_span_n(p, n)   (cdc_span_t) { (const uint8_t *) (p), (n) }
+
+
+static inline int
+cdc_span_is(cdc_span_t s, const char *text)
+{
+    return s.len == strlen(text)
+           && (s.len == 0 || memcmp(s.data, text, s.len) == 0);
+}
 
 
 /*

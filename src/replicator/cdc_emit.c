@@ -243,13 +243,6 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
 }
 
 
-static int
-cdc_channel_span_is(cdc_span_t span, const char *s)
-{
-    return strlen(s) == span.len && memcmp(span.data, s, span.len) == 0;
-}
-
-
 /*
  * A drop's own message closes the target's channel for the collection, or
  * the partition: Flush would wait there for ever.  So the operation comes
@@ -330,8 +323,7 @@ cdc_channel_feeds(const cdc_item_t *item, const cdc_shard_t *shard)
 {
     return shard->ch == item->ch
            && (item->env.type == CDC_MSG_IMPORT
-               || cdc_channel_span_is(item->env.shard_name,
-                                      shard->source_vchannel));
+               || cdc_span_is(item->env.shard_name, shard->source_vchannel));
 }
 
 

@@ -234,8 +234,7 @@ cdc_meta_named(cdc_meta_t *m, cdc_span_t db, cdc_span_t name, uint64_t ts)
             rec = c->visible ? cdc_meta_names_at(&c->names, ts) : NULL;
 
             if (rec == NULL || rec->ts < since
-                || strlen(rec->name) != name.len
-                || memcmp(rec->name, name.data, name.len) != 0
+                || !cdc_span_is(name, rec->name)
                 || !cdc_meta_db_is(m, rec->id, db))
             {
                 continue;

@@ -20,18 +20,11 @@ static int
 cdc_meta_alias_cmp(const cdc_meta_alias_entry_t *a, int64_t db,
     cdc_span_t name)
 {
-    int     rc;
-    size_t  len;
-
     if (a->db != db) {
         return a->db < db ? -1 : 1;
     }
 
-    len = strlen(a->name);
-
-    rc = memcmp(a->name, name.data, len < name.len ? len : name.len);
-
-    return rc != 0 ? rc : (len > name.len) - (len < name.len);
+    return cdc_meta_cmp(a->name, name);
 }
 
 
@@ -364,10 +357,7 @@ cdc_meta_by_alias(cdc_meta_t *m, cdc_span_t db, cdc_span_t name, uint64_t ts)
     for (i = 0; i < m->naliases; i++) {
         a = m->aliases[i];
 
-        if (strlen(a->name) != name.len
-            || memcmp(a->name, name.data, name.len) != 0
-            || !cdc_meta_db_is(m, a->db, db))
-        {
+        if (!cdc_span_is(name, a->name) || !cdc_meta_db_is(m, a->db, db)) {
             continue;
         }
 

@@ -248,8 +248,7 @@ cdc_meta_db_is(cdc_meta_t *m, int64_t id, cdc_span_t name)
         name = cdc_span("default");
     }
 
-    return strlen(db->pub.name) == name.len
-           && memcmp(db->pub.name, name.data, name.len) == 0;
+    return cdc_span_is(name, db->pub.name);
 }
 
 

@@ -62,6 +62,8 @@ typedef struct {
 /* key: without root and meta path; CDC_DECLINED: none of ours */
 int  cdc_meta_key(cdc_span_t key, cdc_meta_key_t *k);
 int  cdc_meta_tombstone(cdc_span_t value);
+/* the order that names are kept in, as strcmp() */
+int  cdc_meta_cmp(const char *a, cdc_span_t b);
 
 
 /* ---- objects ------------------------------------------------------ */

@@ -205,6 +205,20 @@ cdc_meta_key(cdc_span_t key, cdc_meta_key_t *k)
 }
 
 
+int
+cdc_meta_cmp(const char *a, cdc_span_t b)
+{
+    int     rc;
+    size_t  len;
+
+    len = strlen(a);
+
+    rc = memcmp(a, b.data, len < b.len ? len : b.len);
+
+    return rc != 0 ? rc : (len > b.len) - (len < b.len);
+}
+
+
 /* Milvus up to 2.5 puts this where an object was */
 
 int

@@ -21,8 +21,7 @@ cdc_meta_name_is(const cdc_meta_name_t *rec, int64_t id, cdc_span_t name,
         return ended && rec->name == NULL;
     }
 
-    return rec->id == id && strlen(rec->name) == name.len
-           && memcmp(rec->name, name.data, name.len) == 0;
+    return rec->id == id && cdc_span_is(name, rec->name);
 }
 
 

@@ -16,18 +16,11 @@ static int
 cdc_meta_raw_cmp(const cdc_meta_raw_t *r, cdc_meta_kind_e kind,
     cdc_span_t name)
 {
-    int     rc;
-    size_t  len;
-
     if (r->kind != kind) {
         return r->kind < kind ? -1 : 1;
     }
 
-    len = strlen(r->name);
-
-    rc = memcmp(r->name, name.data, len < name.len ? len : name.len);
-
-    return rc != 0 ? rc : (len > name.len) - (len < name.len);
+    return cdc_meta_cmp(r->name, name);
 }
 
 

@@ -129,13 +129,6 @@ cdc_meta_string(const char *s)
 }
 
 
-static int
-cdc_meta_span_is(cdc_span_t s, const char *name)
-{
-    return s.len == strlen(name) && memcmp(s.data, name, s.len) == 0;
-}
-
-
 /* cuts off what is before the first "sep"; not found: all, and 0 */
 
 static int
@@ -160,7 +153,7 @@ cdc_meta_cut(cdc_span_t *in, char sep, cdc_span_t *head)
 static int
 cdc_meta_role_is_built_in(cdc_span_t role)
 {
-    return cdc_meta_span_is(role, "admin") || cdc_meta_span_is(role, "public");
+    return cdc_span_is(role, "admin") || cdc_span_is(role, "public");
 }
 
 
@@ -182,7 +175,7 @@ cdc_meta_right_user(const cdc_meta_raw_t *raw, cdc_meta_right_list_t *list)
     parts.kind = CDC_META_USER;
     parts.user = cdc_meta_string(raw->name);
 
-    if (cdc_meta_span_is(parts.user, "root")) {
+    if (cdc_span_is(parts.user, "root")) {
         return;
     }
 
@@ -253,9 +246,9 @@ cdc_meta_right_member(const cdc_meta_rights_t *rights,
         return;
     }
 
-    root = cdc_meta_span_is(parts.user, "root");
+    root = cdc_span_is(parts.user, "root");
 
-    if ((root && cdc_meta_span_is(parts.role, "admin"))
+    if ((root && cdc_span_is(parts.role, "admin"))
         || (!root
             && cdc_meta_raw(rights, CDC_META_RAW_USER, parts.user) == NULL)
         || !cdc_meta_role_lives(rights, parts.role))
@@ -294,19 +287,19 @@ cdc_meta_privilege(cdc_span_t name)
 static unsigned
 cdc_meta_grant_is_own(const cdc_meta_parts_t *parts)
 {
-    if (!cdc_meta_span_is(parts->role, "public")
-        || !cdc_meta_span_is(parts->object, "*"))
+    if (!cdc_span_is(parts->role, "public")
+        || !cdc_span_is(parts->object, "*"))
     {
         return 0;
     }
 
-    if (cdc_meta_span_is(parts->object_type, "Collection")) {
-        return cdc_meta_span_is(parts->privilege, "IndexDetail");
+    if (cdc_span_is(parts->object_type, "Collection")) {
+        return cdc_span_is(parts->privilege, "IndexDetail");
     }
 
-    return cdc_meta_span_is(parts->object_type, "Global")
-           && (cdc_meta_span_is(parts->privilege, "DescribeCollection")
-               || cdc_meta_span_is(parts->privilege, "ShowCollections"));
+    return cdc_span_is(parts->object_type, "Global")
+           && (cdc_span_is(parts->privilege, "DescribeCollection")
+               || cdc_span_is(parts->privilege, "ShowCollections"));
 }
 
 

@@ -325,6 +325,25 @@ on_request(void *arg, cdc_span_t r)
 }
 
 
+/* a revision of one change */
+
+static __attribute__((unused)) const char *
+one(int deleted, const char *key, size_t len, const char *value)
+{
+    sample_t  s;
+
+    s.deleted = deleted;
+    s.key = key;
+    s.len = len;
+    s.value = value;
+
+    log_[0] = '\0';
+    feed(CDC_ETCD_EVENTS, &s, 1, 0, 0);
+
+    return told();
+}
+
+
 static __attribute__((unused)) const char *
 requests_of(int64_t id)
 {

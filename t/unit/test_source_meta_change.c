@@ -31,23 +31,6 @@ life(int from, int to)
 }
 
 
-static const char *
-one(int deleted, const char *key, size_t len, const char *value)
-{
-    sample_t  s;
-
-    s.deleted = deleted;
-    s.key = key;
-    s.len = len;
-    s.value = value;
-
-    log_[0] = '\0';
-    feed(CDC_ETCD_EVENTS, &s, 1, 0, 0);
-
-    return told();
-}
-
-
 static void
 test_life(void)
 {

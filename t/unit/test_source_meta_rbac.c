@@ -35,23 +35,6 @@ static const sample_t  built_in[] = {
 
 
 static const char *
-one(int deleted, const char *key, size_t len, const char *value)
-{
-    sample_t  s;
-
-    s.deleted = deleted;
-    s.key = key;
-    s.len = len;
-    s.value = value;
-
-    log_[0] = '\0';
-    feed(CDC_ETCD_EVENTS, &s, 1, 0, 0);
-
-    return told();
-}
-
-
-static const char *
 events(int from, int to)
 {
     log_[0] = '\0';

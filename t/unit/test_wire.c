@@ -274,7 +274,7 @@ test_nested(size_t len)
 
         i += g.raw.len == len + cdc_wire_varint(buf, len) + 5;
         i += cdc_wire_next(&f.body, &g) == CDC_OK
-             && g.number == 3 && test_span_is(g.body, "tail");
+             && g.number == 3 && cdc_span_is(g.body, "tail");
         i += cdc_wire_next(&f.body, &g) == CDC_DONE;
         i += cdc_wire_next(&in, &f) == CDC_OK
              && f.number == 6 && f.body.len == 0;

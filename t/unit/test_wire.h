@@ -121,12 +121,4 @@ test_same(const cdc_chain_t *c, cdc_span_t want)
 }
 
 
-static int __attribute__((unused))
-test_span_is(cdc_span_t span, const char *want)
-{
-    return span.len == strlen(want)
-           && (span.len == 0 || memcmp(span.data, want, span.len) == 0);
-}
-
-
 #endif /* TEST_WIRE_H_INCLUDED */

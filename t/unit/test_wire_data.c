@@ -68,7 +68,7 @@ test_envelope(void)
     is_int(env.collection_id, 446, "its collection");
     is_int(env.partition_id, 4461, "its partition");
     is_int(env.rows, TEST_ROWS, "its rows");
-    ok(test_span_is(env.shard_name, insert.shardname), "its shard");
+    ok(cdc_span_is(env.shard_name, insert.shardname), "its shard");
     ok(env.raw.data == msg.data && env.raw.len == msg.len, "borrowed");
     test_drop(msg);
 

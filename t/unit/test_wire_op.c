@@ -125,7 +125,7 @@ test_create_index(void)
     is_int(cdc_wire_op_envelope(all, &op), CDC_OK, "create index");
     ok(op.known && op.type == CDC_MSG_CREATE_INDEX && op.ts == TEST_TS
        && op.db_name.len == 0 && op.nnames == 1
-       && test_span_is(op.names[0], "source"), "its names");
+       && cdc_span_is(op.names[0], "source"), "its names");
 
     name = cdc_span("books");
 
@@ -179,7 +179,7 @@ test_load_partitions(void)
 
     msg = test_pack(&req);
     is_int(cdc_wire_op_envelope(msg, &op), CDC_OK, "load partitions");
-    ok(test_span_is(op.db_name, "db1"), "its database");
+    ok(cdc_span_is(op.db_name, "db1"), "its database");
 
     c = cdc_chain_create();
     name = cdc_span("books");
@@ -227,7 +227,7 @@ test_flush(void)
     bad = op.nnames != CDC_OP_NAMES_MAX;
 
     for (i = 0; !bad && i < CDC_OP_NAMES_MAX; i++) {
-        bad += !test_span_is(op.names[i], list[i]);
+        bad += !cdc_span_is(op.names[i], list[i]);
     }
 
     is_int(bad, 0, "all its names");
@@ -281,7 +281,7 @@ test_database(void)
                                          "\x2a\x01k"), &op), CDC_OK,
            "alter database");
     ok(op.known && op.ts == 9 && op.nnames == 0
-       && test_span_is(op.db_name, "d"), "its name");
+       && cdc_span_is(op.db_name, "d"), "its name");
 
     c = cdc_chain_create();
     name = cdc_span("not for this one");
@@ -308,9 +308,9 @@ test_rename(void)
                                          "\x12\x01" "d" "\x1a\x01o"
                                          "\x22\x01n" "\x2a\x01" "e"), &op),
            CDC_OK, "rename");
-    ok(op.known && test_span_is(op.db_name, "d") && op.nnames == 1
-       && test_span_is(op.names[0], "o") && test_span_is(op.new_name, "n")
-       && test_span_is(op.new_db, "e"), "from where to where");
+    ok(op.known && cdc_span_is(op.db_name, "d") && op.nnames == 1
+       && cdc_span_is(op.names[0], "o") && cdc_span_is(op.new_name, "n")
+       && cdc_span_is(op.new_db, "e"), "from where to where");
 
     c = cdc_chain_create();
     name = cdc_span("t");
@@ -356,7 +356,7 @@ test_odd(void)
            CDC_ERROR, "a name that is a number");
     ok(cdc_wire_op_envelope(cdc_span("\x1a\x01" "a" "\x1a\x01" "b"
                                      "\x0a\x03\x08\xac\x02"), &op) == CDC_OK
-       && op.nnames == 1 && test_span_is(op.names[0], "b"),
+       && op.nnames == 1 && cdc_span_is(op.names[0], "b"),
        "base at the end, the name twice: the last one counts");
 
     msg_len = sizeof(msg) - 1;
