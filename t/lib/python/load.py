@@ -1,12 +1,11 @@
 """A steady load on the source, and what must be there when it ends."""
 
-import threading
-import time
-
 from pymilvus import Collection
 
+from beside import Beside
 
-class Load:
+
+class Load(Beside):
     """Inserts a few rows at a time, now and then deletes or upserts some.
 
     Every row goes in once, so count(*) of the source is exact and a row
@@ -20,9 +19,7 @@ class Load:
         self.collection = Collection(name, using=using)
         self.next = first
         self.deletes, self.hardy, self.failures = deletes, hardy, 0
-        self.running = False
-        self.error = None
-        self.thread = None
+        self.turns = 0
 
     def step(self, turn):
         first, self.next = self.next, self.next + self.rows
@@ -34,28 +31,12 @@ class Load:
             self.collection.upsert(self.shape.rows(
                 first + 4, first + 7, version=turn))
 
-    def run(self):
-        turn = 0
-        while self.running:
-            try:
-                self.step(turn)
-            except Exception as e:
-                self.failures += 1
-                if not self.hardy:
-                    self.error = e
-                    return
-            turn += 1
-            time.sleep(self.pause)
-
-    def __enter__(self):
-        self.running = True
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *args):
-        self.running = False
-        self.thread.join()
-        if self.error is not None and args[0] is None:
-            raise self.error
-        return False
+    def turn(self):
+        try:
+            self.step(self.turns)
+        except Exception:
+            self.failures += 1
+            if not self.hardy:
+                raise
+        self.turns += 1
+        return self.pause

@@ -6,11 +6,11 @@ equal; a drop, a name that lives again, and rows that went under one name and
 then another are all in that.
 """
 
-import threading
 import time
 
 from pymilvus import utility
 
+from beside import Beside
 from fixtures import AUTO_ID, EVERY, PLAIN, TEXT_KEY, Shape
 
 THREE = Shape(shards=3)
@@ -106,7 +106,7 @@ class DropDatabase(Order):
         self.c.drop_db('db')
 
 
-class Flow:
+class Flow(Beside):
     """Rows through an alias, as fast as they go, until the block ends."""
 
     def __init__(self, name, using, shape=PLAIN, first=1000):
@@ -114,30 +114,15 @@ class Flow:
 
         self.shape, self.next = shape, first
         self.to = Collection(name, using=using)
-        self.running = True
-        self.error = None
-        self.thread = threading.Thread(target=self.run, daemon=True)
 
-    def run(self):
-        try:
-            while self.running:
-                self.to.insert(self.shape.rows(self.next, self.next + 5))
-                self.next += 5
-                time.sleep(0.01)
-        except Exception as e:
-            self.error = e
-
-    def __enter__(self):
-        self.thread.start()
-        return self
+    def turn(self):
+        self.to.insert(self.shape.rows(self.next, self.next + 5))
+        self.next += 5
+        return 0.01
 
     def __exit__(self, *args):
-        time.sleep(0.1)
-        self.running = False
-        self.thread.join()
-        if self.error is not None and args[0] is None:
-            raise self.error
-        return False
+        time.sleep(0.1)                # some rows behind the last operation
+        return super().__exit__(*args)
 
 
 class Rename(Order):

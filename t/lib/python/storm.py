@@ -9,12 +9,12 @@ metadata by prefix, "a84" with "a8".
 
 import copy
 import random
-import threading
 import time
 
 from pymilvus import Collection, connections, db, utility
 
 import compare
+from beside import Beside
 from fixtures import AUTO_ID, EVERY, PLAIN, TEXT_KEY, Shape
 
 THREE = Shape(shards=3)
@@ -91,7 +91,7 @@ class Place:
             len(keys), self.storm.rng.randint(1, most)))
 
 
-class Storm:
+class Storm(Beside):
     """Makes steps while its block runs."""
 
     def __init__(self, bed, seed, pause=0.03, without=()):
@@ -105,9 +105,6 @@ class Storm:
         self.count = 0
         self.connected = set()
         self.journal = []                  # what was done, for a failure
-        self.running = False
-        self.error = None
-        self.thread = None
 
     def note(self, *what):
         self.journal.append((time.time(), self.count) + what)
@@ -292,7 +289,7 @@ class Storm:
         'load': 1, 'database': 0.5,
     }
 
-    def step(self):
+    def turn(self):
         name = self.rng.choices(list(self.weights),
                                 list(self.weights.values()))[0]
         place = self.rng.choice(self.places)
@@ -306,28 +303,6 @@ class Storm:
         self.count += 1
         self.steps[name] = self.steps.get(name, 0) + 1
         return self.rng.uniform(0, self.pause)
-
-    # ---- beside the rest
-
-    def run(self):
-        try:
-            while self.running:
-                time.sleep(self.step())
-        except Exception as e:
-            self.error = e
-
-    def __enter__(self):
-        self.running = True
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *args):
-        self.running = False
-        self.thread.join()
-        if self.error is not None and args[0] is None:
-            raise self.error
-        return False
 
     def rows(self):
         return sum(len(rows) for place in self.places
