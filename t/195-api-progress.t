@@ -159,6 +159,7 @@ Sesame
 --- request eval
 [CDC::post('list'), CDC::post('list'), CDC::post('get', {task_id => 'a'}),
  "GET /cdc/metrics"]
+--- wait: 1
 --- error_code eval
 [200, 200, 400, 200]
 --- response_body_like eval
