@@ -19,6 +19,7 @@
  *   cdc_equal.c        equal keys among what is settled
  *   cdc_object.c       collections and partitions: source id -> target id
  *   cdc_object_doc.c   their stored form
+ *   cdc_forget.c       those that are gone are forgotten
  *   cdc_database.c     databases
  *   cdc_alias.c        aliases
  *   cdc_rbac.c         users, roles, privileges
@@ -303,6 +304,7 @@ struct cdc_lane_s {
     uint64_t            reserve_next;
     uint64_t            newest;          /* highest stamp of a row sent */
     uint64_t            covered;         /* highest stamp of a tick sent */
+    uint64_t            closed;          /* the same, acknowledged */
     uint64_t            tick_at;         /* cdc_now_ms() of the last one */
     uint64_t            acked_at;        /* the same of the last answer */
     uint64_t            nudge_at;        /* not before, cdc_now_ms() */
@@ -385,6 +387,7 @@ typedef struct {
     int64_t          target_id;          /* 0: not yet */
     char            *name;
     uint64_t         created_ts;
+    uint64_t         gone_ts;            /* of its drop; 0: not known */
     unsigned         gone:1;             /* dropped on the target */
     unsigned         dropping:1;         /* as CDC_COLL_DROPPING */
     unsigned         pending:1;          /* its create op is queued */
@@ -443,6 +446,8 @@ struct cdc_coll_s {
     unsigned         dirty:1;
     unsigned         counted:1;          /* "count" and "last" are not
                                           * durable yet */
+    unsigned         held:1;             /* cdc_forget.c: referred to */
+    unsigned         part_held:1;        /* the same, by a drop */
     cdc_count_t      count;              /* since the task was created */
     cdc_last_t       last;
     uint64_t         lag_ms;             /* cdc_progress.c */
@@ -485,6 +490,28 @@ cdc_part_t *cdc_coll_part_add(cdc_coll_t *c, int64_t id, const char *name,
 json_t *cdc_coll_save(const cdc_coll_t *c);
 int  cdc_coll_load(cdc_repl_t *r, const json_t *json);
 void cdc_coll_free(cdc_coll_t *c);
+void cdc_coll_unchain(cdc_coll_t *c);    /* is not found by its id */
+void cdc_coll_part_forget(cdc_coll_t *c, unsigned i);
+
+
+/* ---- what is gone (cdc_forget.c) ------------------------------------ */
+
+#ifdef CDC_FAULTS
+#define CDC_FORGET_MS        50       /* lives are short there */
+#else
+#define CDC_FORGET_MS        2000
+#endif
+
+typedef struct cdc_forgotten_s  cdc_forgotten_t;
+
+/* from now on, what is gone is forgotten once nothing needs it */
+void cdc_forget_start(cdc_repl_t *r);
+void cdc_forget(cdc_repl_t *r);          /* once; not from within a call */
+/* the next batch takes it away */
+void cdc_forget_key(cdc_repl_t *r, const char *kind, const char *name);
+/* first of all into a batch; that batch is durable, or is not */
+void cdc_forget_put(cdc_repl_t *r, cdc_db_batch_t *b);
+void cdc_forget_written(cdc_repl_t *r, int rc);
 
 
 /* ---- databases (cdc_database.c) ------------------------------------ */
@@ -510,6 +537,7 @@ void cdc_database_done(const cdc_op_t *op);
 int  cdc_database_shared(const cdc_op_t *op);
 json_t *cdc_database_save(const cdc_dbase_t *d);
 int  cdc_database_load(cdc_repl_t *r, const char *id, const json_t *json);
+void cdc_database_forget(cdc_repl_t *r);
 
 
 /* ---- aliases (cdc_alias.c) ----------------------------------------- */
@@ -537,6 +565,7 @@ int  cdc_alias_bears(const cdc_repl_t *r, const char *target_db,
     const char *target_name);
 json_t *cdc_alias_save(const cdc_alias_t *a);
 int  cdc_alias_load(cdc_repl_t *r, const json_t *json);
+void cdc_alias_forget(cdc_repl_t *r);
 
 
 /* ---- users and roles (cdc_rbac.c) ----------------------------------- */
@@ -751,7 +780,9 @@ struct cdc_repl_s {
 
     /* checkpoint */
     struct cdc_checkpoint_s     *checkpoint;
-    cdc_timer_t                  checkpoint_timer;
+    cdc_timer_t                  checkpoint_timer, forget_timer;
+    cdc_forgotten_t             *forgotten;   /* for the next batch */
+    cdc_forgotten_t             *forgetting;  /* in the one being written */
     char                         life[CDC_LIFE_MAX];      /* LevelDB's */
     char                         life_next[CDC_LIFE_MAX]; /* "": none */
     uint64_t                     raise;       /* of lanes yet to come */

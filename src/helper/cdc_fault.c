@@ -85,6 +85,7 @@ static const cdc_fault_point_t  cdc_fault_points[] = {
     { "operation-done",          4 },
     { "farewell",                2 },
     { "farewell-acked",          2 },
+    { "forgotten",               2 },
 
     /* replicator: the first look at what is there already */
 

@@ -15,6 +15,7 @@
 
 #include "cdc_replicator.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -276,4 +277,52 @@ cdc_alias_load(cdc_repl_t *r, const json_t *json)
     a->doubt = doubt;
 
     return CDC_OK;
+}
+
+
+/* not on the target, and nothing on its way that would make it */
+
+static int
+cdc_alias_over(const cdc_repl_t *r, const cdc_alias_t *a)
+{
+    const cdc_op_t  *op;
+
+    if (a->collection_id || a->wanted || a->doubt) {
+        return 0;
+    }
+
+    for (op = r->ops; op; op = op->next) {
+        if (op->kind == CDC_OP_ALIAS && strcmp(op->alias, a->name) == 0
+            && strcmp(op->db, a->db) == 0)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+void
+cdc_alias_forget(cdc_repl_t *r)
+{
+    char          key[CDC_REASON_MAX];
+    cdc_alias_t  *a, **last;
+
+    for (last = &r->aliases; *last; /* void */ ) {
+        a = *last;
+
+        if (!cdc_alias_over(r, a)) {
+            last = &a->next;
+            continue;
+        }
+
+        snprintf(key, sizeof(key), "%s/%s", a->db, a->name);
+        cdc_forget_key(r, "alias/", key);
+
+        *last = a->next;
+        free(a->db);
+        free(a->name);
+        free(a);
+    }
 }

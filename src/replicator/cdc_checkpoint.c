@@ -239,6 +239,8 @@ cdc_checkpoint_build(cdc_repl_t *r, int last)
         return NULL;
     }
 
+    cdc_forget_put(r, b);
+
     for (ch = r->channels; ch; ch = ch->next) {
         if ((ch->dirty || ch->wanting || last) && ch->placed) {
             cdc_checkpoint_channel(b, ch, last);
@@ -353,6 +355,7 @@ cdc_checkpoint_failed(cdc_checkpoint_t *cp)
 
     cdc_rbac_dirty(r);
     cdc_parked_written(r, CDC_ERROR);
+    cdc_forget_written(r, CDC_ERROR);
     r->rdirty = 1;
 
     for (last = &cp->writing; *last; last = &(*last)->next) { /* void */ }
@@ -396,6 +399,7 @@ cdc_checkpoint_done(cdc_job_t *job)
     cdc_repl_degraded(r, CDC_CAUSE_DISK, NULL);
     r->checkpoint_at = cdc_now_ms();
     cdc_parked_written(r, CDC_OK);
+    cdc_forget_written(r, CDC_OK);
 
     for (ch = r->channels; ch; ch = ch->next) {
         if (cdc_pos_cmp(ch->upto_next, ch->upto) > 0) {

@@ -11,6 +11,7 @@
 
 #include "cdc_replicator.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -290,4 +291,57 @@ cdc_database_load(cdc_repl_t *r, const char *id, const json_t *json)
 
     return cdc_blob_from_json(&d->properties,
                               json_object_get(json, "properties"));
+}
+
+
+/* dropped at the source, and nothing is on its way any more; the drop may have
+ * been left out, as its name lived again */
+
+static int
+cdc_database_over(cdc_repl_t *r, const cdc_dbase_t *d)
+{
+    const cdc_op_t       *op;
+    cdc_database_find_t   find;
+
+    if (!d->dropping) {
+        return 0;
+    }
+
+    for (op = r->ops; op; op = op->next) {
+        if (op->db_id == d->id) {
+            return 0;
+        }
+    }
+
+    find.id = d->id;
+    find.found = 0;
+
+    (void) cdc_meta_each_database(r->meta, cdc_database_find, &find);
+
+    return !find.found;
+}
+
+
+void
+cdc_database_forget(cdc_repl_t *r)
+{
+    char          key[32];
+    cdc_dbase_t  *d, **last;
+
+    for (last = &r->databases; *last; /* void */ ) {
+        d = *last;
+
+        if (!cdc_database_over(r, d)) {
+            last = &d->next;
+            continue;
+        }
+
+        snprintf(key, sizeof(key), "%lld", (long long) d->id);
+        cdc_forget_key(r, "db/", key);
+
+        *last = d->next;
+        free(d->name);
+        cdc_blob_free(&d->properties);
+        free(d);
+    }
 }

@@ -610,6 +610,7 @@ cdc_lane_acked(cdc_lane_t *lane)
 
         if (send->item == NULL) {
             lane->tick_sent = send->tick;
+            lane->closed = send->stamp ? send->stamp : send->tick;
 
         } else {
             lane->single -= lane->single > 0;

@@ -6,7 +6,8 @@
  * dropped it.  A crash while CREATING finds either nothing on the target, or
  * a collection that is ours because the intent was written first; without
  * the intent, what is found there is somebody else's (adopted).  GONE ones
- * are kept: the log may still hold rows of theirs, which are skipped.
+ * are kept for a while: the log may still hold rows of theirs, which are
+ * skipped.  How long, and why no longer: cdc_forget.c.
  */
 
 #include "cdc_replicator.h"
@@ -96,6 +97,21 @@ cdc_coll_link(cdc_coll_t *c)
     chain = cdc_coll_chain(c->repl, c->id);
     c->next_id = *chain;
     *chain = c;
+}
+
+
+void
+cdc_coll_unchain(cdc_coll_t *c)
+{
+    cdc_coll_t  **chain;
+
+    for (chain = cdc_coll_chain(c->repl, c->id); *chain != c;
+         chain = &(*chain)->next_id)
+    {
+        /* void */
+    }
+
+    *chain = c->next_id;
 }
 
 
@@ -208,6 +224,17 @@ cdc_coll_refresh(cdc_coll_t *c, const cdc_meta_collection_t *m)
     if (c->state == CDC_COLL_LIVE) {
         cdc_coll_ignore_partitions(c);
     }
+}
+
+
+void
+cdc_coll_part_forget(cdc_coll_t *c, unsigned i)
+{
+    free(c->parts[i].name);
+    c->nparts--;
+    memmove(&c->parts[i], &c->parts[i + 1],
+            (c->nparts - i) * sizeof(cdc_part_t));
+    c->dirty = 1;
 }
 
 

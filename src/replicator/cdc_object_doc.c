@@ -150,10 +150,11 @@ cdc_coll_save(const cdc_coll_t *c)
         p = &c->parts[i];
 
         (void) json_array_append_new(parts,
-            json_pack("{s:I,s:I,s:s,s:I,s:b,s:b}", "id", (json_int_t) p->id,
+            json_pack("{s:I,s:I,s:s,s:I,s:I,s:b,s:b}", "id", (json_int_t) p->id,
                       "target_id", (json_int_t) p->target_id,
                       "name", p->name,
                       "created", (json_int_t) p->created_ts,
+                      "gone_ts", (json_int_t) p->gone_ts,
                       "gone", p->gone, "dropping", p->dropping));
     }
 
@@ -249,7 +250,7 @@ cdc_coll_load(cdc_repl_t *r, const json_t *json)
     int          state, initial, adopted, gone, dropping;
     size_t       i;
     json_t      *shards, *parts, *row;
-    json_int_t   id, target_id, created, from, pk, num;
+    json_int_t   id, target_id, created, from, pk, num, gone_ts;
     cdc_coll_t  *c;
     cdc_part_t  *p;
     const char  *db, *name, *target_db, *target_name;
@@ -320,10 +321,12 @@ cdc_coll_load(cdc_repl_t *r, const json_t *json)
 
     json_array_foreach(parts, i, row) {
         dropping = 0;
+        gone_ts = 0;
 
-        if (json_unpack(row, "{s:I,s:I,s:s,s:I,s:b,s?b}", "id", &id,
+        if (json_unpack(row, "{s:I,s:I,s:s,s:I,s?I,s:b,s?b}", "id", &id,
                         "target_id", &target_id, "name", &name,
-                        "created", &created, "gone", &gone,
+                        "created", &created, "gone_ts", &gone_ts,
+                        "gone", &gone,
                         "dropping", &dropping) != 0
             || (p = cdc_coll_part_add(c, id, name, created)) == NULL)
         {
@@ -333,6 +336,7 @@ cdc_coll_load(cdc_repl_t *r, const json_t *json)
 
         p->target_id = target_id;
         p->gone = gone;
+        p->gone_ts = gone_ts;
         p->dropping = dropping;
     }
 

@@ -86,6 +86,7 @@ cdc_op_result(cdc_op_t *op)
         p = cdc_coll_part(c, op->part_id);
         if (p) {
             p->gone = 1;
+            p->gone_ts = op->ts;
             c->dirty = 1;
         }
 

@@ -320,6 +320,7 @@ cdc_repl_go(cdc_repl_t *r)
 
     cdc_coll_last_ticks(r);
     r->went = 1;
+    cdc_forget_start(r);
     CDC_FAULT("go");
 
     cdc_log(CDC_LOG_NOTICE, 0, "replicating to %s", r->target_conf.identity);

@@ -45,7 +45,7 @@ CHECKPOINT = ('go', 'checkpoint-before-write', 'checkpoint-after-write',
               'checkpoint-effects')
 OPERATIONS = ('operation-read', 'operation-intent', 'operation-before',
               'operation-middle', 'operation-after', 'operation-done',
-              'farewell', 'farewell-acked')
+              'farewell', 'farewell-acked', 'forgotten')
 SURVEY = ('survey-taken', 'survey-before-write', 'survey-after-write')
 STOP = ('stop-before-write', 'stop-after-write')
 STORE = ('store-before-write', 'store-after-write')
