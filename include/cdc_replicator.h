@@ -9,6 +9,7 @@
  *   cdc_selection.c    which collections a task follows
  *   cdc_track.c        positions that are done, in order or not
  *   cdc_item.c         a message on its way
+ *   cdc_count.c        rows that have arrived, each once
  *   cdc_channel.c      source channel: read, order by tick
  *   cdc_take.c         source channel: what a message is to us
  *   cdc_emit.c         source channel: hand over to lanes
@@ -371,6 +372,15 @@ void cdc_equal_forget(cdc_repl_t *r);
 void cdc_equal_tire(cdc_repl_t *r);
 
 
+/* ---- what has arrived (cdc_count.c) --------------------------------- */
+
+void cdc_count_acked(const cdc_item_t *item);
+/* it is done, or will be read again */
+void cdc_count_end(const cdc_item_t *item, unsigned done);
+/* of what has arrived, what may come again: for a checkpoint */
+cdc_count_t cdc_count_open(cdc_coll_t *c);
+
+
 /* ---- objects (cdc_object.c) --------------------------------------- */
 
 typedef enum {
@@ -449,6 +459,7 @@ struct cdc_coll_s {
     unsigned         held:1;             /* cdc_forget.c: referred to */
     unsigned         part_held:1;        /* the same, by a drop */
     cdc_count_t      count;              /* since the task was created */
+    cdc_count_t      open, again;        /* cdc_count.c */
     cdc_last_t       last;
     uint64_t         lag_ms;             /* cdc_progress.c */
 };
@@ -716,7 +727,7 @@ uint32_t cdc_progress_parts(uint64_t done, uint64_t all);
 /* those that are behind most, to the supervisor */
 void cdc_progress_send(cdc_repl_t *r);
 /* in a checkpoint and from one: rows and bytes, the last operation and error */
-json_t *cdc_coll_save_stat(const cdc_coll_t *c);
+json_t *cdc_coll_save_stat(cdc_coll_t *c);
 int  cdc_coll_load_stat(cdc_coll_t *c, const json_t *json);
 
 

@@ -345,6 +345,7 @@ cdc_epoch_left(cdc_channel_t *ch, cdc_epoch_t *epoch)
             item = ep->items;
             ep->items = item->next;
             rows |= !item->tick;
+            cdc_count_end(item, 1);
 
             if (!item->held) {
                 cdc_track_done(&ch->track, item->number);
@@ -601,16 +602,10 @@ cdc_channel_acked(cdc_item_t *item)
 
     item->acked = 1;
 
-    if (!item->poison) {
-        r->status.rows_out += item->env.rows;
-        r->status.bytes_out += item->bytes;
-        cdc_parked_applied(r, item->parking);
-    }
+    cdc_count_acked(item);
 
-    if (item->coll && !item->poison) {
-        item->coll->count.rows_out += item->env.rows;
-        item->coll->count.bytes_out += item->bytes;
-        item->coll->counted = 1;
+    if (!item->poison) {
+        cdc_parked_applied(r, item->parking);
     }
 
     if (item->settle && !item->poison) {
@@ -828,6 +823,7 @@ cdc_channel_free_list(cdc_item_t *item)
 
     for ( ; item; item = next) {
         next = item->next;
+        cdc_count_end(item, 0);
         cdc_item_drop_body(item);
         free(item);
     }

@@ -71,16 +71,21 @@ cdc_coll_error(cdc_coll_t *c, const char *fmt, ...)
 
 
 json_t *
-cdc_coll_save_stat(const cdc_coll_t *c)
+cdc_coll_save_stat(cdc_coll_t *c)
 {
-    return json_pack("[I,I,I,I,I,s,I,o]",
+    cdc_count_t  open;
+
+    open = cdc_count_open(c);
+
+    return json_pack("[I,I,I,I,I,s,I,o,I,I]",
                      (json_int_t) c->count.rows_in,
                      (json_int_t) c->count.rows_out,
                      (json_int_t) c->count.bytes_in,
                      (json_int_t) c->count.bytes_out,
                      (json_int_t) c->last.operation_ms, c->last.operation,
                      (json_int_t) c->last.error_ms,
-                     cdc_parked_string(c->last.error ? c->last.error : ""));
+                     cdc_parked_string(c->last.error ? c->last.error : ""),
+                     (json_int_t) open.rows_out, (json_int_t) open.bytes_out);
 }
 
 
@@ -109,6 +114,8 @@ cdc_coll_load_stat(cdc_coll_t *c, const json_t *json)
     c->count.rows_out = out;
     c->count.bytes_in = bin;
     c->count.bytes_out = bout;
+    c->again.rows_out = json_integer_value(json_array_get(json, 8));
+    c->again.bytes_out = json_integer_value(json_array_get(json, 9));
     c->last.operation_ms = operation_ms;
     c->last.error_ms = error_ms;
 

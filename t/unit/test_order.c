@@ -285,6 +285,94 @@ test_raise(void)
 }
 
 
+static void
+is_out(uint64_t rows, uint64_t open, const char *name)
+{
+    json_t  *json;
+
+    json = cdc_coll_save_stat(coll);
+    is_int((int64_t) repl.status.rows_out, (int64_t) rows, name);
+    is_int((int64_t) coll->count.rows_out, (int64_t) rows,
+           "of the collection, too");
+    is_int(json_integer_value(json_array_get(json, 8)), (int64_t) open,
+           "what may come again stands beside it");
+    json_decref(json);
+}
+
+
+/* what was acknowledged and is settled all the same is not counted twice */
+
+static void
+test_counted(void)
+{
+    json_t  *json;
+
+    set_up();
+    put_insert(1, MS(1000), 1);
+    turn();
+    answer(CDC_OK, 0);
+    put_insert(1, MS(1001), 2);
+    turn();
+    answer(CDC_ERROR, CDC_TARGET_DOUBT); /* nobody knows of this one */
+    is_out(1, 1, "an acknowledged row is counted");
+
+    json = cdc_coll_save_stat(coll);
+    begin_again();
+    is_out(1, 1, "a connection breaks");
+    turn();
+    put_tick(MS(1100));
+    turn();
+    answer_all();
+    is_int((int64_t) repl.status.rows_settled, 2, "both are settled");
+    is_out(2, 0, "but the first counts no more");
+
+    put_insert(1, MS(1200), 3);
+    put_tick(MS(1300));
+    turn();
+    answer_all();
+    is_out(3, 0, "and what is new does");
+    cdc_equal_forget(&repl);
+    tear_down();
+
+    /* a crash: the same from the checkpoint */
+
+    set_up();
+    (void) cdc_coll_load_stat(coll, json);
+    json_decref(json);
+    repl.status.rows_out = 1;
+    channel->settle_upto.lo = 2;
+    put_insert(1, MS(1000), 1);
+    put_insert(1, MS(1001), 2);
+    put_tick(MS(1100));
+    turn();
+    is_out(1, 1, "after a crash it is what it was");
+    answer_all();
+    is_int((int64_t) repl.status.rows_settled, 2, "both are settled");
+    is_out(2, 0, "and counted once");
+    cdc_equal_forget(&repl);
+    tear_down();
+
+    /* what does not come again, its partition being gone */
+
+    set_up();
+    json = json_pack("[i,i,i,i,i,s,i,s,i,i]", 5, 5, 0, 0, 0, "", 0, "", 2,
+                     0);
+    (void) cdc_coll_load_stat(coll, json);
+    json_decref(json);
+    repl.status.rows_out = 5;
+    channel->settle_upto.lo = 2;
+    coll->parts[0].gone = 1;
+    put_insert(1, MS(1000), 1);
+    put_insert(1, MS(1001), 2);
+    put_tick(MS(1100));
+    turn();
+    answer_all();
+    coll->parts[0].gone = 0;
+    is_out(5, 0, "is not waited for");
+    tear_down();
+}
+
+
 /* the name lives again: rows of the new collection wait for the drop that
  * lies behind them in the log */
 
@@ -495,6 +583,7 @@ main(void)
     test_twice();
     test_settle();
     test_equal_keys();
+    test_counted();
     test_raise();
     test_drop_passes();
     test_drop_is_newer();
