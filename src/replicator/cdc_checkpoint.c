@@ -5,7 +5,7 @@
  *   chan/<name>     track, "read" (its end), "upto" (may have been sent up to
  *                   there), "settle" (of that, left from before), "tick"
  *   lane/<name>     "reserve" (stamps up to it may have been used), "raise",
- *                   "tick"
+ *                   "tick", "clear" (of tick_sent, tick_clear)
  *   coll/<id>       a collection (cdc_object_doc.c)
  *   stat/<id>       its counters, last operation and error
  *   db/<id>         a database
@@ -158,10 +158,11 @@ cdc_checkpoint_lane(cdc_db_batch_t *b, cdc_lane_t *lane, int last)
     lane->reserve_next = reserve;
 
     cdc_checkpoint_put(b, "lane/", lane->name,
-                       json_pack("{s:I,s:I,s:I}",
+                       json_pack("{s:I,s:I,s:I,s:I}",
                                  "reserve", (json_int_t) reserve,
                                  "raise", (json_int_t) lane->raise,
-                                 "tick", (json_int_t) cdc_lane_known(lane)));
+                                 "tick", (json_int_t) lane->tick_sent,
+                                 "clear", (json_int_t) lane->tick_clear));
 }
 
 
@@ -634,6 +635,7 @@ cdc_checkpoint_load_lane(cdc_repl_t *r, const char *name, json_t *json)
 
     lane->raise = json_integer_value(json_object_get(json, "raise"));
     lane->tick_sent = json_integer_value(json_object_get(json, "tick"));
+    lane->tick_clear = json_integer_value(json_object_get(json, "clear"));
     lane->tick_want = lane->tick_sent;
 
     if (reserve > lane->raise) {

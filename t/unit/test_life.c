@@ -203,6 +203,30 @@ test_lost(void)
 }
 
 
+/* a drop's message needs a tick behind it that the target has */
+
+static void
+test_ticks(void)
+{
+    cdc_lane_t  *lane;
+
+    sh("mkdir %s && touch %s/new", task, task);
+    (void) life();
+    lane = cdc_lane_get(&r, "by-dev-rootcoord-dml_0");
+    lane->tick_sent = 1000;
+    lane->tick_clear = 2000;             /* it was not sent */
+    ends(1);
+    cdc_lane_free(lane);
+
+    (void) life();
+    lane = r.lanes;
+    is_int((int64_t) lane->tick_want, 1000, "what was sent is known");
+    is_int((int64_t) cdc_lane_known(lane), 2000, "and what is there anyway");
+    ends(0);
+    cdc_lane_free(lane);
+}
+
+
 int
 main(void)
 {
@@ -218,6 +242,7 @@ main(void)
     test_copies();
     test_crash();
     test_lost();
+    test_ticks();
 
     sh("rm -r %s", dir);
 
