@@ -191,7 +191,7 @@ int  cdc_db_remove(const char *path);
 
 void cdc_memory_init(void);
 void cdc_memory_held(size_t bytes);      /* read and not done with */
-void cdc_memory_trim(void);              /* now and then */
+void cdc_memory_trim(int quiet);         /* now and then; few rows come */
 
 
 /* ---- roles -------------------------------------------------------- */

@@ -12,9 +12,9 @@
  * target the arenas held three times of what was in use.  But each such piece
  * is cleared by the kernel, page by page, and that was a fifth of the CPU time
  * of a backlog.  A target that keeps up leaves little in memory, and so little
- * to be lost in gaps.  So large pieces come from the arenas while little is
- * held, and from the kernel while much is; what the arenas had for it then
- * goes back by malloc_trim().
+ * to be lost in gaps.  So large pieces come from the arenas while rows come
+ * and little of them is held, and from the kernel otherwise; what the arenas
+ * had for them then goes back by malloc_trim().
  *
  * mallopt() sets plain numbers, which other threads read as they allocate:
  * they find the former one or the new one, and each is right.
@@ -28,8 +28,9 @@
 #define CDC_MEMORY_LARGE   (1024 * 1024)
 #define CDC_MEMORY_MOST    (32 * 1024 * 1024)    /* that malloc() takes */
 #define CDC_MEMORY_TOP     (8 * 1024 * 1024)
-#define CDC_MEMORY_MUCH    (4 * 1024 * 1024)
-#define CDC_MEMORY_LITTLE  (1 * 1024 * 1024)
+#define CDC_MEMORY_MUCH    (6 * 1024 * 1024)
+#define CDC_MEMORY_LITTLE  (3 * 1024 * 1024)
+#define CDC_MEMORY_FLOW    (64 * 1024)
 
 
 static unsigned  cdc_memory_tight;
@@ -51,7 +52,7 @@ void
 cdc_memory_init(void)
 {
     (void) mallopt(M_ARENA_MAX, 2);
-    cdc_memory_set(0);
+    cdc_memory_set(1);
 }
 
 
@@ -61,16 +62,23 @@ cdc_memory_held(size_t bytes)
     if (bytes >= CDC_MEMORY_MUCH && !cdc_memory_tight) {
         cdc_memory_set(1);
 
-    } else if (bytes < CDC_MEMORY_LITTLE && cdc_memory_tight) {
+    } else if (bytes >= CDC_MEMORY_FLOW && bytes < CDC_MEMORY_LITTLE
+               && cdc_memory_tight)
+    {
         cdc_memory_set(0);
     }
 }
 
 
 void
-cdc_memory_trim(void)
+cdc_memory_trim(int quiet)
 {
-    if (cdc_memory_tight) {
-        (void) malloc_trim(0);
+    if (quiet && !cdc_memory_tight) {
+        cdc_memory_set(1);
+
+    } else if (quiet || !cdc_memory_tight) {
+        return;
     }
+
+    (void) malloc_trim(0);
 }

@@ -286,8 +286,8 @@ cdc_repl_trim(cdc_repl_t *r)
         (void) malloc_trim(0);
     }
 
+    cdc_memory_trim(in < r->trim_last + CDC_TRIM_QUIET);
     r->trim_last = in;
-    cdc_memory_trim();
 }
 
 
