@@ -344,6 +344,7 @@ cdc_checkpoint_failed(cdc_checkpoint_t *cp)
 
     for (c = r->colls; c; c = c->next) {
         c->dirty = 1;
+        c->counted = 1;
     }
 
     for (d = r->databases; d; d = d->next) {

@@ -43,7 +43,10 @@
  * crash or a broken connection: so each has been read, in this life, when all
  * channels have such a tick and are past what had been read before, and has
  * been followed by its farewell when no drop of the collection is on its way.
- * Rows of it that went early stand before the farewell in their lane.
+ * Rows of it that went early stand before the farewell in their lane.  (A
+ * Milvus that ends while it tells its channels tells all of them again, later:
+ * one that it had not told then may be passed over.  The partition is dropped
+ * on the target by then, by the operation.)
  *
  * What was forgotten is taken out of LevelDB by the next batch, which has the
  * tracks of that moment or newer ones; should the batch fail, by the one after
@@ -142,11 +145,21 @@ cdc_forget_hold(cdc_coll_t *c, const cdc_item_t *item)
 }
 
 
+/* a drop that has been read ahead of its tick has not been resolved yet */
+
 static void
 cdc_forget_hold_list(const cdc_item_t *item)
 {
+    cdc_coll_t  *c;
+
     for ( /* void */ ; item; item = item->next) {
-        cdc_forget_hold(item->coll, item);
+        c = item->coll;
+
+        if (c == NULL && cdc_item_is_drop(item)) {
+            c = cdc_coll_by_id(item->ch->repl, item->env.collection_id);
+        }
+
+        cdc_forget_hold(c, item);
     }
 }
 

@@ -347,7 +347,7 @@ cdc_lane_tick(cdc_lane_t *lane)
 
     send = cdc_lane_last(lane);
 
-    if (send == lane->queue && !(send && send->item) && !lane->busy
+    if (send == lane->queue && !(send && send->item) && lane->flight == NULL
         && lane->backoff == 0)
     {
         lane->tick_clear = low;

@@ -425,6 +425,9 @@ test_read_again(void)
 
     cdc_channel_open(channel);
     turn();
+    cdc_forget(&repl);
+    is_int(coll->nparts, 2, "nor while it waits for its tick");
+
     put_tick(MS(1100));
     turn();
     answer_all();

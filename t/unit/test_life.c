@@ -3,9 +3,12 @@
 #include "cdc_replicator.h"
 #include "tap.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -227,6 +230,135 @@ test_ticks(void)
 }
 
 
+static void
+halt(cdc_timer_t *tm)
+{
+    cdc_loop_stop(tm->data);
+}
+
+
+static void
+run(unsigned ms)
+{
+    cdc_timer_t  tm;
+
+    memset(&tm, 0, sizeof(cdc_timer_t));
+    tm.handler = halt;
+    tm.data = r.loop;
+    cdc_timer_add(r.loop, &tm, ms);
+    (void) cdc_loop_run(r.loop);
+}
+
+
+static cdc_coll_t *
+collection(void)
+{
+    json_t  *json;
+
+    json = json_pack("{s:I,s:I,s:s,s:s,s:i,s:I,s:I,s:I,s:b,s:b,"
+                     "s:[{s:s,s:s,s:s,s:s,s:[i,i],s:[i,i]}],s:[]}",
+                     "id", (json_int_t) 7, "target_id", (json_int_t) 1007,
+                     "db", "default", "name", "c",
+                     "state", (int) CDC_COLL_LIVE, "created", (json_int_t) 1,
+                     "pk", (json_int_t) 100, "num_partitions", (json_int_t) 0,
+                     "initial", 0, "adopted", 0, "shards",
+                     "source", "s_1v0", "channel", "s_1",
+                     "target", "t_5v0", "lane", "t_5",
+                     "start", 0, 0, "listed", 0, 0, "partitions");
+
+    if (json == NULL || cdc_coll_load(&r, json) != CDC_OK) {
+        abort();
+    }
+
+    json_decref(json);
+
+    return cdc_coll_by_id(&r, 7);
+}
+
+
+static void
+forget(void)
+{
+    cdc_lane_free(r.lanes);
+    cdc_channel_free(r.channels);
+    cdc_coll_free(r.colls);
+}
+
+
+/* a disk that is full for a moment: the next batch has all that it had */
+
+static void
+test_failed(void)
+{
+    int             fds[2];
+    cdc_coll_t     *c;
+    cdc_conn_t      control;
+    cdc_role_t      role;
+    cdc_channel_t  *ch;
+    struct rlimit   old, rl;
+
+    sh("rm -rf %s && mkdir %s && touch %s/new", task, task, task);
+    (void) life();
+
+    memset(&control, 0, sizeof(cdc_conn_t));
+    memset(&role, 0, sizeof(cdc_role_t));
+    r.loop = cdc_loop_create();
+
+    if (socketpair(AF_UNIX, SOCK_STREAM|SOCK_NONBLOCK, 0, fds) == -1
+        || cdc_conn_open(&control, r.loop, fds[0]) != CDC_OK)
+    {
+        abort();
+    }
+
+    role.control = &control;
+    r.role = &role;
+    r.disk_worker = cdc_worker_create(r.loop, "disk");
+    r.started = 1;
+
+    c = collection();
+    c->dirty = 1;
+    ch = c->shards[0].ch;
+    ch->placed = ch->dirty = 1;
+    c->count.rows_out = 100;
+    c->counted = 1;
+    cdc_checkpoint_now(&r);
+    run(300);
+
+    (void) signal(SIGXFSZ, SIG_IGN);
+    (void) getrlimit(RLIMIT_FSIZE, &old);
+    rl = old;
+    rl.rlim_cur = 0;
+    (void) setrlimit(RLIMIT_FSIZE, &rl);
+
+    c->count.rows_out = 200;
+    c->counted = 1;
+    cdc_coll_operation(c, "CreateIndex");
+    ch->dirty = 1;
+    cdc_checkpoint_now(&r);
+    run(300);
+    ok(r.status.errors == 1, "a batch fails: %s", r.status.error);
+
+    (void) setrlimit(RLIMIT_FSIZE, &old);
+    run(1500);
+    ok(r.cause[CDC_CAUSE_DISK][0] == '\0', "the next one does not");
+
+    cdc_worker_destroy(r.disk_worker);
+    r.disk_worker = NULL;
+    cdc_checkpoint_close(&r);
+    cdc_conn_close(&control);
+    (void) close(fds[1]);
+    forget();
+    cdc_loop_destroy(r.loop);
+
+    is_int(life(), CDC_OK, "the next life");
+    c = cdc_coll_by_id(&r, 7);
+    is_int((int64_t) c->count.rows_out, 200, "knows of the rows");
+    is_str(c->last.operation, "CreateIndex", "and of the operation");
+    ends(0);
+    forget();
+}
+
+
 int
 main(void)
 {
@@ -243,6 +375,7 @@ main(void)
     test_crash();
     test_lost();
     test_ticks();
+    test_failed();
 
     sh("rm -r %s", dir);
 
