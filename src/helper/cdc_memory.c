@@ -31,9 +31,10 @@
 #define CDC_MEMORY_MUCH    (6 * 1024 * 1024)
 #define CDC_MEMORY_LITTLE  (3 * 1024 * 1024)
 #define CDC_MEMORY_FLOW    (64 * 1024)
+#define CDC_MEMORY_QUIET   10            /* calls of cdc_memory_trim() */
 
 
-static unsigned  cdc_memory_tight;
+static unsigned  cdc_memory_tight, cdc_memory_quiet;
 
 
 static void
@@ -73,7 +74,17 @@ cdc_memory_held(size_t bytes)
 void
 cdc_memory_trim(int quiet)
 {
+    cdc_memory_quiet = quiet ? cdc_memory_quiet + 1 : 0;
+
     if (quiet && !cdc_memory_tight) {
+
+        /* an insert now and then would have it both ways all the time */
+
+        if (cdc_memory_quiet < CDC_MEMORY_QUIET) {
+            return;
+        }
+
+        cdc_memory_quiet = 0;
         cdc_memory_set(1);
 
     } else if (quiet || !cdc_memory_tight) {
