@@ -84,7 +84,10 @@ PKGS          := grpc libprotobuf-c rdkafka jansson rocksdb openssl
 ifneq ($(filter-out clean module,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS    := $(shell $(PKG_CONFIG) --cflags $(PKGS))
 PKG_LIBS      := $(shell $(PKG_CONFIG) --libs $(PKGS))
-ifeq ($(PKG_LIBS),)
+# loaded when it is needed, by the name that a link would give it
+ROCKSDB_SO    := $(shell objdump -p "$$($(CC) -print-file-name=librocksdb.so)" \
+                     | awk '$$1 == "SONAME" { print $$2 }')
+ifeq ($(and $(PKG_LIBS),$(ROCKSDB_SO)),)
 $(error a library is missing ($(PKGS)): run "sh t/run build")
 endif
 endif
@@ -112,10 +115,13 @@ helper: $(HELPER)
 
 objects: $(LIB) $(MAIN_O)
 
+# RocksDB, which is not linked, finds this function here: cdc_rocksmq_crc.c
+LEND          := -Wl,--export-dynamic-symbol=_ZN7rocksdb6crc32c6ExtendEjPKcm
+
 $(HELPER): $(MAIN_O) $(LIB)
 	$(call say,LINK $(@F))
-	$(Q)$(CC) $(SAN) -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) \
-	    -o $@.tmp $^ $(LIBS)
+	$(Q)$(CC) $(SAN) -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(LEND) \
+	    $(LDFLAGS) -o $@.tmp $^ $(LIBS)
 	@mv -f $@.tmp $@
 
 $(LIB): $(LIB_O)
@@ -137,6 +143,9 @@ $(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h &: $(TOP)/proto/%.proto $(PROTOS)
 $(B)/proto/%.pb-c.o: $(B)/proto/%.pb-c.c | $(PROTO_H)
 	$(call say,CC $(<F))
 	$(Q)$(CC) $(CFLAGS_ALL) -Wall -Werror $(INCS) -c -o $@ $<
+
+$(B)/obj/src/source/cdc_rocksdb.o: \
+    DEFS += -DCDC_ROCKSDB_SO='"$(ROCKSDB_SO)"'
 
 -include $(HELPER_O:.o=.d)
 

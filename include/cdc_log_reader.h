@@ -1,6 +1,6 @@
 /*
- * A reader of the source's operation log: Kafka now, RocksMQ and Pulsar
- * later, each one file and one cdc_log_reader_ops_t.
+ * A reader of the source's operation log: Kafka, RocksMQ; each is one
+ * cdc_log_reader_ops_t.
  *
  * A stream is one channel (topic) read in order from a position.  All on the
  * main thread except the two functions marked [blocks].  A reader keeps a

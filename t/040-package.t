@@ -44,7 +44,8 @@ SKIP: {
 
 my $depends = `dpkg-deb -f $deb Depends`;
 like($depends, qr/\b$_\b/, "depends on $_")
-    for qw(nginx-abi-[\d.]+-\d+ libjansson4 libgrpc29 librdkafka1);
+    for qw(nginx-abi-[\d.]+-\d+ libjansson4 libgrpc29 librdkafka1
+           librocksdb[\d.]+);
 
 my %there = map { (split ' ', $_, 6)[5] => (split)[0] . ' ' . (split)[1] }
     split /\n/, `dpkg-deb -c $deb`;

@@ -7,8 +7,10 @@ the source's directory is read-only.
 
 import hashlib
 import os
+import platform
 import pwd
 import signal
+import subprocess
 import sys
 import time
 
@@ -18,11 +20,24 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from e2e import E2E                                          # noqa: E402
 from fixtures import Shape                                   # noqa: E402
 from load import Load                                        # noqa: E402
+from nginx import BUILD                                      # noqa: E402
 from process import wait_for                                 # noqa: E402
 
 S = 'source'
 SHAPE = Shape(dim=32, shards=2, scalars=True)
 USER = 'www-data' if os.geteuid() == 0 else None
+
+
+def lends(t):
+    """RocksDB, loaded and not linked, finds our checksum in the helper: half
+    of a backlog's CPU time, and nothing else would tell."""
+    names = subprocess.run(
+        ['nm', '-D', '--defined-only',
+         os.path.join(BUILD, 'milvus-cdc-helper')],
+        stdout=subprocess.PIPE, check=True).stdout.split()
+    t.ok(platform.machine() != 'x86_64'
+         or b'_ZN7rocksdb6crc32c6ExtendEjPKcm' in names,
+         'the helper lends RocksDB a checksum')
 
 
 def permission(t, path):
@@ -124,6 +139,7 @@ with E2E() as t:
     source = t.bed['source']
     path = source.rocksmq
     SHAPE.ready('load', S, 1000)
+    lends(t)
     t.start_nginx(user=USER)
 
     task = permission(t, path)

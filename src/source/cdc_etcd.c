@@ -288,6 +288,10 @@ cdc_etcd_ask(cdc_etcd_follow_t *f, Etcd__RangeRequest *req, unsigned ms,
         (void) pthread_mutex_lock(&f->mutex);
 
         if (f->token == NULL || strcmp(f->token, token) != 0) {
+            if (f->token != NULL) {
+                explicit_bzero(f->token, strlen(f->token));
+            }
+
             free(f->token);
             f->token = strdup(token);
         }

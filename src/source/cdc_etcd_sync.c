@@ -78,6 +78,7 @@ cdc_etcd_sync_start(cdc_etcd_follow_t *f)
     f->want_mod = 0;
     f->want_count = 0;
 
+    cdc_grpc_idle(0);                    /* an operation, or rows, wait */
     cdc_etcd_sync_ask(f);
 }
 

@@ -177,10 +177,7 @@ cdc_kafka_probe_done(cdc_job_t *job)
 
     r->down = 0;
     r->cause[0] = '\0';
-
-    if (r->handler.degraded != NULL) {
-        r->handler.degraded(r->handler.arg, NULL);
-    }
+    cdc_kafka_well(r);
 }
 
 
@@ -284,6 +281,8 @@ cdc_kafka_close(cdc_log_reader_t *r)
     if (r == NULL) {
         return;
     }
+
+    r->handler.degraded = NULL;
 
     while (r->streams != NULL) {
         cdc_kafka_stop(r->streams);
@@ -558,6 +557,7 @@ cdc_kafka_stop(cdc_log_stream_t *s)
 
     cdc_kafka_unlink(&r->streams, s);
     cdc_kafka_turn_leave(s);
+    cdc_kafka_allowed(s);                /* nobody would say that it ended */
     cdc_kafka_unconsume(s);
 
     if (s->asking && s->retry.slot == 0) {

@@ -167,7 +167,8 @@ void cdc_kafka_turn_drop(cdc_log_stream_t *s);
 void cdc_kafka_range_ask(cdc_log_stream_t *s);
 int  cdc_kafka_unknown(rd_kafka_resp_err_t err);
 void cdc_kafka_denied(cdc_log_stream_t *s);      /* degraded, once */
-void cdc_kafka_allowed(cdc_log_stream_t *s);     /* that ends */
+void cdc_kafka_allowed(cdc_log_stream_t *s);     /* that ends, if it was so */
+void cdc_kafka_well(cdc_log_reader_t *r);        /* unless others are not */
 
 
 #endif /* CDC_KAFKA_INT_H_INCLUDED */

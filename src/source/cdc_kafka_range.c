@@ -59,12 +59,57 @@ cdc_kafka_unknown(rd_kafka_resp_err_t err)
 }
 
 
+static void
+cdc_kafka_complain(const cdc_log_stream_t *s)
+{
+    char               text[CDC_REASON_MAX];
+    cdc_log_reader_t  *r;
+
+    r = s->reader;
+
+    if (s->missing) {
+        (void) snprintf(text, sizeof(text), "kafka %.256s: there is no topic "
+                        "\"%.256s\" any more, it was read up to offset %"
+                        PRId64, r->brokers, s->channel, s->next_offset);
+
+    } else {
+        (void) snprintf(text, sizeof(text), "kafka %.256s: topic \"%.256s\" "
+                        "at offset %" PRId64 " may not be read: give "
+                        "kafka_user the rights to describe and to read it",
+                        r->brokers, s->channel, s->next_offset);
+    }
+
+    r->handler.degraded(r->handler.arg, text);
+}
+
+
+/* it is over for one stream, and said so when it is for all of them */
+
+void
+cdc_kafka_well(cdc_log_reader_t *r)
+{
+    cdc_log_stream_t  *s;
+
+    if (r->down || r->handler.degraded == NULL) {
+        return;
+    }
+
+    for (s = r->streams; s != NULL; s = s->next) {
+        if (s->missing || s->denied) {
+            cdc_kafka_complain(s);
+            return;
+        }
+    }
+
+    r->handler.degraded(r->handler.arg, NULL);
+}
+
+
 /* a topic that has been read is not there any more */
 
 static void
 cdc_kafka_missing(cdc_log_stream_t *s)
 {
-    char               text[CDC_REASON_MAX];
     cdc_log_reader_t  *r;
 
     r = s->reader;
@@ -74,11 +119,7 @@ cdc_kafka_missing(cdc_log_stream_t *s)
     }
 
     s->missing = 1;
-
-    (void) snprintf(text, sizeof(text), "kafka %.256s: there is no topic "
-                    "\"%.256s\" any more, it was read up to offset %" PRId64,
-                    r->brokers, s->channel, s->next_offset);
-    r->handler.degraded(r->handler.arg, text);
+    cdc_kafka_complain(s);
 }
 
 
@@ -87,31 +128,22 @@ cdc_kafka_missing(cdc_log_stream_t *s)
 void
 cdc_kafka_denied(cdc_log_stream_t *s)
 {
-    char               text[CDC_REASON_MAX];
-    cdc_log_reader_t  *r;
-
-    r = s->reader;
-
-    if (s->denied || r->handler.degraded == NULL) {
+    if (s->denied || s->reader->handler.degraded == NULL) {
         return;
     }
 
     s->denied = 1;
-
-    (void) snprintf(text, sizeof(text), "kafka %.256s: topic \"%.256s\" at "
-                    "offset %" PRId64 " may not be read: give kafka_user the "
-                    "rights to describe and to read it", r->brokers,
-                    s->channel, s->next_offset);
-    r->handler.degraded(r->handler.arg, text);
+    cdc_kafka_complain(s);
 }
 
 
 void
 cdc_kafka_allowed(cdc_log_stream_t *s)
 {
-    if (s->denied) {
+    if (s->denied || s->missing) {
         s->denied = 0;
-        s->reader->handler.degraded(s->reader->handler.arg, NULL);
+        s->missing = 0;
+        cdc_kafka_well(s->reader);
     }
 }
 
@@ -148,11 +180,6 @@ cdc_kafka_range_done(cdc_job_t *job)
 
     s->asking = 0;
     cdc_kafka_allowed(s);
-
-    if (s->missing) {
-        s->missing = 0;
-        r->handler.degraded(r->handler.arg, NULL);
-    }
 
     if (s->next_offset < s->lo) {
         s->final = CDC_DECLINED;

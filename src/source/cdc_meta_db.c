@@ -95,9 +95,9 @@ cdc_meta_db_dirty(cdc_meta_t *m, cdc_meta_database_t *db)
 
 static int
 cdc_meta_db_same(const cdc_meta_db_t *db, const char *name,
-    cdc_span_t properties)
+    uint64_t created, cdc_span_t properties)
 {
-    return db->name != NULL && !db->gone
+    return db->name != NULL && !db->gone && db->created_ts == created
            && strcmp(db->name, name) == 0
            && db->properties.len == properties.len
            && memcmp(db->properties.data, properties.data, properties.len)
@@ -109,6 +109,7 @@ static void
 cdc_meta_db_put(cdc_meta_t *m, int64_t id, cdc_span_t value)
 {
     char                         *name;
+    uint64_t                      created;
     cdc_span_t                    properties;
     cdc_meta_database_t          *db;
     Milvus__Meta__DatabaseInfo   *info;
@@ -133,7 +134,13 @@ cdc_meta_db_put(cdc_meta_t *m, int64_t id, cdc_span_t value)
         goto done;
     }
 
-    if (!cdc_meta_db_same(&db->pub, name, properties)) {
+    created = info->created_time;
+
+    if (created > CDC_META_NANOSECONDS) {
+        created = cdc_ms_tso(created / 1000000);
+    }
+
+    if (!cdc_meta_db_same(&db->pub, name, created, properties)) {
         cdc_meta_db_dirty(m, db);
     }
 
@@ -143,11 +150,7 @@ cdc_meta_db_put(cdc_meta_t *m, int64_t id, cdc_span_t value)
     db->gen = m->gen;
     db->pub.name = name;
     db->pub.properties = properties;
-    db->pub.created_ts = info->created_time;
-
-    if (db->pub.created_ts > CDC_META_NANOSECONDS) {
-        db->pub.created_ts = cdc_ms_tso(db->pub.created_ts / 1000000);
-    }
+    db->pub.created_ts = created;
 
     /* in 2.3 a database has no states on the way; later ones do */
     db->pub.gone = (info->state >= CDC_META_DB_DROPPING);

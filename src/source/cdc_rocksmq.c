@@ -190,6 +190,10 @@ cdc_rocksmq_open(cdc_loop_t *loop, const void *conf,
     cdc_log_reader_t    *r;
     pthread_condattr_t   attr;
 
+    if (cdc_rocksdb_load(err) != CDC_OK) {
+        return NULL;
+    }
+
     r = calloc(1, sizeof(cdc_log_reader_t));
     if (r == NULL) {
         (void) snprintf(err, CDC_REASON_MAX, "rocksmq: no memory");
@@ -228,6 +232,7 @@ cdc_rocksmq_open(cdc_loop_t *loop, const void *conf,
     }
 
     r->started = 1;
+    cdc_memory_brief();
     (void) pthread_setname_np(r->thread, "rocksmq");
 
     return r;
@@ -543,7 +548,7 @@ cdc_rocksmq_next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err)
 static void
 cdc_rocksmq_release(cdc_log_msg_t *msg)
 {
-    free(msg->owner);
+    cdc_rocksmq_msg_free(msg->owner);
     msg->owner = NULL;
 }
 

@@ -108,7 +108,7 @@ cdc_rocksmq_db_error(cdc_rocksmq_db_t *db, char *status, char *err)
                         db->dir, status);
     }
 
-    rocksdb_free(status);
+    cdc_rocksdb.free(status);
 }
 
 
@@ -256,33 +256,33 @@ cdc_rocksmq_options(cdc_rocksmq_db_t *db)
      * look for what is new passes by such blocks each time.
      */
 
-    lru = rocksdb_lru_cache_options_create();
-    rocksdb_lru_cache_options_set_capacity(lru, CDC_ROCKSMQ_CACHE);
-    rocksdb_lru_cache_options_set_num_shard_bits(lru, 0);
-    db->cache = rocksdb_cache_create_lru_opts(lru);
-    rocksdb_lru_cache_options_destroy(lru);
+    lru = cdc_rocksdb.lru_cache_options_create();
+    cdc_rocksdb.lru_cache_options_set_capacity(lru, CDC_ROCKSMQ_CACHE);
+    cdc_rocksdb.lru_cache_options_set_num_shard_bits(lru, 0);
+    db->cache = cdc_rocksdb.cache_create_lru_opts(lru);
+    cdc_rocksdb.lru_cache_options_destroy(lru);
 
-    table = rocksdb_block_based_options_create();
-    rocksdb_block_based_options_set_block_cache(table, db->cache);
+    table = cdc_rocksdb.block_based_options_create();
+    cdc_rocksdb.block_based_options_set_block_cache(table, db->cache);
 
-    o = rocksdb_options_create();
+    o = cdc_rocksdb.options_create();
     (void) snprintf(path, sizeof(path), "%s/" CDC_ROCKSDB_NO_LOGS, db->own);
-    rocksdb_options_set_wal_dir(o, path);
-    rocksdb_options_set_block_based_table_factory(o, table);
-    rocksdb_block_based_options_destroy(table);
+    cdc_rocksdb.options_set_wal_dir(o, path);
+    cdc_rocksdb.options_set_block_based_table_factory(o, table);
+    cdc_rocksdb.block_based_options_destroy(table);
 
     /* a table that has been deleted meanwhile is an error, and looked for
      * again in the next state: no need to keep all of them open */
-    rocksdb_options_set_max_open_files(o, CDC_ROCKSMQ_FILES);
+    cdc_rocksdb.options_set_max_open_files(o, CDC_ROCKSMQ_FILES);
     /* else 16 threads come and go each time, whether there is a new table or
      * not */
-    rocksdb_options_set_max_file_opening_threads(o, 1);
-    rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
-    rocksdb_options_set_stats_dump_period_sec(o, 0);
-    rocksdb_options_set_stats_persist_period_sec(o, 0);
-    rocksdb_options_set_info_log_level(o, CDC_ROCKSDB_ERROR_LEVEL);
-    rocksdb_options_set_keep_log_file_num(o, 1);
-    rocksdb_options_set_max_log_file_size(o, 256 * 1024);
+    cdc_rocksdb.options_set_max_file_opening_threads(o, 1);
+    cdc_rocksdb.options_set_skip_stats_update_on_db_open(o, 1);
+    cdc_rocksdb.options_set_stats_dump_period_sec(o, 0);
+    cdc_rocksdb.options_set_stats_persist_period_sec(o, 0);
+    cdc_rocksdb.options_set_info_log_level(o, CDC_ROCKSDB_ERROR_LEVEL);
+    cdc_rocksdb.options_set_keep_log_file_num(o, 1);
+    cdc_rocksdb.options_set_max_log_file_size(o, 256 * 1024);
 
     db->options = o;
 }
@@ -345,7 +345,8 @@ cdc_rocksmq_db_open(cdc_rocksmq_db_t *db, char *err)
      * are left alone */
 
     status = NULL;
-    db->db = rocksdb_open_as_secondary(db->options, db->dir, db->own, &status);
+    db->db = cdc_rocksdb.open_as_secondary(db->options, db->dir, db->own,
+                                           &status);
 
     if (status != NULL) {
         cdc_rocksmq_db_error(db, status, err);
@@ -365,7 +366,7 @@ static void
 cdc_rocksmq_db_forget(cdc_rocksmq_db_t *db)
 {
     if (db->db != NULL) {
-        rocksdb_close(db->db);
+        cdc_rocksdb.close(db->db);
         db->db = NULL;
     }
 
@@ -385,8 +386,8 @@ cdc_rocksmq_db_close(cdc_rocksmq_db_t *db)
     cdc_rocksmq_db_forget(db);
 
     if (db->options != NULL) {
-        rocksdb_options_destroy(db->options);
-        rocksdb_cache_destroy(db->cache);
+        cdc_rocksdb.options_destroy(db->options);
+        cdc_rocksdb.cache_destroy(db->cache);
         db->options = NULL;
     }
 
@@ -426,7 +427,7 @@ cdc_rocksmq_catch_up(cdc_rocksmq_db_t *db, char *err)
     }
 
     status = NULL;
-    rocksdb_try_catch_up_with_primary(db->db, &status);
+    cdc_rocksdb.try_catch_up_with_primary(db->db, &status);
 
     if (status != NULL) {
         cdc_rocksmq_db_error(db, status, err);

@@ -662,8 +662,11 @@ cdc_rocksmq_thread(void *arg)
             }
         }
 
+        (void) cdc_rocksmq_msg_tidy(CDC_ROCKSMQ_KEPT_MS);
         cdc_rocksmq_wait(r);
     }
+
+    (void) cdc_rocksmq_msg_tidy(0);
 
     cdc_rocksmq_unwatch(r);
     cdc_rocksmq_db_close(&r->db);

@@ -9,9 +9,8 @@
 #include <pthread.h>
 #include <sys/types.h>
 
-#include <rocksdb/c.h>
-
 #include "cdc_log_reader.h"
+#include "cdc_rocksdb.h"
 #include "cdc_rocksmq_wal.h"
 
 
@@ -31,6 +30,7 @@
 #define CDC_ROCKSMQ_STEADY      50       /* tries to see a steady MANIFEST */
 #define CDC_ROCKSMQ_TROUBLE     10       /* failed reads before a reopen */
 
+#define CDC_ROCKSMQ_KEPT_MS     1000     /* memory that nobody asks for */
 #define CDC_ROCKSMQ_NEWEST_MS   1000     /* between two looks at the end */
 
 #define CDC_ROCKSMQ_ID_LEN      24       /* digits of an id, and more */
@@ -42,6 +42,7 @@ struct cdc_rocksmq_msg_s {
     cdc_rocksmq_msg_t   *next;
     uint64_t             id;
     size_t               len;
+    size_t               size;           /* of its mapping; 0: malloc()'s */
     uint8_t              body[];
 };
 
@@ -188,6 +189,16 @@ int  cdc_rocksmq_db_read(cdc_rocksmq_db_t *db, char *err);
 
 /* a message of RocksDB's, freed, with the cure where there is one */
 void cdc_rocksmq_db_error(cdc_rocksmq_db_t *db, char *status, char *err);
+
+
+/* ---- cdc_rocksmq_msg.c, on any thread --- */
+
+cdc_rocksmq_msg_t *cdc_rocksmq_msg_create(uint64_t id, size_t len);
+void cdc_rocksmq_msg_free(cdc_rocksmq_msg_t *m);
+
+/* what is kept goes when nobody has asked for any in so many ms; how many
+ * bytes are left */
+size_t cdc_rocksmq_msg_tidy(uint64_t ms);
 
 
 /* ---- cdc_rocksmq_read.c [thread] --- */

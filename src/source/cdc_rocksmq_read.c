@@ -61,7 +61,7 @@ cdc_rocksmq_queue_clear(cdc_rocksmq_queue_t *q)
 
     while ((m = q->head) != NULL) {
         q->head = m->next;
-        free(m);
+        cdc_rocksmq_msg_free(m);
     }
 
     cdc_rocksmq_queue_init(q);
@@ -79,7 +79,7 @@ cdc_rocksmq_stream_init(cdc_log_stream_t *s)
     s->key = malloc(len + 1 + CDC_ROCKSMQ_ID_LEN);
     s->lower = malloc(len + 2);
     s->upper = malloc(len + 2);
-    s->options = rocksdb_readoptions_create();
+    s->options = cdc_rocksdb.readoptions_create();
 
     if (s->key == NULL || s->lower == NULL || s->upper == NULL) {
         return CDC_ERROR;
@@ -89,13 +89,13 @@ cdc_rocksmq_stream_init(cdc_log_stream_t *s)
     (void) snprintf(s->upper, len + 2, "%s%c", s->channel, '/' + 1);
     memcpy(s->key, s->lower, len + 1);
 
-    rocksdb_readoptions_set_iterate_lower_bound(s->options, s->lower,
-                                                s->prefix);
-    rocksdb_readoptions_set_iterate_upper_bound(s->options, s->upper,
-                                                s->prefix);
+    cdc_rocksdb.readoptions_set_iterate_lower_bound(s->options, s->lower,
+                                                    s->prefix);
+    cdc_rocksdb.readoptions_set_iterate_upper_bound(s->options, s->upper,
+                                                    s->prefix);
 
     /* what is read once on the way to the end need not stay */
-    rocksdb_readoptions_set_fill_cache(s->options, 0);
+    cdc_rocksdb.readoptions_set_fill_cache(s->options, 0);
 
     return CDC_OK;
 }
@@ -107,7 +107,7 @@ cdc_rocksmq_stream_free(cdc_log_stream_t *s)
     cdc_rocksmq_queue_clear(&s->queue);
 
     if (s->options != NULL) {
-        rocksdb_readoptions_destroy(s->options);
+        cdc_rocksdb.readoptions_destroy(s->options);
     }
 
     free(s->key);
@@ -135,11 +135,11 @@ cdc_rocksmq_at(const rocksdb_iterator_t *it, size_t prefix, uint64_t *id)
     size_t       len;
     const char  *key;
 
-    if (!rocksdb_iter_valid(it)) {
+    if (!cdc_rocksdb.iter_valid(it)) {
         return CDC_DONE;
     }
 
-    key = rocksdb_iter_key(it, &len);
+    key = cdc_rocksdb.iter_key(it, &len);
 
     return cdc_rocksmq_digits((const uint8_t *) key + prefix, len - prefix,
                               id);
@@ -162,7 +162,7 @@ cdc_rocksmq_ended(cdc_rocksmq_db_t *db, rocksdb_iterator_t *it, char *err)
     char  *status;
 
     status = NULL;
-    rocksdb_iter_get_error(it, &status);
+    cdc_rocksdb.iter_get_error(it, &status);
 
     if (status == NULL) {
         return CDC_DONE;
@@ -207,10 +207,10 @@ cdc_rocksmq_first(cdc_log_stream_t *s, rocksdb_iterator_t *it, uint64_t *id,
     }
 
     if (s->topic->purged == 0) {
-        rocksdb_iter_seek_to_first(it);
+        cdc_rocksdb.iter_seek_to_first(it);
 
     } else {
-        rocksdb_iter_seek(it, s->key, cdc_rocksmq_key(s, s->topic->purged));
+        cdc_rocksdb.iter_seek(it, s->key, cdc_rocksmq_key(s, s->topic->purged));
     }
 
     rc = cdc_rocksmq_at(it, s->prefix, id);
@@ -246,17 +246,17 @@ cdc_rocksmq_seek(cdc_log_stream_t *s, rocksdb_iterator_t *it, char *err)
     if (s->sure && s->view == db->view
         && cdc_rocksmq_key(s, s->last) == cdc_rocksmq_key(s, s->wanted))
     {
-        rocksdb_iter_seek(it, s->key, cdc_rocksmq_key(s, s->wanted));
+        cdc_rocksdb.iter_seek(it, s->key, cdc_rocksmq_key(s, s->wanted));
         return CDC_OK;
     }
 
     s->view = db->view;
 
     if (s->last != 0 && s->last >= s->topic->purged) {
-        rocksdb_iter_seek(it, s->key, cdc_rocksmq_key(s, s->last));
+        cdc_rocksdb.iter_seek(it, s->key, cdc_rocksmq_key(s, s->last));
 
         if (cdc_rocksmq_at(it, s->prefix, &id) == CDC_OK && id == s->last) {
-            rocksdb_iter_next(it);
+            cdc_rocksdb.iter_next(it);
             s->sure = 1;
             return CDC_OK;
         }
@@ -298,10 +298,10 @@ cdc_rocksmq_seek(cdc_log_stream_t *s, rocksdb_iterator_t *it, char *err)
         return rc;
     }
 
-    rocksdb_iter_seek_for_prev(it, s->key, cdc_rocksmq_key(s, s->wanted));
+    cdc_rocksdb.iter_seek_for_prev(it, s->key, cdc_rocksmq_key(s, s->wanted));
 
     if (cdc_rocksmq_at(it, s->prefix, &id) == CDC_OK && id < s->wanted) {
-        rocksdb_iter_next(it);
+        cdc_rocksdb.iter_next(it);
     }
 
     return CDC_OK;
@@ -313,16 +313,11 @@ cdc_rocksmq_msg(uint64_t id, size_t len, char *err)
 {
     cdc_rocksmq_msg_t  *m;
 
-    m = malloc(sizeof(cdc_rocksmq_msg_t) + len);
+    m = cdc_rocksmq_msg_create(id, len);
 
     if (m == NULL) {
         (void) snprintf(err, CDC_REASON_MAX, "rocksmq: no memory");
-        return NULL;
     }
-
-    m->next = NULL;
-    m->id = id;
-    m->len = len;
 
     return m;
 }
@@ -356,7 +351,7 @@ cdc_rocksmq_fill_tables(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q,
     cdc_rocksmq_msg_t   *m;
     rocksdb_iterator_t  *it;
 
-    it = rocksdb_create_iterator(s->reader->db.db, s->options);
+    it = cdc_rocksdb.create_iterator(s->reader->db.db, s->options);
 
     rc = cdc_rocksmq_seek(s, it, err);
 
@@ -370,7 +365,7 @@ cdc_rocksmq_fill_tables(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q,
         }
 
         if (rc == CDC_OK && id >= s->wanted) {
-            body = rocksdb_iter_value(it, &len);
+            body = cdc_rocksdb.iter_value(it, &len);
             m = len != 0 ? cdc_rocksmq_msg(id, len, err) : NULL;
 
             if (len != 0) {
@@ -391,11 +386,11 @@ cdc_rocksmq_fill_tables(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q,
         /* a step reads and checks a block, and one may be a message */
 
         if (q->bytes < room) {
-            rocksdb_iter_next(it);
+            cdc_rocksdb.iter_next(it);
         }
     }
 
-    rocksdb_iter_destroy(it);
+    cdc_rocksdb.iter_destroy(it);
 
     return rc;
 }
@@ -437,7 +432,7 @@ cdc_rocksmq_fill_logs(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, size_t room,
             if (cdc_rocksmq_wal_body(&s->reader->db.wal, e, m->body, err)
                 != CDC_OK)
             {
-                free(m);
+                cdc_rocksmq_msg_free(m);
                 return CDC_ERROR;
             }
         }
@@ -573,9 +568,9 @@ cdc_rocksmq_behind(cdc_log_stream_t *s)
         from = s->key;
         to = s->upper;
 
-        rocksdb_approximate_sizes(s->reader->db.db, 1, &from, &len, &to,
-                                  &s->prefix, &size, &status);
-        rocksdb_free(status);
+        cdc_rocksdb.approximate_sizes(s->reader->db.db, 1, &from, &len, &to,
+                                      &s->prefix, &size, &status);
+        cdc_rocksdb.free(status);
         bytes += size;
     }
 
@@ -602,12 +597,12 @@ cdc_rocksmq_range_of(cdc_log_stream_t *s, uint64_t *first, uint64_t *end,
         return CDC_ERROR;
     }
 
-    it = rocksdb_create_iterator(db->db, s->options);
+    it = cdc_rocksdb.create_iterator(db->db, s->options);
 
     rc = cdc_rocksmq_first(s, it, first, err);
 
     if (rc == CDC_OK && last == 0) {
-        rocksdb_iter_seek_to_last(it);
+        cdc_rocksdb.iter_seek_to_last(it);
         rc = cdc_rocksmq_at(it, s->prefix, &last);
         rc = rc == CDC_DONE ? cdc_rocksmq_ended(db, it, err) : rc;
 
@@ -618,7 +613,7 @@ cdc_rocksmq_range_of(cdc_log_stream_t *s, uint64_t *first, uint64_t *end,
 
     *end = last != 0 ? last + 1 : 0;
 
-    rocksdb_iter_destroy(it);
+    cdc_rocksdb.iter_destroy(it);
 
     return rc == CDC_ERROR ? rc : CDC_OK;
 }

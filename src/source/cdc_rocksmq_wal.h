@@ -16,6 +16,23 @@
 #define CDC_ROCKSMQ_BUCKETS  256
 
 
+/* ---- cdc_rocksmq_crc.c --- */
+
+uint32_t cdc_rocksmq_crc(const uint8_t *p, size_t len);
+
+/* the table's way, for CPUs without the instruction and for the tests */
+uint32_t cdc_rocksmq_crc_table(const uint8_t *p, size_t len);
+
+#if defined(__x86_64__)
+
+/* what RocksDB calls: "crc" is of what comes before */
+uint32_t cdc_rocksmq_crc_extend(uint32_t crc, const char *p, size_t len)
+    __asm__("_ZN7rocksdb6crc32c6ExtendEjPKcm")
+    __attribute__((weak, visibility("default")));
+
+#endif
+
+
 /* ---- cdc_rocksmq_log.c: the parts of a log, or of a MANIFEST --- */
 
 enum {
@@ -50,11 +67,6 @@ typedef struct {
     uint64_t             off;            /* of data in the file */
 } cdc_rocksmq_part_t;
 
-
-uint32_t cdc_rocksmq_crc(const uint8_t *p, size_t len);
-
-/* the table's way, for CPUs without the instruction and for the tests */
-uint32_t cdc_rocksmq_crc_table(const uint8_t *p, size_t len);
 
 int  cdc_rocksmq_window_init(cdc_rocksmq_window_t *w);
 void cdc_rocksmq_window_free(cdc_rocksmq_window_t *w);

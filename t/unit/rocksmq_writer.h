@@ -35,7 +35,8 @@
 #include "cdc_runtime.h"
 
 
-#define WRITER_BASE  UINT64_C(450000000000000000)
+#define WRITER_BASE    UINT64_C(450000000000000000)
+#define WRITER_CRC32C  1                 /* of RocksDB's ChecksumType */
 
 
 typedef struct {
@@ -64,15 +65,22 @@ writer_check(char *status)
 }
 
 
-/* "zstd" is what Milvus 2.4 and later do: none on level 0, zstd below */
+/* "zstd" is what Milvus 2.4 and later do: none on level 0, zstd below.  The
+ * checksum is that of its RocksDB, too; ours would take a newer one. */
 
 static rocksdb_options_t *
 writer_options(const char *compression, size_t buffer)
 {
-    int                 levels[3];
-    rocksdb_options_t  *o;
+    int                                   levels[3];
+    rocksdb_options_t                    *o;
+    rocksdb_block_based_table_options_t  *table;
 
     o = rocksdb_options_create();
+    table = rocksdb_block_based_options_create();
+    rocksdb_block_based_options_set_checksum(table, WRITER_CRC32C);
+    rocksdb_options_set_block_based_table_factory(o, table);
+    rocksdb_block_based_options_destroy(table);
+
     rocksdb_options_set_create_if_missing(o, 1);
     rocksdb_options_set_create_missing_column_families(o, 1);
     rocksdb_options_set_write_buffer_size(o, buffer);

@@ -120,33 +120,6 @@ messages(cdc_rocksmq_wal_t *wal, const char *name, int *good)
 }
 
 
-static void
-test_crc(void)
-{
-    size_t    i, n;
-    unsigned  differ;
-    uint8_t   buf[300];
-
-    is_int(cdc_rocksmq_crc((const uint8_t *) "123456789", 9), 0xe3069283,
-           "CRC-32C of the check string");
-    is_int(cdc_rocksmq_crc_table((const uint8_t *) "123456789", 9),
-           0xe3069283, "by the table, too");
-
-    for (i = 0; i < sizeof(buf); i++) {
-        buf[i] = (uint8_t) (i * 167 + 13);
-    }
-
-    for (n = 0, differ = 0; n <= 256; n++) {
-        for (i = 0; i < 8; i++) {
-            differ += cdc_rocksmq_crc(buf + i, n)
-                      != cdc_rocksmq_crc_table(buf + i, n);
-        }
-    }
-
-    is_int(differ, 0, "both ways agree at all lengths and places");
-}
-
-
 /* small and large ones, batches over many blocks, and what comes later */
 
 static void
@@ -539,7 +512,6 @@ main(int argc, char **argv)
         return 1;
     }
 
-    test_crc();
     test_batch();
     test_edit();
     test_read();
