@@ -39,7 +39,7 @@ typedef struct {
 typedef struct cdc_grpc_s  cdc_grpc_t;   /* one connection, of its own */
 typedef struct cdc_grpc_stream_s  cdc_grpc_stream_t;
 
-void cdc_grpc_init(cdc_loop_t *loop);    /* loop NULL: no asynchronous calls */
+void cdc_grpc_init(cdc_loop_t *loop);    /* loop NULL: no cdc_grpc_send() */
 void cdc_grpc_shutdown(void);
 
 /* does not connect yet; NULL with err when a certificate cannot be read */
@@ -76,6 +76,13 @@ typedef void (*cdc_grpc_done_pt)(void *arg, int rc, cdc_span_t answer,
     const cdc_grpc_error_t *err);
 int  cdc_grpc_send(cdc_grpc_t *g, const char *method, cdc_chain_t *request,
     unsigned timeout_ms, cdc_grpc_done_pt done, void *arg);
+
+/*
+ * Nobody waits for the answers of cdc_grpc_send(): they may come some
+ * milliseconds late, together.  For the whole process, until it is said that
+ * they are waited for again, and so it is at first.
+ */
+void cdc_grpc_idle(int idle);
 
 /*
  * A two-way stream for a thread of its own (etcd's Watch).  open() does not

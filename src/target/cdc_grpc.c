@@ -5,6 +5,12 @@
  * that made it.  All asynchronous calls share one queue and one thread, which
  * only takes the answer out and posts the operation to the loop.
  *
+ * A stream has no queue of its own either (cdc_grpc_stream.c): who waits in one
+ * polls for all, and its thread would be woken by each answer only to wake this
+ * one.  And while nobody waits for the answers, as of an idle task's ticks, all
+ * that come within some milliseconds are taken at once: one wake-up here and
+ * one of the loop.
+ *
  * An operation is in its connection's list from its start until its result
  * has been delivered; cdc_grpc_close() cancels all of them and waits.  An
  * asynchronous one that ends meanwhile is not posted but delivered by close;
@@ -20,14 +26,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cdc_grpc_int.h"
 
 
 #define CDC_GRPC_QUOTA          (64 * 1024 * 1024)
+#define CDC_GRPC_NAP_MS         4
+#define CDC_GRPC_GATHERED       64       /* answers at once */
 
 
 struct cdc_grpc_op_s {
+    cdc_grpc_end_t           end;
     cdc_grpc_op_t           *prev, *next;
     cdc_grpc_t              *g;          /* NULL: delivered by close */
 
@@ -52,10 +62,11 @@ struct cdc_grpc_op_s {
 
 
 grpc_resource_quota           *cdc_grpc_quota;
+grpc_completion_queue         *cdc_grpc_queue;
 
 static cdc_loop_t             *cdc_grpc_loop;
-static grpc_completion_queue  *cdc_grpc_queue;
 static pthread_t               cdc_grpc_thread;
+static int                     cdc_grpc_unhurried;       /* atomic */
 
 
 static void *cdc_grpc_thread_cycle(void *data);
@@ -96,22 +107,21 @@ cdc_grpc_init(cdc_loop_t *loop)
     cdc_grpc_quota = grpc_resource_quota_create("cdc");
     grpc_resource_quota_resize(cdc_grpc_quota, CDC_GRPC_QUOTA);
 
-    if (loop != NULL) {
-        cdc_grpc_loop = loop;
-        cdc_grpc_queue = grpc_completion_queue_create_for_next(NULL);
+    /* without a loop, too: a stream's ends come on that thread */
 
-        rc = pthread_create(&cdc_grpc_thread, NULL, cdc_grpc_thread_cycle,
-                            NULL);
-        if (rc != 0) {
-            cdc_log(CDC_LOG_ALERT, rc, "pthread_create() failed for gRPC");
+    cdc_grpc_loop = loop;
+    cdc_grpc_queue = grpc_completion_queue_create_for_next(NULL);
 
-            grpc_completion_queue_shutdown(cdc_grpc_queue);
-            grpc_completion_queue_destroy(cdc_grpc_queue);
-            cdc_grpc_queue = NULL;
+    rc = pthread_create(&cdc_grpc_thread, NULL, cdc_grpc_thread_cycle, NULL);
+    if (rc != 0) {
+        cdc_log(CDC_LOG_ALERT, rc, "pthread_create() failed for gRPC");
 
-        } else {
-            (void) pthread_setname_np(cdc_grpc_thread, "grpc-answers");
-        }
+        grpc_completion_queue_shutdown(cdc_grpc_queue);
+        grpc_completion_queue_destroy(cdc_grpc_queue);
+        cdc_grpc_queue = NULL;
+
+    } else {
+        (void) pthread_setname_np(cdc_grpc_thread, "grpc-answers");
     }
 
     (void) pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -395,7 +405,7 @@ cdc_grpc_op_batch(cdc_grpc_op_t *op)
     ops[5].data.recv_status_on_client.status = &op->status;
     ops[5].data.recv_status_on_client.status_details = &op->details;
 
-    rc = grpc_call_start_batch(op->call, ops, 6, op, NULL);
+    rc = grpc_call_start_batch(op->call, ops, 6, &op->end, NULL);
     if (rc != GRPC_CALL_OK) {
         cdc_log(CDC_LOG_ALERT, 0, "grpc_call_start_batch() failed (%d)",
                 (int) rc);
@@ -565,7 +575,7 @@ cdc_grpc_send(cdc_grpc_t *g, const char *method, cdc_chain_t *request,
 {
     cdc_grpc_op_t  *op;
 
-    if (cdc_grpc_queue == NULL) {
+    if (cdc_grpc_queue == NULL || cdc_grpc_loop == NULL) {
         return CDC_ERROR;
     }
 
@@ -589,40 +599,100 @@ cdc_grpc_send(cdc_grpc_t *g, const char *method, cdc_chain_t *request,
 }
 
 
-static void *
-cdc_grpc_thread_cycle(void *data)
+void
+cdc_grpc_idle(int idle)
 {
-    cdc_grpc_t     *g;
-    grpc_event      ev;
-    cdc_grpc_op_t  *op;
+    __atomic_store_n(&cdc_grpc_unhurried, idle, __ATOMIC_RELAXED);
+}
+
+
+/* of streams the ends are taken on the way.  NULL: not until the deadline; or
+ * the queue is shut down */
+
+static cdc_grpc_op_t *
+cdc_grpc_next(gpr_timespec deadline)
+{
+    grpc_event       ev;
+    cdc_grpc_end_t  *end;
 
     for ( ;; ) {
-        ev = grpc_completion_queue_next(cdc_grpc_queue,
-                                        gpr_inf_future(GPR_CLOCK_MONOTONIC),
-                                        NULL);
-        if (ev.type == GRPC_QUEUE_SHUTDOWN) {
+        ev = grpc_completion_queue_next(cdc_grpc_queue, deadline, NULL);
+
+        if (ev.type != GRPC_OP_COMPLETE) {
             return NULL;
         }
 
-        op = ev.tag;
-        g = op->g;
+        end = ev.tag;
 
-        cdc_grpc_op_finish(op);
-
-        (void) pthread_mutex_lock(&g->mutex);
-
-        op->ended = 1;
-
-        if (g->closing) {
-            (void) pthread_cond_signal(&g->done);
-
-        } else {
-            op->posted = 1;
-            cdc_loop_post(cdc_grpc_loop, &op->post);
+        if (end->handler == NULL) {
+            return (cdc_grpc_op_t *) end;        /* its first member */
         }
 
-        (void) pthread_mutex_unlock(&g->mutex);
+        end->handler(end, ev.success);
     }
+}
+
+
+static void
+cdc_grpc_answered(cdc_grpc_op_t *op)
+{
+    cdc_grpc_t  *g;
+
+    g = op->g;
+
+    cdc_grpc_op_finish(op);
+
+    (void) pthread_mutex_lock(&g->mutex);
+
+    op->ended = 1;
+
+    if (g->closing) {
+        (void) pthread_cond_signal(&g->done);
+
+    } else {
+        op->posted = 1;
+        cdc_loop_post(cdc_grpc_loop, &op->post);
+    }
+
+    (void) pthread_mutex_unlock(&g->mutex);
+}
+
+
+static void *
+cdc_grpc_thread_cycle(void *data)
+{
+    size_t           i, n;
+    gpr_timespec     until;
+    cdc_grpc_op_t   *op, *ops[CDC_GRPC_GATHERED];
+    struct timespec  nap;
+
+    nap.tv_sec = 0;
+    nap.tv_nsec = CDC_GRPC_NAP_MS * 1000000;
+
+    do {
+        n = 0;
+        until = gpr_inf_future(GPR_CLOCK_MONOTONIC);
+
+        while (n < CDC_GRPC_GATHERED && (op = cdc_grpc_next(until)) != NULL) {
+            ops[n++] = op;
+
+            if (!__atomic_load_n(&cdc_grpc_unhurried, __ATOMIC_RELAXED)) {
+                break;
+            }
+
+            if (n == 1) {
+                (void) nanosleep(&nap, NULL);
+                until = gpr_inf_past(GPR_CLOCK_MONOTONIC);
+            }
+        }
+
+        for (i = 0; i < n; i++) {
+            cdc_grpc_answered(ops[i]);
+        }
+
+    } while (n > 0);
+
+    return NULL;
 }
 
 

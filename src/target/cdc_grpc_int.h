@@ -20,6 +20,13 @@
 
 
 typedef struct cdc_grpc_op_s  cdc_grpc_op_t;
+typedef struct cdc_grpc_end_s  cdc_grpc_end_t;
+
+/* the tag of what ends on cdc_grpc_queue, whose thread calls it */
+
+struct cdc_grpc_end_s {
+    void            (*handler)(cdc_grpc_end_t *end, int success);
+};
 
 struct cdc_grpc_s {
     grpc_channel     *channel;
@@ -31,7 +38,8 @@ struct cdc_grpc_s {
     unsigned          closing:1;
 };
 
-extern grpc_resource_quota  *cdc_grpc_quota;
+extern grpc_resource_quota    *cdc_grpc_quota;
+extern grpc_completion_queue  *cdc_grpc_queue;   /* NULL: none */
 
 void cdc_grpc_free(cdc_grpc_t *g);       /* nothing is under way any more */
 

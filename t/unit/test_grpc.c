@@ -320,6 +320,36 @@ test_async(server_t *s)
 }
 
 
+/* answers are gathered: none comes at once */
+
+static void
+test_idle(server_t *s)
+{
+    unsigned     i;
+    uint64_t     start, took, least;
+    cdc_grpc_t  *g;
+
+    cdc_grpc_idle(1);
+
+    g = open_plain(s->port);
+    least = UINT64_MAX;
+
+    for (i = 0; i < 8; i++) {
+        start = cdc_now_ms();
+        send_text(g, "/t/Echo", "no hurry", 0);
+        run();
+        took = cdc_now_ms() - start;
+        least = took < least ? took : least;
+        is_str(result.answer, "no hurry", "idle: the answer");
+    }
+
+    ok(least >= 3, "idle: after %d ms at least", (int) least);
+    cdc_grpc_close(g);
+
+    cdc_grpc_idle(0);
+}
+
+
 static void *
 hang_thread(void *data)
 {
@@ -828,16 +858,25 @@ main(int argc, char **argv)
     }
 
     cdc_log_init("", NULL, CDC_LOG_NOTICE);
+
+    grpc_init();
+    s = server_start(NULL, 0);
+
+    /* the store has no loop for it, and follows etcd all the same */
+
+    cdc_grpc_init(NULL);
+    test_stream(s);
+    cdc_grpc_shutdown();
+
     loop = cdc_loop_create();
     cdc_grpc_init(loop);
 
     test_keepalive();
 
-    s = server_start(NULL, 0);
-
     test_calls(s);
     test_large(s);
     test_async(s);
+    test_idle(s);
     test_close_blocking(s);
     test_stream(s);
     test_broken();
