@@ -190,6 +190,7 @@ int  cdc_db_remove(const char *path);
 /* Main thread.  What malloc() keeps, by how much is held (cdc_memory.c). */
 
 void cdc_memory_init(void);
+void cdc_memory_brief(void);             /* what stays is not malloc()'s */
 void cdc_memory_held(size_t bytes);      /* read and not done with */
 void cdc_memory_trim(int quiet);         /* now and then; few rows come */
 

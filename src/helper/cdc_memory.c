@@ -14,13 +14,20 @@
  * of a backlog.  A target that keeps up leaves little in memory, and so little
  * to be lost in gaps.  So large pieces come from the arenas while rows come
  * and little of them is held, and from the kernel otherwise; what the arenas
- * had for them then goes back by malloc_trim().
+ * had for them then goes back by malloc_trim(), and so does, once, what the
+ * start has left: half of an idle task's own.
+ *
+ * A source on RocksMQ has mappings of its own for what stays in memory
+ * (cdc_rocksmq_msg.c).  RocksDB's blocks come and go one by one: with them the
+ * arenas have large pieces also while much is held, unless it stays so for a
+ * whole time between two calls of cdc_memory_trim(): the target is slow then.
  *
  * mallopt() sets plain numbers, which other threads read as they allocate:
  * they find the former one or the new one, and each is right.
  */
 
 #include <malloc.h>
+#include <stdint.h>
 
 #include "cdc_runtime.h"
 
@@ -34,7 +41,11 @@
 #define CDC_MEMORY_QUIET   10            /* calls of cdc_memory_trim() */
 
 
-static unsigned  cdc_memory_tight, cdc_memory_quiet;
+static unsigned  cdc_memory_tight, cdc_memory_quiet, cdc_memory_short;
+static unsigned  cdc_memory_slow;        /* much has been held all the time */
+static unsigned  cdc_memory_left = 1;    /* since the last trim in quiet */
+static size_t    cdc_memory_least = SIZE_MAX;    /* held since the last call
+                                          * of cdc_memory_trim() */
 
 
 static void
@@ -58,15 +69,44 @@ cdc_memory_init(void)
 
 
 void
+cdc_memory_brief(void)
+{
+    cdc_memory_short = 1;
+}
+
+
+void
 cdc_memory_held(size_t bytes)
 {
-    if (bytes >= CDC_MEMORY_MUCH && !cdc_memory_tight) {
+    unsigned  may;
+
+    may = cdc_memory_short && !cdc_memory_slow;
+    cdc_memory_least = bytes < cdc_memory_least ? bytes : cdc_memory_least;
+
+    if (bytes >= CDC_MEMORY_MUCH && !cdc_memory_tight && !may) {
         cdc_memory_set(1);
 
-    } else if (bytes >= CDC_MEMORY_FLOW && bytes < CDC_MEMORY_LITTLE
-               && cdc_memory_tight)
+    } else if (bytes >= CDC_MEMORY_FLOW && cdc_memory_tight
+               && (bytes < CDC_MEMORY_LITTLE || may))
     {
+        cdc_memory_left = 1;
         cdc_memory_set(0);
+    }
+}
+
+
+/* with nothing read since, it is as slow as it was */
+
+static void
+cdc_memory_pace(void)
+{
+    if (cdc_memory_least != SIZE_MAX) {
+        cdc_memory_slow = cdc_memory_least >= CDC_MEMORY_MUCH;
+        cdc_memory_least = SIZE_MAX;
+    }
+
+    if (cdc_memory_slow && !cdc_memory_tight) {
+        cdc_memory_set(1);
     }
 }
 
@@ -74,20 +114,23 @@ cdc_memory_held(size_t bytes)
 void
 cdc_memory_trim(int quiet)
 {
+    cdc_memory_pace();
+
     cdc_memory_quiet = quiet ? cdc_memory_quiet + 1 : 0;
 
-    if (quiet && !cdc_memory_tight) {
+    if (quiet) {
 
         /* an insert now and then would have it both ways all the time */
 
-        if (cdc_memory_quiet < CDC_MEMORY_QUIET) {
+        if (cdc_memory_quiet < CDC_MEMORY_QUIET || !cdc_memory_left) {
             return;
         }
 
         cdc_memory_quiet = 0;
+        cdc_memory_left = 0;
         cdc_memory_set(1);
 
-    } else if (quiet || !cdc_memory_tight) {
+    } else if (!cdc_memory_tight) {
         return;
     }
 

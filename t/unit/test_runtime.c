@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cdc_runtime.h"
+#include "cdc_text.h"
 #include "tap.h"
 
 
@@ -636,6 +637,27 @@ test_log(void)
 }
 
 
+static void
+test_text(void)
+{
+    json_t  *json;
+    char     cut[] = "caf\xc3\xa9 \xc3", whole[] = "caf\xc3\xa9";
+
+    json = cdc_text_json(whole);
+    is_str(json_string_value(json), whole, "UTF-8 stays");
+    json_decref(json);
+
+    json = cdc_text_json(cut);
+    is_str(json_string_value(json), "caf?? ?", "what was cut within a "
+           "character becomes text all the same");
+    json_decref(json);
+
+    is_str(cut, "caf\xc3\xa9 \xc3", "what was given is as it was");
+    cdc_text_clean(cut);
+    is_str(cut, "caf?? ?", "or in place");
+}
+
+
 int
 main(void)
 {
@@ -648,6 +670,7 @@ main(void)
     test_frames();
     test_broken_frames();
     test_log();
+    test_text();
 
     cdc_loop_destroy(loop);
 
