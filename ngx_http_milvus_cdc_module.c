@@ -774,6 +774,10 @@ ngx_http_milvus_cdc_audit_log(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is empty";
     }
 
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        return "needs a file, it cannot be turned off";
+    }
+
     mcf->audit = ngx_conf_open_file(cf->cycle, &value[1]);
 
     return mcf->audit ? NGX_CONF_OK : NGX_CONF_ERROR;

@@ -42,7 +42,10 @@
 
 #define CDC_STORE_FORMAT       1         /* of the keys and values */
 #define CDC_STORE_PROBES       16        /* that run at the same time */
-#define CDC_STORE_CREATES      256       /* that wait or run */
+#define CDC_STORE_CREATES      256       /* that wait or run, */
+#define CDC_STORE_CREATES_MAX  (2 * 1024 * 1024)  /* and the bytes of their
+                                          * requests; decoded, and with what
+                                          * is made of them, 30 times that */
 #define CDC_STORE_CLIENT_OUT   (4 * 1024 * 1024)  /* unread answers */
 #define CDC_STORE_RECORD_MAX   (CDC_FRAME_MAX - 4096)
 
@@ -241,9 +244,12 @@ struct cdc_store_wait_s {
     cdc_store_wait_t     *next;
     cdc_store_client_t   *client;
     uint64_t              id;            /* of the request */
+    size_t                bytes;         /* of it */
     uint64_t              seq;           /* ACK it waits for; 0: a probe */
     char                  data[CDC_TASK_ID_MAX + 32];   /* of the answer */
     char                 *more;          /* instead of data; NULL: that */
+    json_t               *ignored;       /* of a create: unknown fields, each
+                                          * [path, what is known there] */
 
     /* for the end of a task's process (cdc_store_ends.c) */
     void                (*then)(cdc_store_t *s, cdc_store_wait_t *w);
@@ -265,6 +271,7 @@ struct cdc_store_create_s {
     cdc_worker_t         *worker;
     cdc_job_t             job;
     cdc_store_wait_t     *waits;
+    size_t                bytes;         /* of the request */
     json_t               *findings;      /* of a check; NULL: a create */
     unsigned              blind:1;       /* keeps away from the target */
     unsigned              nameless:1;    /* what it says of collections is
@@ -309,6 +316,7 @@ struct cdc_store_s {
     cdc_store_wait_t     *ends;          /* for ends of processes */
     cdc_store_create_t   *creates;
     unsigned              ncreates, nprobing;
+    size_t                create_bytes;
     cdc_store_gone_t     *gone;
 
     cdc_event_t           listener;
@@ -370,13 +378,15 @@ cdc_error_e cdc_create_against(cdc_stored_t *t, cdc_stored_t *other,
     const cdc_probe_t *p, char text[CDC_REASON_MAX]);
 cdc_error_e cdc_create_check_size(const cdc_stored_t *t,
     char text[CDC_REASON_MAX]);
+/* 1: one more must not wait now */
+int cdc_create_full(const cdc_store_t *s, const cdc_store_wait_t *w);
 void cdc_create_add(cdc_store_t *s, cdc_store_wait_t *w, cdc_stored_t *t,
     json_t *findings, int blind, int nameless);
 void cdc_create_free(cdc_store_create_t *c);
 
-/* cdc_store_dry.c; complaints: the worker's */
+/* cdc_store_dry.c; complaints and ignored: the worker's */
 void cdc_store_dry(cdc_store_t *s, cdc_store_wait_t *w, json_t *request,
-    const char *source, const json_t *complaints);
+    const char *source, const json_t *complaints, const json_t *ignored);
 /* its probe is done: the answer; frees it */
 void cdc_store_dry_end(cdc_store_create_t *c);
 

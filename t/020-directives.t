@@ -51,7 +51,7 @@ $main::base . 'milvus_cdc_zone tasks:8m; milvus_cdc_max_tasks 16;'
 . 'milvus_cdc_max_name_length 100; milvus_cdc_drain_timeout 2s;'
 . 'milvus_cdc_timeout 3s;'
 . 'milvus_cdc_allow_target 127.0.0.1:19530 milvus.internal;'
-. main::source('etcd http://127.0.0.1:2379 http://127.0.0.1:2380;',
+. main::source('etcd http://127.0.0.1:2379 http://127.0.0.1:2380/;',
                'root_path by-dev;', 'meta_path meta;',
                'replicate_channel by-dev-replicate-msg;',
                'kafka 127.0.0.1:9092 127.0.0.1:9093;')
@@ -734,3 +734,39 @@ milvus_cdc_audit_log logs/audit.log;
 $main::base . 'milvus_cdc_audit_log a; milvus_cdc_audit_log b;'
 --- error_log eval
 [main::says('"milvus_cdc_audit_log" directive is duplicate')]
+
+
+
+=== TEST 62: dies: milvus_cdc_audit_log off
+--- http_config eval
+$main::base . 'milvus_cdc_audit_log off;'
+--- error_log eval
+[main::says('"milvus_cdc_audit_log" directive needs a file')]
+
+
+
+=== TEST 63: dies: a login in an address of etcd, which is not shown
+--- http_config eval
+$main::base . main::source('etcd http://root:Sesame-1@127.0.0.1:1;')
+--- error_log eval
+[main::says('"etcd" directive takes no login')]
+--- no_error_log
+Sesame-1
+
+
+
+=== TEST 64: dies: a login in an address of Kafka, which is not shown
+--- http_config eval
+$main::base . main::source('kafka root:Sesame-1@127.0.0.1:1;')
+--- error_log eval
+[main::says('"kafka" directive takes no login')]
+--- no_error_log
+Sesame-1
+
+
+
+=== TEST 65: dies: a comma between addresses
+--- http_config eval
+$main::base . main::source('kafka 127.0.0.1, 127.0.0.2;')
+--- error_log eval
+[main::says('comma in "127.0.0.1,": addresses have blanks')]

@@ -485,3 +485,19 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
     'its msgID of 2 bytes is not one of (?:kafka|rocksmq), .+'),
  CDC::refused_like('create', 'fail to decode the rpc position data: it is not '
                    . 'a MsgPosition', 500)]
+
+
+
+=== TEST 32: what is put into the address, and belongs elsewhere
+--- request eval
+[(map { main::to(uri => $_) } 'http://root:Sesame-1@localhost:19530',
+  'http://localhost:19530/shop', 'http://localhost:19530?token=Sesame-1',
+  'http://localhost:19530#Sesame-1'),
+ main::to(host => 'http://localhost', port => 19530)]
+--- response_body_like eval
+[CDC::refused_like('create', '[^:]*uri.* a login belongs into ..token..'),
+ (CDC::refused_like('create', '[^:]*uri.* nothing may follow the port .*'))
+  x 3,
+ CDC::refused_like('create', '[^:]*uri.* ..host.. is a name or an address .*')]
+--- no_error_log
+Sesame

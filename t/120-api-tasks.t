@@ -332,8 +332,7 @@ Sesame
 
 === TEST 15: fields that mean nothing here do no harm
 --- request eval
-[CDC::create(task_id => 'one', positions => {}, no_such_field => [1, {}],
-             buffer_config => {period => 1, size => 1},
+[CDC::create(task_id => 'one', buffer_config => {period => 1, size => 1},
              rpc_channel_info => {name => ''}, name_mapping => [],
              extra_info => {}, collection_infos =>
              [{name => '*', use_start_position => JSON::PP::true()}])]
@@ -471,3 +470,33 @@ CDC::http_config() . "milvus_cdc_allow_target $main::host:$main::port a.b:1;"
 [200, 400, 200]
 --- response_body_like eval
 ['one', 'error: the enable user role param is duplicate"', 'two']
+
+
+
+=== TEST 25: fields that are not known are ignored, and named, without values
+--- request eval
+[CDC::create(task_id => 'one', exclude_collection => ['default.a'],
+             milvus_connect_param => {uri => scalar(CDC::target()),
+                                      tokn => 'root:Sesame-1'},
+             collection_infos => [{name => 'a'}, {name => 'b', n => {}}]),
+ CDC::create(task_id => 'one', milvus_connect_param =>
+             {uri => scalar(CDC::target())},
+             collection_infos => [{name => 'a'}, {name => 'b'}]),
+ CDC::create(task_id => 'two', collection_infos => [{name => 'c'}],
+             map { ("no$_" => $_) } 1 .. 5000),
+ CDC::create(task_id => 'two', task_i => 'x') =~ s/"create"/"check"/r,
+ CDC::post('list')]
+--- response_body_like eval
+['\A\{"code":200,"data":\{"task_id":"one","warnings":\['
+ . '(?=.*"the field ..exclude_collection.. is not known and was ignored:'
+ . '[^"]* exclude_collections,)'
+ . '(?=.*"the field ..milvus_connect_param.tokn.. is [^"]* token,)'
+ . '(?=.*"the field ..collection_infos.1..n.. is [^"]* name,)'
+ . '(?!.*Sesame)',
+ '\A\{"code":200,"data":\{"task_id":"one"\}\}$',
+ '"warnings":\[(?:"the field ..no\d+.. is [^"]*",?){8}\]',
+ '\{"check":"request.fields","ok":false,"level":"warning","text":'
+ . '"the field ..task_i.. is not known and is ignored","cure":"[^"]*task_id"',
+ '"one".*"two"']
+--- no_error_log
+Sesame

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use CDC;
+use IO::Select;
 use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw(sleep);
@@ -135,5 +136,53 @@ sub count {
 }
 
 unlike($nginx->log, qr/\[(?:alert|emerg|crit)\]/, 'nothing serious is logged');
+
+{
+    # a target that never says a word: they wait, and a worker that kept what
+    # they have decoded would need ten times their size
+    my $silent = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1')
+        or die "listen: $!";
+    my $narrow = CDC::Nginx->new(workers => 1)->start;
+    ok($narrow->ready, 'another nginx');
+
+    my $body = CDC::encode({request_type => 'check', request_data => {
+        milvus_connect_param => {uri => 'http://127.0.0.1:'
+                                        . $silent->sockport},
+        collection_infos => [{name => '*'}],
+        name_mapping => [{source_db => 'a', target_db => 'b',
+            collection_mapping => {map { ("a$_" => "b$_") } 1 .. 40000}}],
+    }});
+    my @clients = map {
+        my $client = IO::Socket::INET->new(PeerPort => $narrow->port,
+                                           PeerAddr => '127.0.0.1');
+        print $client "POST /cdc HTTP/1.1\r\nHost: x\r\nContent-Length: "
+            . length($body) . "\r\n\r\n$body";
+        $client;
+    } 1 .. 24;
+
+    sleep(3);
+    my ($worker, $store) = map {
+        my $pid = $_;
+        open my $fh, '<', "/proc/$pid/status" or die "status: $!";
+        map { /^VmHWM:\s+(\d+) kB/ ? $1 / 1024 : () } <$fh>;
+    } $narrow->workers, $narrow->stores;
+
+    # a sanitizer keeps what is freed
+    my $keeps = $ENV{TEST_NGINX_LD_PRELOAD};
+    ok($worker < 150 || $keeps, 'a worker does not keep what it has sent on')
+        or diag("$worker MB");
+    ok($store < 150 || $keeps, 'the store looks at so much at a time')
+        or diag("$store MB");
+
+    my $asked = IO::Select->new(@clients);
+    my @refused = grep { <$_> =~ m{^HTTP/1.1 503 } } $asked->can_read(5);
+    ok(@refused > 0 && @refused < @clients,
+       'and asks the others to come again')
+        or diag(scalar(@refused) . ' of ' . @clients);
+
+    close $_ for @clients;
+    ok($narrow->api('list')->{status} == 200, 'and goes on');
+    $narrow->stop;
+}
 
 CDC::done();

@@ -31,6 +31,9 @@ $SIG{TERM} = sub {
 };
 
 open $control, '+<&=', 3 or die;
+
+# CDC_FRAME_PROGRESS of another layout, as the helper of an update has it
+syswrite $control, pack('L S S Q', 4, 13, 0, 0) . 'odd!' for 1 .. 3;
 sigprocmask(SIG_UNBLOCK, POSIX::SigSet->new(SIGTERM));
 1 while sysread $control, my $frame, 65536;
 EOT
@@ -60,6 +63,8 @@ sub at_rest {
 }
 
 
+is(scalar(() = $nginx->log =~ /bad frame of type 13/g), 1,
+   'frames that are not understood are told of once');
 at_rest('after the pause');
 
 my ($store) = $nginx->stores;

@@ -188,6 +188,9 @@ ngx_http_milvus_cdc_cleanup(void *data)
 
     json_decref(c->complaints);
     c->complaints = NULL;
+
+    json_decref(c->ignored);
+    c->ignored = NULL;
 }
 
 
@@ -280,6 +283,7 @@ ngx_http_milvus_cdc_foreign(ngx_http_milvus_cdc_ctx_t *c, json_t *root)
     if (c->type) {
         errs.texts = json_array();
         errs.n = 0;
+        errs.ignored = NULL;
 
         c->data = ngx_http_milvus_cdc_decode(c->type->fields,
                           ngx_http_milvus_cdc_member(root, "request_data"),
@@ -329,8 +333,15 @@ ngx_http_milvus_cdc_request_data(ngx_http_milvus_cdc_ctx_t *c, json_t *in)
                                          "'request_data' is not an object");
     }
 
+    /* a wrong name in a create may mean another one, that is then not given */
+
+    if (c->type->fields == ngx_http_milvus_cdc_create_fields) {
+        c->ignored = json_array();
+    }
+
     errs.texts = json_array();
     errs.n = 0;
+    errs.ignored = c->ignored;
 
     c->data = ngx_http_milvus_cdc_decode(c->type->fields, in, "", &errs);
 

@@ -478,11 +478,21 @@ ngx_http_milvus_cdc_check_target(ngx_http_milvus_cdc_ctx_t *c)
     u.default_port = port;
     u.no_resolve = 1;
 
-    /* "user@host" too: a login belongs into token, where it is not shown */
+    /* what is put into the uri elsewhere; a login would be shown there */
+
+    if (ngx_strlchr(url.data, url.data + url.len, '@') != NULL) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_BAD_URI,
+                                         "a login belongs into \"token\"");
+    }
+
+    if (strcspn((char *) url.data, "/?#") < url.len) {
+        return ngx_http_milvus_cdc_error(c, CDC_E_BAD_URI,
+                           uri[0] ? "nothing may follow the port (a database "
+                                    "goes into \"name_mapping\")"
+                                  : "\"host\" is a name or an address alone");
+    }
 
     if (url.len == 0
-        || ngx_strlchr(url.data, url.data + url.len, '@') != NULL
-        || ngx_strlchr(url.data, url.data + url.len, '/') != NULL
         || ngx_strncasecmp(url.data, (u_char *) "unix:", 5) == 0
         || ngx_parse_url(c->request->pool, &u) != NGX_OK
         || u.host.len == 0)

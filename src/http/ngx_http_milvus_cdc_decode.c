@@ -4,7 +4,9 @@
  * Names match exactly or, failing that, by case-insensitive comparison; null
  * is as good as absent; unknown names are ignored; types are strict.  So does
  * the existing service, and so read the error texts: clients see them.  What
- * they must not see is the value of a secret that has the wrong type.
+ * they must not see is the value of a secret that has the wrong type.  That a
+ * name was ignored is noted where somebody asks for it: it may be one that was
+ * meant to be another.
  */
 
 #include "ngx_http_milvus_cdc_http.h"
@@ -26,6 +28,9 @@ static json_t *ngx_http_milvus_cdc_decode_strings(json_t *in,
     const char *path, ngx_http_milvus_cdc_errs_t *errs);
 static json_t *ngx_http_milvus_cdc_decode_map(
     const ngx_http_milvus_cdc_field_t *f, json_t *in, const char *path,
+    ngx_http_milvus_cdc_errs_t *errs);
+static void ngx_http_milvus_cdc_decode_ignored(
+    const ngx_http_milvus_cdc_field_t *fields, json_t *in, const char *path,
     ngx_http_milvus_cdc_errs_t *errs);
 static void ngx_http_milvus_cdc_decode_error(
     ngx_http_milvus_cdc_errs_t *errs, const char *fmt, ...)
@@ -67,6 +72,8 @@ ngx_http_milvus_cdc_decode(const ngx_http_milvus_cdc_field_t *fields,
         return NULL;
     }
 
+    ngx_http_milvus_cdc_decode_ignored(fields, in, path, errs);
+
     for ( /* void */ ; fields->name; fields++) {
         v = ngx_http_milvus_cdc_member(in, fields->name);
 
@@ -86,6 +93,58 @@ ngx_http_milvus_cdc_decode(const ngx_http_milvus_cdc_field_t *fields,
     }
 
     return out;
+}
+
+
+static void
+ngx_http_milvus_cdc_decode_ignored(const ngx_http_milvus_cdc_field_t *fields,
+    json_t *in, const char *path, ngx_http_milvus_cdc_errs_t *errs)
+{
+    char                                sub[NGX_HTTP_MILVUS_CDC_PATH_MAX];
+    char                                known[NGX_HTTP_MILVUS_CDC_PATH_MAX];
+    size_t                              n;
+    json_t                             *v;
+    const char                         *key;
+    const ngx_http_milvus_cdc_field_t  *f;
+
+    if (errs->ignored == NULL) {
+        return;
+    }
+
+    json_object_foreach(in, key, v) {
+
+        if (json_array_size(errs->ignored) == NGX_HTTP_MILVUS_CDC_IGNORED_MAX)
+        {
+            return;
+        }
+
+        n = 0;
+        known[0] = '\0';
+
+        for (f = fields; f->name; f++) {
+            if (ngx_strcasecmp((u_char *) key, (u_char *) f->name) == 0) {
+                break;
+            }
+
+            n += ngx_min((size_t) snprintf(known + n, sizeof(known) - n,
+                                           "%s%s", n ? ", " : "", f->name),
+                         sizeof(known) - n - 1);
+        }
+
+        if (f->name) {
+            continue;
+        }
+
+        (void) snprintf(sub, sizeof(sub), "%s%s%.64s", path,
+                        path[0] ? "." : "", key);
+
+        /* NULL: cut within a character */
+
+        v = json_string(sub);
+
+        (void) json_array_append_new(errs->ignored,
+                       json_pack("[o, s]", v ? v : json_string("?"), known));
+    }
 }
 
 

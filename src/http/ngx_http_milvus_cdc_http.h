@@ -118,12 +118,17 @@ struct ngx_http_milvus_cdc_field_s {
 
 /* what is wrong with a request: it may be every item of a large one */
 
-#define NGX_HTTP_MILVUS_CDC_ERRS_MAX  16
+#define NGX_HTTP_MILVUS_CDC_ERRS_MAX     16
+#define NGX_HTTP_MILVUS_CDC_IGNORED_MAX  8
 
 typedef struct {
     json_t                            *texts;    /* of the first ones, ready
                                                   * for the answer */
     ngx_uint_t                         n;        /* of all */
+    json_t                            *ignored;  /* [path, what is known
+                                                  * there] of unknown names,
+                                                  * the first ones; NULL: they
+                                                  * do not matter */
 } ngx_http_milvus_cdc_errs_t;
 
 
@@ -158,6 +163,8 @@ struct ngx_http_milvus_cdc_ctx_s {
     json_t                            *data;     /* decoded request_data */
     json_t                            *complaints;   /* of a check; NULL: it
                                                         is none */
+    json_t                            *ignored;  /* of a create or check, or
+                                                    NULL: see errs_t */
     ngx_event_t                        timer;
     ngx_msec_t                         deadline;
 
@@ -227,7 +234,7 @@ ngx_int_t ngx_http_milvus_cdc_error_text(ngx_http_milvus_cdc_ctx_t *c,
 ngx_int_t ngx_http_milvus_cdc_wait(ngx_http_milvus_cdc_ctx_t *c);
 
 /* sends {request_type, request_data, source} (and "complaints", of a check:
- * a list of [cdc_error_e, text]) and passes the answer on;
+ * a list of [cdc_error_e, text]; and "ignored") and passes the answer on;
  * "extra" is what the store may take beside milvus_cdc_timeout */
 ngx_int_t ngx_http_milvus_cdc_store(ngx_http_milvus_cdc_ctx_t *c,
     ngx_msec_t extra);

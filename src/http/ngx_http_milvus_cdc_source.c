@@ -447,6 +447,18 @@ ngx_http_milvus_cdc_option_endpoint(ngx_conf_t *cf, ngx_str_t *value,
     ngx_url_t    u;
     ngx_uint_t   i;
 
+    /* not shown: this goes to the error log */
+
+    if (ngx_strlchr(value->data, value->data + value->len, '@') != NULL) {
+        return "takes no login: there are directives for user and password";
+    }
+
+    if (ngx_strlchr(value->data, value->data + value->len, ',') != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "comma in \"%V\": addresses "
+                           "have blanks between them", value);
+        return NGX_CONF_ERROR;
+    }
+
     ngx_memzero(&u, sizeof(ngx_url_t));
     u.url = *address;
     u.default_port = port;
@@ -494,6 +506,10 @@ static char *
 ngx_http_milvus_cdc_option_etcd(ngx_conf_t *cf, ngx_str_t *value, void *field)
 {
     ngx_str_t  address;
+
+    if (value->len && value->data[value->len - 1] == '/') {
+        value->len--;
+    }
 
     address = *value;
 

@@ -242,7 +242,10 @@ ngx_http_milvus_cdc_metrics_handler(ngx_http_request_t *r)
 
     if (rc == NGX_DECLINED) {
         rc = ngx_http_milvus_cdc_metrics_text(r, mcf, &t);
-        ngx_http_milvus_cdc_kept_put(&kept[0], &t);
+
+        if (rc == NGX_OK) {
+            ngx_http_milvus_cdc_kept_put(&kept[0], &t);
+        }
     }
 
     if (rc != NGX_OK) {

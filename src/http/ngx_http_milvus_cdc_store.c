@@ -32,7 +32,7 @@ ngx_int_t
 ngx_http_milvus_cdc_store(ngx_http_milvus_cdc_ctx_t *c, ngx_msec_t extra)
 {
     char                *text;
-    json_t              *req;
+    json_t              *req, *id;
     ngx_http_request_t  *r;
 
     r = c->request;
@@ -44,6 +44,10 @@ ngx_http_milvus_cdc_store(ngx_http_milvus_cdc_ctx_t *c, ngx_msec_t extra)
 
     if (req && c->complaints) {
         (void) json_object_set(req, "complaints", c->complaints);
+    }
+
+    if (req && json_array_size(c->ignored)) {
+        (void) json_object_set(req, "ignored", c->ignored);
     }
 
     text = req ? json_dumps(req, JSON_COMPACT) : NULL;
@@ -72,6 +76,16 @@ ngx_http_milvus_cdc_store(ngx_http_milvus_cdc_ctx_t *c, ngx_msec_t extra)
     if (c->frame.len > CDC_FRAME_MAX) {
         return ngx_http_milvus_cdc_error(c, CDC_E_BODY_TOO_LARGE);
     }
+
+    /* many may wait, and decoded a request takes ten times its size */
+
+    id = json_incref(json_object_get(c->data, "task_id"));
+
+    json_decref(c->data);
+    c->data = id ? json_pack("{s:o}", "task_id", id) : NULL;
+
+    json_decref(c->complaints);
+    c->complaints = NULL;
 
     c->deadline = ngx_current_msec + c->mcf->timeout;
     c->last = c->deadline + extra;

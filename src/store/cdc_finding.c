@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cdc_check.h"
+#include "cdc_text.h"
 
 
 typedef struct {
@@ -151,32 +152,6 @@ static const char  *cdc_finding_levels[] = {
 };
 
 
-/* what servers say may be cut within a character, or no text at all */
-
-static json_t *
-cdc_finding_text(const char *text)
-{
-    char    *p, copy[2 * CDC_REASON_MAX];
-    json_t  *s;
-
-    s = json_string(text);
-
-    if (s != NULL) {
-        return s;
-    }
-
-    (void) snprintf(copy, sizeof(copy), "%s", text);
-
-    for (p = copy; *p != '\0'; p++) {
-        if ((unsigned char) *p >= 0x80) {
-            *p = '?';
-        }
-    }
-
-    return json_string(copy);
-}
-
-
 static void
 cdc_finding_add(json_t *findings, const char *check, cdc_finding_e level,
     const char *text, const char *cure)
@@ -190,14 +165,14 @@ cdc_finding_add(json_t *findings, const char *check, cdc_finding_e level,
 
     f = json_pack("{s:s, s:b, s:s, s:o}", "check", check,
                   "ok", level <= CDC_NOTE, "level", cdc_finding_levels[level],
-                  "text", cdc_finding_text(text));
+                  "text", cdc_text_json(text));
 
     if (f == NULL) {
         return;
     }
 
     if (cure != NULL) {
-        (void) json_object_set_new(f, "cure", cdc_finding_text(cure));
+        (void) json_object_set_new(f, "cure", cdc_text_json(cure));
     }
 
     /* the worker and the store may find the same */

@@ -32,6 +32,7 @@
 #include <time.h>
 
 #include "cdc_look.h"
+#include "cdc_text.h"
 
 
 #define CDC_LOOK_MS        3000
@@ -118,7 +119,7 @@ cdc_look_warn(cdc_look_t *l, const char *check, const char *cure,
     }
 
     if (json_array_size(p->warnings) < CDC_LOOK_WARNINGS) {
-        (void) json_array_append_new(p->warnings, json_string(text));
+        (void) json_array_append_new(p->warnings, cdc_text_json(text));
     }
 }
 

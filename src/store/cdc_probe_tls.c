@@ -41,6 +41,7 @@ typedef struct {
     char                   host[CDC_TLS_HOST];
     SSL_CTX               *ctx;
     SSL                   *ssl;
+    const char            *alert;        /* why the server ended it, or NULL */
     int                    fd;
     unsigned               asked:1;      /* for a certificate of ours */
 } cdc_tls_t;
@@ -151,7 +152,25 @@ cdc_tls_asked(SSL *ssl, X509 **cert, EVP_PKEY **key)
 }
 
 
-/* CDC_DECLINED: something answers that is no TLS.  CDC_AGAIN: nothing does */
+/* an alert: who sends one speaks TLS */
+
+static const char *
+cdc_tls_alert(void)
+{
+    unsigned long  e;
+
+    e = ERR_peek_last_error();
+
+    return ERR_GET_LIB(e) == ERR_LIB_SSL
+           && ERR_GET_REASON(e) >= SSL_AD_REASON_OFFSET
+           ? ERR_reason_error_string(e) : NULL;
+}
+
+
+/*
+ * CDC_DECLINED: something answers that is no TLS, or ends it with an alert.
+ * CDC_AGAIN: nothing does.
+ */
 
 static int
 cdc_tls_handshake(cdc_tls_t *t, const char *name)
@@ -187,6 +206,7 @@ cdc_tls_handshake(cdc_tls_t *t, const char *name)
             break;
 
         default:
+            t->alert = cdc_tls_alert();
             return CDC_DECLINED;
         }
 
@@ -242,7 +262,7 @@ cdc_probe_speaks_tls(const char *address, unsigned ms)
 
     cdc_tls_close(&t);
 
-    return rc == CDC_OK;
+    return rc == CDC_OK || t.alert != NULL;
 }
 
 
@@ -468,6 +488,39 @@ cdc_tls_ours(cdc_tls_t *t)
 }
 
 
+/* the handshake has come to no end */
+
+static void
+cdc_tls_declined(cdc_tls_t *t)
+{
+    char                   cure[CDC_TLS_CURE];
+    const cdc_tls_look_t  *l;
+
+    l = t->look;
+
+    if (t->alert == NULL) {
+        cdc_finding(t->findings, l->check, CDC_FAULT, "use the port and the "
+                    "scheme that fit: http:// and no \"enable_tls\" for a "
+                    "server without TLS", "%s %s does not speak TLS there",
+                    l->who, l->address);
+        return;
+    }
+
+    if (t->asked && l->cert == NULL) {
+        cdc_finding(t->findings, l->check, CDC_FAULT, l->cert_option,
+                    "%s %s wants a certificate of the client, and there is "
+                    "none (%s)", l->who, l->address, t->alert);
+        return;
+    }
+
+    (void) snprintf(cure, sizeof(cure), "see what its own log says of it; the "
+                    "certificate that it is shown is set with %s",
+                    l->cert_option);
+    cdc_finding(t->findings, l->check, CDC_FAULT, cure, "%s %s ends the TLS "
+                "handshake: %s", l->who, l->address, t->alert);
+}
+
+
 int
 cdc_probe_tls(const cdc_tls_look_t *look, unsigned ms, json_t *findings)
 {
@@ -500,10 +553,7 @@ cdc_probe_tls(const cdc_tls_look_t *look, unsigned ms, json_t *findings)
         rc = cdc_tls_judge(&t, name);
 
     } else if (rc == CDC_DECLINED) {
-        cdc_finding(findings, look->check, CDC_FAULT, "use the port and the "
-                    "scheme that fit: http:// and no \"enable_tls\" for a "
-                    "server without TLS", "%s %s does not speak TLS there",
-                    look->who, look->address);
+        cdc_tls_declined(&t);
 
     } else if (rc == CDC_AGAIN) {
         cdc_finding(findings, look->check, CDC_WARNING, "see that it speaks "

@@ -27,6 +27,7 @@ typedef struct {
     const char        *id;               /* its task_id, or "" */
     const char        *source;
     const json_t      *complaints;
+    json_t            *ignored;          /* unknown fields */
 } cdc_request_t;
 
 
@@ -176,6 +177,7 @@ cdc_store_delete(cdc_request_t *r)
 static void
 cdc_store_create_request(cdc_request_t *r)
 {
+    r->wait->ignored = json_incref(r->ignored);
     cdc_store_create(r->store, r->wait, r->data, r->source);
 }
 
@@ -183,7 +185,8 @@ cdc_store_create_request(cdc_request_t *r)
 static void
 cdc_store_check_request(cdc_request_t *r)
 {
-    cdc_store_dry(r->store, r->wait, r->data, r->source, r->complaints);
+    cdc_store_dry(r->store, r->wait, r->data, r->source, r->complaints,
+                  r->ignored);
 }
 
 
@@ -251,13 +254,16 @@ cdc_store_request(cdc_store_client_t *client, uint64_t id,
         return;
     }
 
+    r.wait->bytes = len;
+
     type = NULL;
     root = json_loadb((const char *) payload, len, 0, &je);
 
     if (root == NULL
-        || json_unpack(root, "{s:s, s?o, s?s, s?o}", "request_type", &type,
-                       "request_data", &r.data, "source", &r.source,
-                       "complaints", &r.complaints) != 0)
+        || json_unpack(root, "{s:s, s?o, s?s, s?o, s?o}", "request_type",
+                       &type, "request_data", &r.data, "source", &r.source,
+                       "complaints", &r.complaints, "ignored", &r.ignored)
+           != 0)
     {
         cdc_log(CDC_LOG_ALERT, 0, "a worker's request cannot be read: %s",
                 root == NULL ? je.text : "wrong fields");

@@ -89,6 +89,7 @@ cdc_store_acked(cdc_store_t *s, uint64_t seq)
 void
 cdc_store_wait_free(cdc_store_wait_t *w)
 {
+    json_decref(w->ignored);
     free(w->more);
     free(w->arg);
     free(w);

@@ -46,6 +46,7 @@ cdc_create_free(cdc_store_create_t *c)
         if (*link == c) {
             *link = c->next;
             s->ncreates--;
+            s->create_bytes -= c->bytes;
             break;
         }
     }
@@ -418,17 +419,35 @@ cdc_store_create_next(cdc_store_t *s)
 /* NULL: there is nothing to say beside the id */
 
 static char *
-cdc_create_answer(const cdc_store_create_t *c, const char *id)
+cdc_create_answer(const cdc_store_create_t *c, const cdc_store_wait_t *w,
+    const char *id)
 {
-    char    *text;
-    json_t  *data;
+    char        *text, line[CDC_REASON_MAX];
+    size_t       i;
+    json_t      *data, *all, *one;
+    const char  *path, *known;
 
-    if (json_array_size(c->probe->warnings) == 0) {
+    all = json_array();
+
+    json_array_foreach(w->ignored, i, one) {
+        if (json_unpack(one, "[s, s]", &path, &known) == 0) {
+            (void) snprintf(line, sizeof(line), "the field \"%s\" is not "
+                            "known and was ignored: see its name; known there "
+                            "are %s", path, known);
+            (void) json_array_append_new(all, json_string(line));
+        }
+    }
+
+    if (c->probe->warnings != NULL) {
+        (void) json_array_extend(all, c->probe->warnings);
+    }
+
+    if (json_array_size(all) == 0) {
+        json_decref(all);
         return NULL;
     }
 
-    data = json_pack("{s:s, s:O}", "task_id", id, "warnings",
-                     c->probe->warnings);
+    data = json_pack("{s:s, s:o}", "task_id", id, "warnings", all);
     text = data != NULL ? json_dumps(data, JSON_COMPACT) : NULL;
 
     json_decref(data);
@@ -498,7 +517,7 @@ cdc_create_finish(cdc_store_create_t *c)
 
     while ((w = c->waits) != NULL) {
         c->waits = w->next;
-        w->more = cdc_create_answer(c, t->id);
+        w->more = cdc_create_answer(c, w, t->id);
         cdc_store_wait_ack(s, w, t->seq);
     }
 
@@ -552,6 +571,17 @@ cdc_create_known(cdc_store_t *s, cdc_store_wait_t *w, const char *id,
 }
 
 
+/* a common one is let in beside large ones, which may wait for long */
+
+int
+cdc_create_full(const cdc_store_t *s, const cdc_store_wait_t *w)
+{
+    return s->ncreates >= CDC_STORE_CREATES
+           || (w->bytes > CDC_STORE_CREATES_MAX / CDC_STORE_CREATES
+               && s->create_bytes + w->bytes > CDC_STORE_CREATES_MAX);
+}
+
+
 void
 cdc_create_add(cdc_store_t *s, cdc_store_wait_t *w, cdc_stored_t *t,
     json_t *findings, int blind, int nameless)
@@ -569,6 +599,7 @@ cdc_create_add(cdc_store_t *s, cdc_store_wait_t *w, cdc_stored_t *t,
     c->store = s;
     c->task = t;
     c->waits = w;
+    c->bytes = w->bytes;
     c->findings = json_incref(findings);
     c->blind = !!blind;
     c->nameless = !!nameless;
@@ -579,6 +610,7 @@ cdc_create_add(cdc_store_t *s, cdc_store_wait_t *w, cdc_stored_t *t,
 
     *link = c;
     s->ncreates++;
+    s->create_bytes += c->bytes;
 
     cdc_store_create_next(s);
 }
@@ -617,7 +649,7 @@ cdc_store_create(cdc_store_t *s, cdc_store_wait_t *w, json_t *request,
         return;
     }
 
-    if (s->ncreates >= CDC_STORE_CREATES) {
+    if (cdc_create_full(s, w)) {
         cdc_store_failf(w, CDC_E_STORE_GONE);
         return;
     }

@@ -110,6 +110,27 @@ cdc_dry_complaints(json_t *findings, const json_t *complaints)
 
 
 static void
+cdc_dry_ignored(json_t *findings, const json_t *ignored)
+{
+    char         cure[CDC_REASON_MAX];
+    size_t       i;
+    json_t      *one;
+    const char  *path, *known;
+
+    json_array_foreach(ignored, i, one) {
+        if (json_unpack(one, "[s, s]", &path, &known) != 0) {
+            continue;
+        }
+
+        (void) snprintf(cure, sizeof(cure), "see its name; known there are "
+                        "%s", known);
+        cdc_finding(findings, "request.fields", CDC_WARNING, cure, "the field "
+                    "\"%s\" is not known and is ignored", path);
+    }
+}
+
+
+static void
 cdc_dry_request(cdc_store_t *s, cdc_stored_t *t, json_t *findings)
 {
     char          text[CDC_REASON_MAX];
@@ -272,19 +293,14 @@ cdc_dry_known(cdc_store_t *s, json_t *request, const char *source,
 /* what can be looked at without an address of the target */
 
 static void
-cdc_dry_no_target(cdc_store_t *s, cdc_store_wait_t *w, json_t *findings,
-    const char *text)
+cdc_dry_no_look(cdc_store_t *s, cdc_store_wait_t *w, json_t *findings,
+    const char *cure, const char *why)
 {
-    if (!cdc_finding_has(findings, "request.target")) {
-        cdc_finding_refusal(findings, CDC_E_BAD_URI, text);
-    }
-
     cdc_dry_limit(s, findings);
     cdc_dry_disk(s, findings);
 
-    cdc_finding(findings, "target.reachable", CDC_WARNING, "check again with "
-                "a valid address", "neither target nor source was looked at, "
-                "because the request does not say where the target is");
+    cdc_finding(findings, "target.reachable", CDC_WARNING, cure, "neither "
+                "target nor source was looked at, because %s", why);
 
     cdc_dry_done(w, findings);
 }
@@ -292,7 +308,7 @@ cdc_dry_no_target(cdc_store_t *s, cdc_store_wait_t *w, json_t *findings,
 
 void
 cdc_store_dry(cdc_store_t *s, cdc_store_wait_t *w, json_t *request,
-    const char *source, const json_t *complaints)
+    const char *source, const json_t *complaints, const json_t *ignored)
 {
     int            names, blind;
     char           id[CDC_DRY_ID + 1], text[CDC_REASON_MAX];
@@ -305,19 +321,25 @@ cdc_store_dry(cdc_store_t *s, cdc_store_wait_t *w, json_t *request,
         return;
     }
 
-    if (s->ncreates >= CDC_STORE_CREATES || cdc_dry_id(id) != CDC_OK) {
+    if (cdc_create_full(s, w) || cdc_dry_id(id) != CDC_OK) {
         cdc_store_failf(w, CDC_E_STORE_GONE);
         return;
     }
 
     findings = json_array();
     names = cdc_dry_complaints(findings, complaints);
+    cdc_dry_ignored(findings, ignored);
     cdc_dry_known(s, request, source, findings);
 
     t = cdc_stored_create(id, source, request, text);
 
     if (t == NULL) {
-        cdc_dry_no_target(s, w, findings, text);
+        if (!cdc_finding_has(findings, "request.target")) {
+            cdc_finding_refusal(findings, CDC_E_BAD_URI, text);
+        }
+
+        cdc_dry_no_look(s, w, findings, "check again with a valid address",
+                        "the request does not say where the target is");
         json_decref(findings);
         return;
     }
@@ -333,7 +355,14 @@ cdc_store_dry(cdc_store_t *s, cdc_store_wait_t *w, json_t *request,
 
     if (err != CDC_E_OK) {
         cdc_finding_refusal(findings, err, text);
-        names = 1;                       /* too many to be compared */
+
+        /* nor is it kept for the time of a look: many may come at once */
+
+        cdc_dry_no_look(s, w, findings, "check again with fewer names",
+                        "the task is too large");
+        cdc_stored_free(t);
+        json_decref(findings);
+        return;
     }
 
     if (!names) {

@@ -21,6 +21,7 @@
 
 #include "cdc_replicator.h"
 #include "cdc_store.h"
+#include "cdc_text.h"
 
 
 static const char  *cdc_stored_states[] = { "Initial", "Running", "Paused" };
@@ -79,13 +80,10 @@ cdc_stored_no_login(const char *uri)
 }
 
 
-/* jansson takes valid UTF-8 only, and a remote's error text may be anything */
-
 static void
 cdc_stored_reason(cdc_stored_t *t, const char *reason)
 {
-    size_t   i, n;
-    json_t  *probe;
+    size_t  n;
 
     n = strnlen(reason, CDC_REASON_MAX - 1);
 
@@ -100,18 +98,7 @@ cdc_stored_reason(cdc_stored_t *t, const char *reason)
     memmove(t->reason, reason, n);
     t->reason[n] = '\0';
 
-    probe = json_string(t->reason);
-
-    if (probe != NULL) {
-        json_decref(probe);
-        return;
-    }
-
-    for (i = 0; i < n; i++) {
-        if ((unsigned char) t->reason[i] >= 0x80) {
-            t->reason[i] = '?';
-        }
-    }
+    cdc_text_clean(t->reason);
 }
 
 

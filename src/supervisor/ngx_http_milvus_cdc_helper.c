@@ -74,6 +74,7 @@ ngx_http_milvus_cdc_helper_start(ngx_http_milvus_cdc_helper_t *h)
 
     h->running = 1;
     h->stopping = 0;
+    h->odd = 0;
 
     if (h->task == NULL) {
         ngx_http_milvus_cdc_store_started(sv);

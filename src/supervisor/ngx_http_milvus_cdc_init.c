@@ -59,7 +59,9 @@ ngx_http_milvus_cdc_init_json(ngx_http_milvus_cdc_supervisor_t *sv,
                      ngx_http_milvus_cdc_init_list(mcf->allow_target),
                      "sources", ngx_http_milvus_cdc_init_sources(mcf));
 
-    if (init == NULL || json_object_get(init, "sources") == NULL) {
+    if (json_object_get(init, "sources") == NULL
+        || json_object_get(init, "allow_target") == NULL)
+    {
         json_decref(init);
         return NULL;
     }
@@ -218,6 +220,8 @@ ngx_http_milvus_cdc_init_kafka(ngx_http_milvus_cdc_source_t *src)
 }
 
 
+/* whole or not at all: an empty list of targets would allow any */
+
 static json_t *
 ngx_http_milvus_cdc_init_list(ngx_array_t *list)
 {
@@ -227,12 +231,19 @@ ngx_http_milvus_cdc_init_list(ngx_array_t *list)
 
     arr = json_array();
 
-    if (list) {
-        v = list->elts;
+    if (list == NULL) {
+        return arr;
+    }
 
-        for (i = 0; i < list->nelts; i++) {
-            (void) json_array_append_new(arr, json_stringn((char *) v[i].data,
-                                                           v[i].len));
+    v = list->elts;
+
+    for (i = 0; i < list->nelts; i++) {
+        if (json_array_append_new(arr, json_stringn((char *) v[i].data,
+                                                    v[i].len))
+            != 0)
+        {
+            json_decref(arr);
+            return NULL;
         }
     }
 

@@ -31,6 +31,7 @@ struct ngx_http_milvus_cdc_helper_s {
 
     unsigned                        running:1;
     unsigned                        stopping:1;  /* TERM has been sent */
+    unsigned                        odd:1;       /* its frames are not ours */
 };
 
 

@@ -162,10 +162,16 @@ ngx_http_milvus_cdc_replicator_frame(ngx_http_milvus_cdc_frames_t *fr,
         return NGX_OK;
     }
 
-    ngx_log_error(NGX_LOG_ALERT, sv->log, 0,
-                  "milvus_cdc: bad frame of type %ui and %uD bytes from the "
-                  "replicator of task %V",
-                  (ngx_uint_t) f->type, f->len, &task->id);
+    /* that of an update comes each second, and it is the same each time */
+
+    if (!h->odd) {
+        h->odd = 1;
+        ngx_log_error(NGX_LOG_ALERT, sv->log, 0,
+                      "milvus_cdc: bad frame of type %ui and %uD bytes from "
+                      "the replicator of task %V: module and helper are not "
+                      "of one build, restart or upgrade nginx",
+                      (ngx_uint_t) f->type, f->len, &task->id);
+    }
 
     return NGX_OK;
 }
