@@ -56,12 +56,13 @@ struct cdc_op_s {
     unsigned            running:1;
     unsigned            sleeping:1;
     unsigned            done:1;
+    unsigned            applied:1;       /* the target has done it */
 
     /* for the ops thread: copies, and what it found */
     const cdc_target_ops_t *target_ops;
     cdc_target_t       *target;
     char               *target_db, *target_name, *part_name;
-    int64_t             target_id, target_part_id;
+    int64_t             source_id, target_id, target_part_id;
     unsigned            looks:1;         /* CREATE: who has the name? */
     unsigned            release_first:1;
     unsigned            lost:1;          /* gone before it was bound */

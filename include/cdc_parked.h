@@ -74,10 +74,6 @@ size_t cdc_parked_key(char key[CDC_PARKED_KEY_MAX], const char *prefix,
 /* "on_poison" of a create: 1 is skip */
 int  cdc_parked_skips(const json_t *request);
 
-/* jansson takes valid UTF-8 only; a topic or a server's text may be anything,
- * or have been cut in the middle of a character */
-json_t *cdc_parked_string(const char *s);
-
 /* CDC_ERROR: it is not one of ours */
 int  cdc_parked_parse(cdc_parked_t *p, const json_t *json);
 /* into a batch: its entry, without the bytes.  CDC_ERROR: no memory */

@@ -29,8 +29,8 @@ void cdc_parked_written(cdc_repl_t *r, int rc);
 void cdc_parked_again(cdc_repl_t *r);
 void cdc_parked_reset(cdc_repl_t *r);
 void cdc_parked_applied(cdc_repl_t *r, cdc_parking_t *e);
-/* it has nothing to do on the target: parked as before */
-void cdc_parked_unapplied(cdc_repl_t *r, cdc_parking_t *e);
+/* it is left out: parked as before.  why "": it is about nothing of ours */
+void cdc_parked_unapplied(cdc_repl_t *r, cdc_parking_t *e, const char *why);
 
 
 #endif /* CDC_PARKING_H_INCLUDED */

@@ -397,7 +397,8 @@ typedef struct {
     int64_t          target_id;          /* 0: not yet */
     char            *name;
     uint64_t         created_ts;
-    uint64_t         gone_ts;            /* of its drop; 0: not known */
+    uint64_t         gone_ts;            /* of its drop, once it is done, or
+                                          * needs not be; 0: not known */
     unsigned         gone:1;             /* dropped on the target */
     unsigned         dropping:1;         /* as CDC_COLL_DROPPING */
     unsigned         pending:1;          /* its create op is queued */
@@ -797,12 +798,15 @@ struct cdc_repl_s {
     char                         life[CDC_LIFE_MAX];      /* LevelDB's */
     char                         life_next[CDC_LIFE_MAX]; /* "": none */
     uint64_t                     raise;       /* of lanes yet to come */
+    uint64_t                     cluster;     /* the source: since when its
+                                               * "default" is; 0: not known */
 
     cdc_timer_t                  status_timer, retry_timer, cold_timer;
     cdc_job_t                    hello_job;
     cdc_target_info_t            hello;
     cdc_target_error_t           hello_error;
     int                          hello_rc;
+    unsigned                     hello_cause; /* of what it asked last */
     uint64_t                     hello_at;    /* cdc_now_ms() */
     uint64_t                     msg_id;      /* of the last restamped one */
     cdc_equal_t                 *equal;       /* NULL: nothing is settled */
@@ -816,6 +820,7 @@ struct cdc_repl_s {
     uint64_t                     skips;
     size_t                       buffered;
     unsigned                     retry_backoff, reset_backoff, idle_phase;
+    uint64_t                     rows_at;    /* some were sent last */
     size_t                       request_most; /* bytes that the target takes,
                                                 * as far as known; 0: all */
     int64_t                      clock_offset; /* target's - cdc_now_ms() */

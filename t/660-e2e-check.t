@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 
 from e2e import E2E                                          # noqa: E402
 from nginx import Nginx, source_lines                        # noqa: E402
+from process import wait_for                                 # noqa: E402
 from pymilvus import utility                                 # noqa: E402
 from pymilvus.grpc_gen import common_pb2, milvus_pb2         # noqa: E402
 
@@ -60,6 +61,7 @@ def sources(bed):
         'meta': lines(meta='mata'),
         'channel': lines(channel='replicate'),
         'old': lines('old'), 'new': lines('new'), 'gone': lines('gone'),
+        'echo': lines('nobody', 'tgt-replicate-msg', bed[T].log_line),
     }
 
 
@@ -437,6 +439,48 @@ def place(t):
     return None
 
 
+def points_to(t, source, old, new):
+    """That source's root_path in nginx.conf, and a reload, to its end: the
+    supervisor before it would start a task with what was there before."""
+    lines = t.nginx.sources[source]
+    former = set(t.nginx.supervisor())
+    t.nginx.sources[source] = lines.replace('root_path %s;' % old,
+                                            'root_path %s;' % new)
+    t.nginx.command()
+    t.nginx.reload()
+    wait_for('the reload', lambda: set(t.nginx.supervisor()) - former
+             and not set(t.nginx.supervisor()) & former, 60)
+
+
+def refuses(t, title, task, text):
+    t.wait_task(title, task, 'Paused', 60)
+    reason = t.nginx.task(task).get('reason', '')
+    t.ok(text in reason, 'and says why', reason)
+
+
+def mistaken(t):
+    """nginx.conf is corrected, or made wrong, when the task is there."""
+    here = {'collection_infos': [{'name': 'here'}]}
+    task = t.nginx.create(t.bed[T], '/cdc-echo', **here)
+    points_to(t, 'echo', 'nobody', T)
+    refuses(t, 'a cluster does not follow itself', task,
+            'is the source cluster itself')
+    t.nginx.cdc('delete', {'task_id': task})
+
+    task = t.nginx.create(t.bed[T], **here)
+    wait_for('the task', lambda: t.nginx.cdc('progress', {'task_id': task})[
+        1]['data']['tasks'][0]['live'], 60)
+    points_to(t, 'main', 'by-dev', T)
+    refuses(t, 'another cluster is no source to go on with', task,
+            'another Milvus')
+    points_to(t, 'main', T, 'by-dev')
+    t.nginx.cdc('resume', {'task_id': task})
+    wait_for('the task', lambda: t.nginx.cdc('progress', {'task_id': task})[
+        1]['data']['tasks'][0]['live'], 60)
+    t.wait_task('its own one is', task, 'Running')
+    t.nginx.cdc('delete', {'task_id': task})
+
+
 def traces(t):
     """What a check must leave as it is."""
     keys = t.bed['etcd'].etcdctl('get', '--prefix', '--keys-only', '')
@@ -481,6 +525,7 @@ with E2E() as t:
     Shape(shards=2).create('wide', T)
     collections(t)
     place(t)
+    mistaken(t)
     with open(t.nginx.errors, errors='replace') as f:
         log = f.read()
     t.ok(not any(s in log for s in ('root:Milvus', 'Sesame-1', 'guess')),

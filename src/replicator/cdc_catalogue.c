@@ -16,6 +16,44 @@
 #include <string.h>
 
 
+/* NULL: there is none, or none any more */
+
+static const cdc_meta_db_t *
+cdc_catalogue_default(cdc_repl_t *r)
+{
+    const cdc_meta_db_t  *db;
+
+    db = cdc_meta_db_by_name(r->meta, cdc_span("default"));
+
+    return db && !db->gone ? db : NULL;
+}
+
+
+/*
+ * Metadata of another cluster say that all that this task follows is gone: it
+ * would be released, its aliases and roles dropped on the target.  A Milvus
+ * does not tell who it is, but the time at which its "default" was made stays.
+ */
+
+static int
+cdc_catalogue_other(cdc_repl_t *r)
+{
+    uint64_t              created;
+    const cdc_meta_db_t  *db;
+
+    db = cdc_catalogue_default(r);
+    created = db ? db->created_ts : 0;
+
+    if (r->cluster && created && created != r->cluster) {
+        return 1;
+    }
+
+    r->cluster = created ? created : r->cluster;
+
+    return 0;
+}
+
+
 /*
  * Another path, or an etcd that has lost its data, says of everything that we
  * know that it is gone.  Every Milvus has the database "default": without it
@@ -25,11 +63,18 @@
 static int
 cdc_catalogue_alive(cdc_repl_t *r)
 {
-    const cdc_meta_db_t  *db;
+    return cdc_catalogue_default(r) && !cdc_catalogue_other(r);
+}
 
-    db = cdc_meta_db_by_name(r->meta, cdc_span("default"));
 
-    return db && !db->gone;
+static void
+cdc_catalogue_refuse(cdc_repl_t *r)
+{
+    cdc_repl_fail(r, "etcd holds the metadata of another Milvus than the one "
+                  "that this task follows: correct the milvus_cdc_source block "
+                  "\"%s\", reload, then resume the task; or delete the task "
+                  "and create it again, on an empty target",
+                  json_string_value(json_object_get(r->config, "source")));
 }
 
 
@@ -43,6 +88,11 @@ cdc_catalogue_begin(cdc_repl_t *r)
     }
 
     r->begun = 1;
+
+    if (cdc_catalogue_other(r)) {
+        cdc_catalogue_refuse(r);
+        return;
+    }
 
     if (r->copied) {
         cdc_restored_start(r);
@@ -62,6 +112,13 @@ cdc_catalogue_database(void *arg, const cdc_meta_db_t *db)
     cdc_repl_t  *r = arg;
 
     cdc_repl_degraded(r, CDC_CAUSE_SOURCE, NULL);
+
+    /* it may be made anew while we watch: this is told before what is gone */
+
+    if (r->running && cdc_catalogue_other(r)) {
+        cdc_catalogue_refuse(r);
+        return;
+    }
 
     if (r->running && (!db->gone || cdc_catalogue_alive(r))) {
         cdc_database_changed(r, db);

@@ -557,7 +557,7 @@ cdc_channel_skip(cdc_item_t *item)
 
     ch->repl->status.rows_skipped += item->env.rows;
 
-    cdc_parked_unapplied(ch->repl, item->parking);
+    cdc_parked_unapplied(ch->repl, item->parking, "");
     cdc_item_drop_body(item);
     cdc_track_done(&ch->track, item->number);
     free(item);

@@ -76,6 +76,10 @@ cdc_checkpoint_put(cdc_db_batch_t *b, const char *kind, const char *name,
     snprintf(key, sizeof(key), "%s%s", kind, name);
     text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 
+    if (text == NULL) {
+        cdc_repl_no_memory();
+    }
+
     cdc_db_batch_put(b, cdc_span_n(key, strlen(key)),
                      cdc_span_n(text, strlen(text)));
 
@@ -275,7 +279,7 @@ cdc_checkpoint_build(cdc_repl_t *r, int last)
 
     cdc_checkpoint_put(b, "meta", "",
         json_pack("{s:i,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,"
-                  "s:I,s:I}",
+                  "s:I,s:I,s:I}",
                   "format", CDC_CHECKPOINT_FORMAT, "started", r->started,
                   "raise", (json_int_t) r->raise,
                   "rows_in", (json_int_t) s->rows_in,
@@ -290,7 +294,8 @@ cdc_checkpoint_build(cdc_repl_t *r, int last)
                   "doubts", (json_int_t) s->doubts,
                   "operations", (json_int_t) s->operations,
                   "errors", (json_int_t) s->errors,
-                  "clock", (json_int_t) cdc_progress_clock(r)));
+                  "clock", (json_int_t) cdc_progress_clock(r),
+                  "cluster", (json_int_t) r->cluster));
 
     return b;
 }
@@ -654,19 +659,21 @@ cdc_checkpoint_load_meta(cdc_repl_t *r, json_t *json)
 {
     int                 format, started;
     json_int_t          in, out, bin, bout, req, ret, skip, set, ops, equal;
-    json_int_t          doubts, raise, errors, clock;
+    json_int_t          doubts, raise, errors, clock, cluster;
     cdc_task_status_t  *s;
 
-    equal = doubts = raise = errors = clock = 0; /* older ones have none */
+    /* older ones have none */
+
+    equal = doubts = raise = errors = clock = cluster = 0;
 
     if (json_unpack(json, "{s:i,s:b,s?I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,"
-                    "s?I,s?I,s?I,s?I}",
+                    "s?I,s?I,s?I,s?I,s?I}",
                     "format", &format, "started", &started, "raise", &raise,
                     "rows_in", &in, "rows_out", &out, "bytes_in", &bin,
                     "bytes_out", &bout, "requests", &req, "retries", &ret,
                     "skipped", &skip, "settled", &set, "operations", &ops,
                     "equal", &equal, "doubts", &doubts,
-                    "errors", &errors, "clock", &clock)
+                    "errors", &errors, "clock", &clock, "cluster", &cluster)
         != 0
         || format != CDC_CHECKPOINT_FORMAT)
     {
@@ -689,6 +696,7 @@ cdc_checkpoint_load_meta(cdc_repl_t *r, json_t *json)
     cdc_progress_clock_was(r, clock);
     r->started = started;
     r->raise = raise;
+    r->cluster = cluster;
 
     return CDC_OK;
 }

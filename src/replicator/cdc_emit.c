@@ -106,7 +106,9 @@ cdc_channel_whose(cdc_channel_t *ch, cdc_item_t *item)
     c = cdc_coll_by_id(ch->repl, item->env.collection_id);
     item->coll = c;
 
-    if (c) {
+    /* one that was parked has been counted when it was read */
+
+    if (c && item->parking == NULL) {
         c->count.rows_in += item->env.rows;
         c->count.bytes_in += item->bytes;
         c->counted = 1;
@@ -163,6 +165,23 @@ cdc_channel_begun(cdc_channel_t *ch, cdc_coll_t *c, cdc_item_t *item,
 }
 
 
+/* with "ignore_partition" the target has no such partition; its rows went to
+ * the default one, and it is known until all of them have (cdc_forget.c) */
+
+static void
+cdc_channel_ignore(cdc_coll_t *c, const cdc_item_t *item)
+{
+    cdc_part_t  *part;
+
+    part = cdc_coll_part(c, item->env.partition_id);
+
+    if (part && part->gone_ts < item->env.ts) {
+        part->gone_ts = item->env.ts;
+        c->dirty = 1;
+    }
+}
+
+
 /* CDC_OK: item->coll is live and wants the message */
 
 static int
@@ -216,6 +235,7 @@ cdc_channel_resolve(cdc_channel_t *ch, cdc_item_t *item)
     if (item->env.type == CDC_MSG_DROP_PARTITION
         && cdc_selection_ignore_partition(ch->repl->selection))
     {
+        cdc_channel_ignore(c, item);
         return CDC_DECLINED;
     }
 

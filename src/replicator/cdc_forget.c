@@ -48,6 +48,9 @@
  * one that it had not told then may be passed over.  The partition is dropped
  * on the target by then, by the operation.)
  *
+ * One of a task with "ignore_partition" is not dropped on the target, which has
+ * none; it has the timestamp of its drop all the same.
+ *
  * What was forgotten is taken out of LevelDB by the next batch, which has the
  * tracks of that moment or newer ones; should the batch fail, by the one after
  * it.  It stands first there: an alias may be back by then.
@@ -272,7 +275,7 @@ cdc_forget_part(const cdc_coll_t *c, const cdc_part_t *p)
     const cdc_meta_partition_t   *mp;
     const cdc_meta_collection_t  *m;
 
-    if (!p->gone || p->gone_ts == 0 || c->state != CDC_COLL_LIVE) {
+    if (p->gone_ts == 0 || c->state != CDC_COLL_LIVE) {
         return 0;
     }
 

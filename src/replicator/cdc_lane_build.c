@@ -7,6 +7,7 @@
  * repeat and drops it.
  */
 
+#include "cdc_grpc.h"
 #include "cdc_replicator.h"
 
 #include <stdlib.h>
@@ -164,10 +165,28 @@ cdc_lane_add(cdc_lane_t *lane, cdc_chain_t *chain, cdc_send_t *send)
 }
 
 
+/* of ticks alone nobody waits for the answers, while rows are far */
+
+static void
+cdc_lane_hasten(cdc_repl_t *r, unsigned rows)
+{
+    uint64_t  now;
+
+    now = cdc_now_ms();
+
+    if (rows) {
+        r->rows_at = now;
+    }
+
+    cdc_grpc_idle(now >= r->rows_at + CDC_IDLE_TICK_MS);
+}
+
+
 cdc_chain_t *
 cdc_lane_build(cdc_lane_t *lane)
 {
     uint64_t      ts, begin, end;
+    unsigned      rows;
     cdc_send_t   *send;
     cdc_chain_t  *chain;
 
@@ -179,11 +198,13 @@ cdc_lane_build(cdc_lane_t *lane)
 
     end = cdc_lane_target_now(lane);
     begin = end;
+    rows = 0;
 
     for (send = lane->flight; send; send = send->next) {
         ts = send->stamp ? send->stamp
                          : send->item ? send->item->env.ts : send->tick;
         begin = ts < begin ? ts : begin;
+        rows |= send->item != NULL;
     }
 
     chain = cdc_chain_create();
@@ -208,13 +229,13 @@ cdc_lane_build(cdc_lane_t *lane)
         }
     }
 
+    cdc_lane_hasten(lane->repl, rows);
+
     return chain;
 
 failed:
 
-    if (chain) {
-        cdc_chain_unref(chain);
-    }
+    cdc_chain_unref(chain);
 
     return NULL;
 }

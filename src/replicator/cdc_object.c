@@ -216,8 +216,12 @@ cdc_coll_refresh(cdc_coll_t *c, const cdc_meta_collection_t *m)
     for (i = 0; i < m->npartitions; i++) {
         p = &m->partitions[i];
 
-        if (!p->gone && !p->dropping && cdc_coll_part(c, p->id) == NULL) {
-            (void) cdc_coll_part_add(c, p->id, p->name, p->created_ts);
+        /* without its partition a row would be taken for one of nobody's */
+
+        if (!p->gone && !p->dropping && cdc_coll_part(c, p->id) == NULL
+            && cdc_coll_part_add(c, p->id, p->name, p->created_ts) == NULL)
+        {
+            cdc_repl_no_memory();
         }
     }
 
@@ -265,24 +269,69 @@ cdc_coll_ignore_partitions(cdc_coll_t *c)
 }
 
 
+/*
+ * A create refuses a target that is its own source, as far as etcd answers it;
+ * here nobody can go round that.  What would be followed then is its own
+ * echo, for ever.
+ */
+
+static int
+cdc_coll_itself(const cdc_coll_t *c, const cdc_target_collection_t *t)
+{
+    unsigned                      i, n;
+    const cdc_meta_collection_t  *m;
+
+    m = c->repl->meta ? cdc_meta_by_id(c->repl->meta, c->id) : NULL;
+
+    if (m == NULL || t->id != c->id || t->created_ts != m->create_ts
+        || t->nshards != c->nshards)
+    {
+        return 0;
+    }
+
+    for (i = 0; i < c->nshards; i++) {
+        for (n = 0; n < t->nshards; n++) {
+            if (strcmp(c->shards[i].source_vchannel, t->vchannels[n]) == 0) {
+                break;
+            }
+        }
+
+        if (n == t->nshards) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 int
 cdc_coll_bind(cdc_coll_t *c, const cdc_target_collection_t *t, char *err)
 {
     unsigned      i, n;
     cdc_shard_t  *shard;
 
+    if (cdc_coll_itself(c, t)) {
+        snprintf(err, CDC_REASON_MAX, "the target %.512s is the source "
+                 "cluster itself: delete the task, and create it with "
+                 "another target, or at the location of the other source",
+                 c->repl->target_conf.identity);
+        return CDC_ERROR;
+    }
+
     if (t->nshards != c->nshards) {
         snprintf(err, CDC_REASON_MAX, "the target's collection \"%s.%s\" has "
                  "%u shards, the source's has %u: drop it on the target, or "
-                 "create it there with the same schema", c->db, c->name,
-                 t->nshards, c->nshards);
+                 "create it there with the same schema", c->target_db,
+                 c->target_name, t->nshards, c->nshards);
         return CDC_ERROR;
     }
 
     if (c->target_id && c->target_id != t->id) {
         snprintf(err, CDC_REASON_MAX, "the target's collection \"%s.%s\" was "
                  "dropped and made again by somebody else: drop it there, "
-                 "delete the task and create it again", c->db, c->name);
+                 "delete the task and create it again", c->target_db,
+                 c->target_name);
         return CDC_ERROR;
     }
 

@@ -244,15 +244,102 @@ cdc_coll_load_shard(cdc_coll_t *c, cdc_shard_t *s, json_t *json)
 }
 
 
+static int
+cdc_coll_load_part(cdc_coll_t *c, json_t *json)
+{
+    int          gone, dropping;
+    json_int_t   id, target_id, created, gone_ts;
+    cdc_part_t  *p;
+    const char  *name;
+
+    dropping = 0;
+    gone_ts = 0;
+
+    if (json_unpack(json, "{s:I,s:I,s:s,s:I,s?I,s:b,s?b}", "id", &id,
+                    "target_id", &target_id, "name", &name,
+                    "created", &created, "gone_ts", &gone_ts, "gone", &gone,
+                    "dropping", &dropping) != 0)
+    {
+        return CDC_ERROR;
+    }
+
+    p = cdc_coll_part_add(c, id, name, created);
+    if (p == NULL) {
+        return CDC_ERROR;
+    }
+
+    p->target_id = target_id;
+    p->gone = gone;
+    p->gone_ts = gone_ts;
+    p->dropping = dropping;
+
+    return CDC_OK;
+}
+
+
+static int
+cdc_coll_load_lists(cdc_coll_t *c, const json_t *shards, const json_t *parts)
+{
+    size_t   i;
+    json_t  *row;
+
+    json_array_foreach(shards, i, row) {
+        if (cdc_coll_load_shard(c, &c->shards[i], row) != CDC_OK) {
+            return CDC_ERROR;
+        }
+    }
+
+    json_array_foreach(parts, i, row) {
+        if (cdc_coll_load_part(c, row) != CDC_OK) {
+            return CDC_ERROR;
+        }
+    }
+
+    return CDC_OK;
+}
+
+
+/* what an earlier version did not write */
+
+static int
+cdc_coll_load_more(cdc_coll_t *c, const json_t *json)
+{
+    const char  *db, *name;
+
+    (void) cdc_blob_from_json(&c->load, json_object_get(json, "load"));
+
+    if (json_unpack(json_object_get(json, "rename"), "[s,s]", &db, &name)
+        == 0)
+    {
+        c->rename_db = strdup(db);
+        c->rename_name = strdup(name);
+
+        if (c->rename_db == NULL || c->rename_name == NULL) {
+            return CDC_ERROR;
+        }
+    }
+
+    c->known = json_object_get(json, "schema") != NULL;
+
+    if (!c->known) {
+        return CDC_OK;
+    }
+
+    return cdc_blob_from_json(&c->schema, json_object_get(json, "schema"))
+           == CDC_OK
+           && cdc_blob_from_json(&c->properties,
+                                 json_object_get(json, "properties"))
+              == CDC_OK ? CDC_OK : CDC_ERROR;
+}
+
+
 int
 cdc_coll_load(cdc_repl_t *r, const json_t *json)
 {
-    int          state, initial, adopted, gone, dropping;
-    size_t       i;
-    json_t      *shards, *parts, *row;
-    json_int_t   id, target_id, created, from, pk, num, gone_ts;
+    int          state, initial, adopted;
+    json_t      *shards, *parts;
+    json_int_t   id, target_id, created, from, pk, num;
     cdc_coll_t  *c;
-    cdc_part_t  *p;
     const char  *db, *name, *target_db, *target_name;
 
     from = 0;
@@ -288,56 +375,12 @@ cdc_coll_load(cdc_repl_t *r, const json_t *json)
     c->num_partitions = num;
     c->initial = initial;
     c->adopted = adopted;
-    c->known = json_object_get(json, "schema") != NULL;
 
-    /* absent in what an earlier version wrote */
-
-    (void) cdc_blob_from_json(&c->load, json_object_get(json, "load"));
-
-    if (json_unpack(json_object_get(json, "rename"), "[s,s]", &db, &name)
-        == 0)
-    {
-        c->rename_db = strdup(db);
-        c->rename_name = strdup(name);
-    }
-
-    if (c->known
-        && (cdc_blob_from_json(&c->schema, json_object_get(json, "schema"))
-            != CDC_OK
-            || cdc_blob_from_json(&c->properties,
-                                  json_object_get(json, "properties"))
-               != CDC_OK))
+    if (cdc_coll_load_more(c, json) != CDC_OK
+        || cdc_coll_load_lists(c, shards, parts) != CDC_OK)
     {
         cdc_coll_free(c);
         return CDC_ERROR;
-    }
-
-    json_array_foreach(shards, i, row) {
-        if (cdc_coll_load_shard(c, &c->shards[i], row) != CDC_OK) {
-            cdc_coll_free(c);
-            return CDC_ERROR;
-        }
-    }
-
-    json_array_foreach(parts, i, row) {
-        dropping = 0;
-        gone_ts = 0;
-
-        if (json_unpack(row, "{s:I,s:I,s:s,s:I,s?I,s:b,s?b}", "id", &id,
-                        "target_id", &target_id, "name", &name,
-                        "created", &created, "gone_ts", &gone_ts,
-                        "gone", &gone,
-                        "dropping", &dropping) != 0
-            || (p = cdc_coll_part_add(c, id, name, created)) == NULL)
-        {
-            cdc_coll_free(c);
-            return CDC_ERROR;
-        }
-
-        p->target_id = target_id;
-        p->gone = gone;
-        p->gone_ts = gone_ts;
-        p->dropping = dropping;
     }
 
     c->dirty = 0;

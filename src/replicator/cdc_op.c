@@ -302,7 +302,12 @@ cdc_op_finish(cdc_op_t *op)
     }
 
     if (op->from_rchannel) {
-        cdc_parked_applied(r, op->parking);
+        if (op->applied) {
+            cdc_parked_applied(r, op->parking);
+        } else {
+            cdc_parked_unapplied(r, op->parking, op->error.text);
+        }
+
         cdc_rchannel_done(r, op->rnumber);
     }
 
@@ -353,7 +358,7 @@ cdc_op_free_names(cdc_op_t *op)
 }
 
 
-static int
+static void
 cdc_op_copy_names(cdc_op_t *op)
 {
     char        *name;
@@ -374,11 +379,16 @@ cdc_op_copy_names(cdc_op_t *op)
     if (c) {
         op->target_name = strdup(c->target_name);
         op->target_id = c->target_id;
+        op->source_id = c->id;
         p = cdc_coll_part(c, op->part_id);
 
         if (p) {
             op->part_name = strdup(p->name);
             op->target_part_id = p->target_id;
+
+            if (op->part_name == NULL) {
+                cdc_repl_no_memory();
+            }
         }
     }
 
@@ -387,7 +397,7 @@ cdc_op_copy_names(cdc_op_t *op)
     }
 
     if (op->kind != CDC_OP_APPLY || op->ncolls == 0) {
-        return CDC_OK;
+        return;
     }
 
     /* an alias in the request becomes the collection that it meant */
@@ -414,8 +424,6 @@ cdc_op_copy_names(cdc_op_t *op)
 
         op->names[op->nnames++] = cdc_span_n(name, strlen(name));
     }
-
-    return CDC_OK;
 }
 
 
@@ -563,6 +571,11 @@ cdc_op_intent(cdc_op_t *op, cdc_coll_t *c)
         free(c->rename_name);
         c->rename_db = strdup(op->new_db);
         c->rename_name = strdup(op->new_name);
+
+        if (c->rename_db == NULL || c->rename_name == NULL) {
+            cdc_repl_no_memory();
+        }
+
         break;
 
     case CDC_OP_CREATE_DATABASE:
@@ -587,9 +600,7 @@ cdc_op_start(cdc_op_t *op)
 {
     cdc_coll_t  *c;
 
-    if (cdc_op_copy_names(op) != CDC_OK) {
-        return;
-    }
+    cdc_op_copy_names(op);
 
     if (cdc_op_copy_more(op) != CDC_OK) {
         cdc_repl_no_memory();

@@ -212,6 +212,7 @@ cdc_op_done(cdc_job_t *job)
         cdc_op_result(op);
         cdc_op_recovered(op);
         cdc_op_applied(op);
+        op->applied = 1;
     }
 
     op->done = !op->aside;

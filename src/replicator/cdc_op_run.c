@@ -238,7 +238,7 @@ cdc_op_run_drop_collection(cdc_op_t *op)
         rc = cdc_op_is_at(op, db, name);
 
         if (rc == CDC_DECLINED) {
-            cdc_op_aside_name(aside, sizeof(aside), op->colls[0]->id);
+            cdc_op_aside_name(aside, sizeof(aside), op->source_id);
             db = op->target_db;
             name = aside;
             rc = cdc_op_is_at(op, db, name);
@@ -460,7 +460,7 @@ cdc_op_run_rename(cdc_op_t *op)
     /* a crash may have left it under the name of our own */
 
     if (cdc_op_is_at(op, db, name) == CDC_DECLINED) {
-        cdc_op_aside_name(aside, sizeof(aside), op->colls[0]->id);
+        cdc_op_aside_name(aside, sizeof(aside), op->source_id);
         name = aside;
     }
 

@@ -599,14 +599,15 @@ cdc_parked_applied(cdc_repl_t *r, cdc_parking_t *e)
 
 
 void
-cdc_parked_unapplied(cdc_repl_t *r, cdc_parking_t *e)
+cdc_parked_unapplied(cdc_repl_t *r, cdc_parking_t *e, const char *why)
 {
     if (e == NULL || r->again != e) {
         return;
     }
 
     r->again = NULL;
-    cdc_parked_aside(r, e, "the source has dropped its collection or "
-                     "partition, or the task does not follow it");
+    cdc_parked_aside(r, e, *why ? why : "the source has dropped its "
+                     "collection or partition, or the task does not follow "
+                     "it");
     cdc_parked_again(r);
 }

@@ -17,6 +17,7 @@
 
 #include "cdc_parked.h"
 #include "cdc_runtime.h"
+#include "cdc_text.h"
 
 
 static const char  *cdc_parked_states[] = {
@@ -43,31 +44,6 @@ cdc_parked_skips(const json_t *request)
 }
 
 
-json_t *
-cdc_parked_string(const char *s)
-{
-    char     text[2 * CDC_MAX_NAME_LEN + 2];
-    size_t   i;
-    json_t  *json;
-
-    json = json_string(s);
-
-    if (json != NULL) {
-        return json;
-    }
-
-    (void) snprintf(text, sizeof(text), "%s", s);
-
-    for (i = 0; text[i] != '\0'; i++) {
-        if ((unsigned char) text[i] >= 0x80) {
-            text[i] = '?';
-        }
-    }
-
-    return json_string(text);
-}
-
-
 static json_t *
 cdc_parked_json(const cdc_parked_t *p)
 {
@@ -80,10 +56,10 @@ cdc_parked_json(const cdc_parked_t *p)
                      "at_ms", (json_int_t) p->at_ms,
                      "bytes", (json_int_t) p->bytes,
                      "kept", p->kept, "channel", p->channel,
-                     "topic", cdc_parked_string(p->topic),
-                     "operation", cdc_parked_string(p->operation),
-                     "collection", cdc_parked_string(p->collection),
-                     "reason", cdc_parked_string(p->reason));
+                     "topic", cdc_text_json(p->topic),
+                     "operation", cdc_text_json(p->operation),
+                     "collection", cdc_text_json(p->collection),
+                     "reason", cdc_text_json(p->reason));
 }
 
 
@@ -185,20 +161,20 @@ cdc_parked_show(const cdc_parked_t *p)
     json = json_pack("{s:I, s:s, s:o, s:s, s:I, s:I, s:o}",
                      "id", (json_int_t) p->id,
                      "state", cdc_parked_states[p->state],
-                     "topic", cdc_parked_string(p->topic),
+                     "topic", cdc_text_json(p->topic),
                      "position", position,
                      "bytes", (json_int_t) p->bytes,
                      "at_ms", (json_int_t) p->at_ms,
-                     "reason", cdc_parked_string(p->reason));
+                     "reason", cdc_text_json(p->reason));
 
     if (json != NULL && p->operation[0] != '\0') {
         (void) json_object_set_new(json, "operation",
-                                   cdc_parked_string(p->operation));
+                                   cdc_text_json(p->operation));
     }
 
     if (json != NULL && p->collection[0] != '\0') {
         (void) json_object_set_new(json, "collection",
-                                   cdc_parked_string(p->collection));
+                                   cdc_text_json(p->collection));
     }
 
     return json;

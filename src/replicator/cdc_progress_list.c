@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc_text.h"
+
 
 /* ---- what happened last ---- */
 
@@ -84,7 +86,7 @@ cdc_coll_save_stat(cdc_coll_t *c)
                      (json_int_t) c->count.bytes_out,
                      (json_int_t) c->last.operation_ms, c->last.operation,
                      (json_int_t) c->last.error_ms,
-                     cdc_parked_string(c->last.error ? c->last.error : ""),
+                     cdc_text_json(c->last.error ? c->last.error : ""),
                      (json_int_t) open.rows_out, (json_int_t) open.bytes_out);
 }
 

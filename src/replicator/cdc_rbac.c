@@ -7,7 +7,7 @@
  * differs is asked of the target, one entry after the other in the order in
  * which they came, on the ops thread; each call makes something so and may
  * be repeated.  Only what was applied is ever taken away: users and roles of
- * the target's own stay.
+ * the target's own stay.  An entry that neither side has is forgotten.
  *
  * An entry that cannot be applied does not hold up the others: a user whose
  * password cannot be carried (Milvus 2.3) is named in the task's status, and
@@ -49,6 +49,7 @@ struct cdc_rbac_s {
     cdc_rbac_entry_t   *entries, **last;
     cdc_rbac_entry_t   *current;         /* with the ops thread */
     unsigned            current_gone:1;
+    unsigned            looking:1;       /* not all of the source's seen */
     cdc_job_t           job;
     cdc_timer_t         timer;
     cdc_post_t          post;
@@ -512,18 +513,41 @@ cdc_rbac_due(const cdc_rbac_entry_t *e)
 }
 
 
+/* neither here nor there: what came and went must not add up */
+
+static void
+cdc_rbac_forget(cdc_rbac_t *rb)
+{
+    cdc_rbac_entry_t  *e, *next;
+
+    for (e = rb->entries; e; e = next) {
+        next = e->next;
+
+        if (e->wanted || e->applied || e->asked) {
+            continue;
+        }
+
+        cdc_forget_key(rb->repl, "rbac/", e->key);
+        cdc_checkpoint_soon(rb->repl);
+        cdc_rbac_unlink(rb, e);
+        cdc_rbac_entry_free(e);
+    }
+}
+
+
 static void
 cdc_rbac_next(cdc_rbac_t *rb)
 {
     cdc_rbac_entry_t  *e;
 
-    if (rb->current || rb->repl->stopping || rb->repl->failed) {
+    if (rb->current || rb->looking || rb->repl->stopping || rb->repl->failed) {
         return;
     }
 
     for (e = rb->entries; e && !cdc_rbac_due(e); e = e->next) { /* void */ }
 
     if (e == NULL) {
+        cdc_rbac_forget(rb);
         cdc_rbac_tell(rb);
 
         for (e = rb->entries; e; e = e->next) {
@@ -650,6 +674,7 @@ cdc_rbac_each(void *arg, const cdc_meta_rbac_t *what)
 int
 cdc_rbac_start(cdc_repl_t *r)
 {
+    int                rc;
     cdc_rbac_t        *rb;
     cdc_rbac_entry_t  *e;
 
@@ -666,7 +691,13 @@ cdc_rbac_start(cdc_repl_t *r)
         e->wanted = 0;
     }
 
-    if (cdc_meta_each_rbac(r->meta, cdc_rbac_each, r) != CDC_OK) {
+    /* one that has not been met yet must not be taken for one that is gone */
+
+    rb->looking = 1;
+    rc = cdc_meta_each_rbac(r->meta, cdc_rbac_each, r);
+    rb->looking = 0;
+
+    if (rc != CDC_OK) {
         return CDC_ERROR;
     }
 

@@ -345,6 +345,7 @@ cdc_repl_hello_run(cdc_job_t *job)
     memset(&r->hello, 0, sizeof(cdc_target_info_t));
     memset(&r->hello_error, 0, sizeof(cdc_target_error_t));
 
+    r->hello_cause = CDC_CAUSE_TARGET;
     r->hello_rc = r->target_ops->hello(r->target, &r->hello,
                                        &r->hello_error);
     r->hello_at = cdc_now_ms();
@@ -361,6 +362,8 @@ cdc_repl_hello_run(cdc_job_t *job)
     }
 
     /* before the metadata are listed: see cdc_survey.c */
+
+    r->hello_cause = CDC_CAUSE_LOG;
 
     if (cdc_selection_rpc_position(r->selection, &id) == CDC_OK) {
         if (r->reader_ops->parse_id(id, &r->rtrack.next) != CDC_OK) {
@@ -403,8 +406,12 @@ cdc_repl_hello_done(cdc_job_t *job)
         return;                          /* the lane tries on, and asks again */
     }
 
+    if (r->hello_cause == CDC_CAUSE_LOG) {
+        cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
+    }
+
     if (r->hello_rc != CDC_OK) {
-        cdc_repl_degraded(r, CDC_CAUSE_TARGET, r->hello_error.text);
+        cdc_repl_degraded(r, r->hello_cause, r->hello_error.text);
 
         r->retry_backoff = r->retry_backoff ? r->retry_backoff * 2
                                             : CDC_BACKOFF_MIN;
@@ -429,7 +436,7 @@ cdc_repl_hello_done(cdc_job_t *job)
         return;                          /* it was about the clock */
     }
 
-    cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
+    cdc_repl_degraded(r, r->hello_cause, NULL);
 
     if (r->resetting) {
         if (r->reset_stepped) {

@@ -51,6 +51,12 @@ cdc_repl_next_try(cdc_repl_t *r, unsigned cause)
     case CDC_CAUSE_LOG:
         cdc_repl_sooner(&next, r->reader ? r->reader_ops->next_try(r->reader)
                                          : 0);
+
+        if (!r->running) {               /* it is looked at before the start */
+            cdc_repl_sooner(&next, r->retry_timer.slot ? r->retry_timer.when
+                                                       : 0);
+        }
+
         break;
 
     case CDC_CAUSE_TARGET:

@@ -51,6 +51,7 @@ typedef struct {
     uint64_t                  from_ts;
     unsigned                  timed:1;   /* that is when it was created */
     unsigned                  late:1;
+    unsigned                  cause;     /* whose fault it is */
     int                       rc;
     cdc_target_error_t        error;
     char                      err[CDC_REASON_MAX];
@@ -240,6 +241,7 @@ cdc_survey_run(cdc_job_t *job)
     cdc_survey_row_t  *row;
 
     r = s->repl;
+    s->cause = CDC_CAUSE_TARGET;
 
     for (i = 0; i < s->n; i++) {
         row = &s->rows[i];
@@ -263,6 +265,7 @@ cdc_survey_run(cdc_job_t *job)
     }
 
     s->rc = CDC_OK;
+    s->cause = CDC_CAUSE_LOG;
 
     for (i = 0; i < s->back.n && s->rc == CDC_OK; i++) {
         log = &s->back.logs[i];
@@ -650,8 +653,10 @@ cdc_survey_take(cdc_survey_t *s, cdc_survey_row_t *row)
     }
 
     cdc_log(CDC_LOG_NOTICE, 0, "the target holds the collection \"%s.%s\" "
-            "already: it is not replayed, it goes on from %s", c->target_db,
-            c->target_name, c->from_ts ? "now" : "the positions given");
+            "already: it is taken over and goes on from %s", c->target_db,
+            c->target_name, c->from_ts ? "now"
+                            : c->shards[0].after_ts ? "the positions given"
+                                                    : "its start, settled");
 
     return CDC_OK;
 }
@@ -673,7 +678,7 @@ cdc_survey_again(cdc_survey_t *s, const char *why)
 
     r = s->repl;
 
-    cdc_repl_degraded(r, CDC_CAUSE_TARGET, why);
+    cdc_repl_degraded(r, s->cause, why);
     r->retry_timer.handler = cdc_survey_retry;
     r->retry_timer.data = s;
     cdc_timer_add(r->loop, &r->retry_timer, 1000);
@@ -690,6 +695,10 @@ cdc_survey_done(cdc_job_t *job)
 
     if (r->stopping || r->failed) {
         return;
+    }
+
+    if (s->cause != CDC_CAUSE_TARGET) {
+        cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
     }
 
     if (s->rc != CDC_OK) {
@@ -722,7 +731,7 @@ cdc_survey_backed(void *arg)
         return;
     }
 
-    cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
+    cdc_repl_degraded(r, CDC_CAUSE_LOG, NULL);
     CDC_FAULT("survey-taken");
 
     /* what the source drops from now on, it drops behind these ends */

@@ -191,7 +191,7 @@ cdc_schema_field_text(const cdc_schema_field_t *f,
 }
 
 
-/* mine has no limit, or theirs is no narrower */
+/* neither has a limit, or theirs is no narrower */
 
 static int
 cdc_schema_limit_fits(const cdc_schema_field_t *mine,

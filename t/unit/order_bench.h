@@ -1,11 +1,9 @@
 /*
  * A bench for the replicator without a network: the real channels, lanes and
  * operations between a scripted log and a target that records what it gets.
- * The metadata is one collection that exists.
- *
- * There may be two replicators (side), as in two processes, and two source
- * channels for each (from); what the names below stand for is that of the
- * side, and the channel, that was chosen last.
+ * The metadata is one collection that exists.  There may be two replicators
+ * (side), as in two processes, and two source channels for each (from): names
+ * below are of the side, and the channel, that was chosen last.
  */
 
 #ifndef ORDER_BENCH_H_INCLUDED
@@ -52,6 +50,7 @@ static side_t    sides[2], *side = sides;
 static unsigned  from;                   /* of the two source channels */
 static unsigned  released;
 static int       on_next;                /* to another target channel */
+static int       ignores;                /* "ignore_partition" */
 
 static cdc_channel_t  *channel;
 static cdc_lane_t     *lane;
@@ -462,7 +461,7 @@ cdc_selection_ignore_partition(const cdc_selection_t *s)
 {
     (void) s;
 
-    return 0;
+    return ignores;
 }
 
 
@@ -784,6 +783,7 @@ tear_down_side(unsigned n)
         cdc_coll_free(c);
     }
 
+    cdc_equal_forget(&repl);
     json_decref(repl.init);
     cdc_loop_destroy(repl.loop);
 }

@@ -307,6 +307,21 @@ put_drop_partition(int64_t id, int64_t part, uint64_t ts)
 }
 
 
+/* what etcd has of the collection: so many partitions */
+
+static void
+know(cdc_meta_collection_t *m, cdc_meta_partition_t *parts, unsigned n)
+{
+    memset(m, 0, sizeof(*m));
+    memset(parts, 0, n * sizeof(*parts));
+
+    m->id = 1;
+    m->partitions = parts;
+    m->npartitions = n;
+    meta_known = m;
+}
+
+
 /* of one collection, over and over */
 
 static void
@@ -319,12 +334,7 @@ test_partitions(void)
     cdc_meta_collection_t   m;
 
     set_up();
-    memset(&m, 0, sizeof(m));
-    memset(parts, 0, sizeof(parts));
-    m.id = 1;
-    m.partitions = parts;
-    m.npartitions = 1;
-    meta_known = &m;
+    know(&m, parts, 1);
 
     for (i = 0; i < 200; i++) {
         ms = 1000 + i * 10;
@@ -387,6 +397,49 @@ farewells(void)
     }
 
     return n;
+}
+
+
+/* with "ignore_partition" nothing is dropped on the target */
+
+static void
+test_ignored(void)
+{
+    unsigned                i;
+    uint64_t                ms;
+    cdc_part_t             *p;
+    cdc_meta_partition_t    parts[1];
+    cdc_meta_collection_t   m;
+
+    set_up();
+    ignores = 1;
+    know(&m, parts, 1);
+
+    for (i = 0; i < 20; i++) {
+        ms = 1000 + i * 10;
+        p = cdc_coll_part_add(coll, 500 + i, "p", MS(ms));
+        p->target_id = coll->parts[0].target_id;
+        parts[0].id = 500 + i;
+        parts[0].gone = 1;
+
+        put_drop_partition(1, 500 + i, MS(ms + 1));
+        turn();
+        cdc_forget(&repl);
+        is_int(coll->nparts, 2, "its drop is not covered by a tick");
+
+        put_tick(MS(ms + 2));
+        turn();
+        cdc_forget(&repl);
+        answer_all();
+        ok(repl.ops == NULL, "its drop is passed over");
+        wind();
+    }
+
+    is_int(coll->nparts, 1, "of 20 partitions that are ignored none is left");
+
+    meta_known = NULL;
+    ignores = 0;
+    tear_down();
 }
 
 
@@ -605,6 +658,7 @@ main(void)
     test_not_yet();
     test_referred();
     test_partitions();
+    test_ignored();
     test_read_again();
     test_others();
     test_batch();

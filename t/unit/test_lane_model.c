@@ -305,7 +305,6 @@ one_run(unsigned run, unsigned seed)
                applied.passed, failure);
     }
 
-    free(repl.equal);
     tear_down_side(0);
 }
 

@@ -19,6 +19,7 @@ static char      reason[CDC_REASON_MAX];
 static json_t   *saved;                  /* what LevelDB would have */
 static unsigned  tries, gone_tries;
 static unsigned  target_down, target_has, source_has;
+static unsigned  source_abe, orderly;
 
 
 /* ---- what the tested file calls ---- */
@@ -64,6 +65,17 @@ void
 cdc_checkpoint_soon(cdc_repl_t *r)
 {
     (void) r;
+}
+
+
+void
+cdc_forget_key(cdc_repl_t *r, const char *kind, const char *name)
+{
+    (void) r;
+
+    if (strcmp(kind, "rbac/") == 0) {
+        (void) json_object_del(saved, name);
+    }
 }
 
 
@@ -129,6 +141,15 @@ cdc_meta_each_rbac(cdc_meta_t *m,
 
     memset(&user, 0, sizeof(cdc_meta_rbac_t));
     user.kind = CDC_META_USER;
+    user.password_hash = "the hash";
+
+    if (source_abe) {
+        user.user = "abe";
+
+        if (fn(arg, &user) != CDC_OK) {
+            return CDC_ERROR;
+        }
+    }
     user.user = "carol";
     user.password_hash = "the hash";
 
@@ -188,7 +209,7 @@ spin(cdc_repl_t *r, unsigned ms)
 }
 
 
-/* killed in the end: what it did not save is lost */
+/* killed in the end, unless orderly: what it did not save is lost */
 
 static void
 live(unsigned ms)
@@ -218,6 +239,10 @@ live(unsigned ms)
     }
 
     spin(&r, ms);
+
+    if (orderly) {
+        cdc_rbac_save(&r, 0, put, NULL);
+    }
 
     cdc_worker_destroy(r.ops_worker);
     r.stopping = 1;
@@ -264,10 +289,24 @@ main(void)
     source_has = 0;
     live(200);
     is_int(gone_tries, 1, "what may be there because of us is taken away");
+    is_int((int64_t) json_object_size(saved), 0, "and forgotten");
 
     json_object_clear(saved);
     live(200);
     is_int(tries, 0, "what never was is not asked for");
+
+    /* one that has come while the task was paused, and is told of first */
+
+    json_object_clear(saved);
+    source_has = 1;
+    target_has = 1;
+    orderly = 1;
+    live(200);
+    is_int(tries, 1, "carol is made");
+    source_abe = 1;
+    live(200);
+    is_int(gone_tries, 0, "carol is not taken away because abe has come");
+    is_int(tries, 1, "abe is made");
 
     json_decref(saved);
 
