@@ -75,6 +75,9 @@ def backlogs(t):
         t.ok(n['bytes'] > 25 * MB and n['requests'] < n['bytes'] / 100000,
              'in large requests: %d for %d MB' % (n['requests'],
                                                   n['bytes'] / MB))
+        with open('/proc/%d/maps' % tested.pids()[0]) as f:
+            t.ok('librocksdb' not in f.read(), 'what reads Kafka has not '
+                 'loaded RocksDB')
         # a request is counted, then kept, then answered
         wait_for('the last answer', lambda: metric(
             tested.nginx, 'rows_out_total') >= ROWS, 30)
