@@ -105,25 +105,30 @@ def task(bed, uri):
                       'request_data': wanted})['task_id']
 
 
+def count(using, consistency):
+    return Collection(NAME, using=using).query(
+        'id >= 0', output_fields=['count(*)'],
+        consistency_level=consistency)[0]['count(*)']
+
+
 def source_rows():
     """A first run finds nothing: 1,000 rows, there before the task is."""
     if not utility.has_collection(NAME, using='source'):
         print('source: collection "%s", an index, 1,000 rows of %d dims'
               % (NAME, SHAPE.dim), flush=True)
         SHAPE.ready(NAME, 'source', 1000)
-    found = Collection(NAME, using='source').query(
-        'id >= 0', output_fields=['count(*)'], consistency_level='Strong')
-    print('source: %d rows' % found[0]['count(*)'], flush=True)
+
+    # a Milvus that has just been started loads what was loaded by and by
+
+    number = wait_for('rows on the source',
+                      lambda: count('source', 'Strong'), 60, 0.1)
+    print('source: %d rows' % number, flush=True)
 
 
 def first_rows(begin):
     """Of those that were there before the task."""
-    def count():
-        return Collection(NAME, using='target').query(
-            'id >= 0', output_fields=['count(*)'],
-            consistency_level='Eventually')[0]['count(*)']
-
-    number = wait_for('rows on the target', count, 60, 0.02)
+    number = wait_for('rows on the target',
+                      lambda: count('target', 'Eventually'), 60, 0.02)
     print('target: %d rows can be read after %.1f s' % (
         number, time.monotonic() - begin), flush=True)
 
