@@ -143,6 +143,8 @@ class Proxy:
         if self.rate:
             self.allowed = min(self.allowed + (now - self.refilled)
                                * self.rate, self.rate / 4)
+        else:
+            self.allowed = 0.0         # what went through is no debt
         self.refilled = now
         with selectors.DefaultSelector() as select:
             waits = self.interest(select, now)
