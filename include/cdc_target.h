@@ -63,7 +63,9 @@ typedef struct cdc_target_lane_s  cdc_target_lane_t;
 
 typedef struct {
     char       version[64];
-    uint64_t   now;                      /* AllocTimestamp */
+    uint64_t   now;                      /* AllocTimestamp, */
+    uint64_t   now_at;                   /* at cdc_now_ms(), ms: half way of
+                                          * that call */
     unsigned   replicate:1;              /* answers ReplicateMessage */
     char       why_not[CDC_REASON_MAX];  /* when not: the server's words */
 } cdc_target_info_t;

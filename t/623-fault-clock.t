@@ -85,11 +85,12 @@ def true(t, when):
         lags.append(metric(t, 'lag_seconds'))
         ages.append(max(metric(t, 'report_age_seconds'),
                         metric(t, 'checkpoint_age_seconds')))
-        health.append(t.nginx.get('/cdc/health')[0])
+        health.append(t.nginx.get('/cdc/health')[:2])
         time.sleep(0.3)
     t.ok(max(lags) < HOUR / 4, when + ': the lag is true', lags)
     t.ok(ages[-1] < HOUR / 4, when + ': checkpoints and reports go on', ages)
-    t.same(set(health), {200}, when + ': health stays 200')
+    t.ok({code for code, _ in health} == {200}, when + ': health stays 200',
+         set(health))
 
 
 def jumps(t, clock):

@@ -430,7 +430,7 @@ cdc_repl_hello_done(cdc_job_t *job)
     snprintf(r->status.version, sizeof(r->status.version), "%s",
              r->hello.version);
     r->clock_offset = (int64_t) cdc_tso_ms(r->hello.now)
-                      - (int64_t) r->hello_at;
+                      - (int64_t) r->hello.now_at;
 
     if (r->meta && !r->resetting) {
         return;                          /* it was about the clock */

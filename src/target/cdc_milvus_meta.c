@@ -98,13 +98,21 @@ int
 cdc_milvus_hello(cdc_target_t *t, cdc_target_info_t *info,
     cdc_target_error_t *err)
 {
+    uint64_t  asked;
+
     memset(info, 0, sizeof(cdc_target_info_t));
 
-    if (cdc_milvus_version(t, info, err) != CDC_OK
-        || cdc_milvus_now(t, &info->now, err) != CDC_OK)
-    {
+    if (cdc_milvus_version(t, info, err) != CDC_OK) {
         return CDC_ERROR;
     }
+
+    asked = cdc_now_ms();
+
+    if (cdc_milvus_now(t, &info->now, err) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    info->now_at = asked + (cdc_now_ms() - asked) / 2;
 
     return cdc_milvus_probe(t, info, err);
 }

@@ -79,6 +79,8 @@ test_hello(void)
     ok(info.replicate, "hello: a follower");
     ok(cdc_tso_ms(info.now) + 60000 > cdc_wall_ms()
        && cdc_tso_ms(info.now) < cdc_wall_ms() + 60000, "hello: its clock");
+    ok(info.now_at + 5000 > cdc_now_ms() && info.now_at <= cdc_now_ms(),
+       "hello: when that was");
 
     if (getenv("TEST_CDC_SOURCE") != NULL) {
         t = open_uri(getenv("TEST_CDC_SOURCE"), NULL);

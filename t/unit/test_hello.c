@@ -26,6 +26,7 @@ hello(cdc_target_t *t, cdc_target_info_t *info, cdc_target_error_t *err)
 
     info->replicate = 1;
     info->now = cdc_ms_tso(cdc_wall_ms());
+    info->now_at = cdc_now_ms();
     (void) snprintf(info->version, sizeof(info->version), "v2.3.5");
 
     return CDC_OK;
