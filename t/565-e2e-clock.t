@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A target whose clock is an hour behind the source's: what is created,
-renamed and dropped there stays so, also when the target starts again.
+renamed and dropped there stays so, also when the target starts again.  Then a
+source whose clock is a minute behind the target's and nginx's.
 
 Milvus reads at the time of its own clock, so it shows the rows no sooner than
 that clock gets there: it is put right at the end.
@@ -15,12 +16,13 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib', 'python'))
 
 from cases import Cases, flushed                             # noqa: E402
+from clock import Clock                                      # noqa: E402
 from pymilvus import connections, utility                    # noqa: E402
 
 from fixtures import EVERY, PLAIN, TEXT_KEY                  # noqa: E402
 from process import wait_for                                 # noqa: E402
 
-HOUR = 3600
+HOUR, MINUTE = 3600, 60
 
 
 def lag():
@@ -85,10 +87,25 @@ def restart(t, sig=None):
     t.bed['target'].connect()
 
 
+def taken_over(t, c, task, clock):
+    """What is written behind the create has times before it: it is not taken
+    for what the target holds already."""
+    clock.set(MINUTE)
+    t.same(t.nginx.cdc('delete', {'task_id': task})[1].get('code'), 200,
+           'the task is deleted')
+    task = t.nginx.create(t.bed['target'])
+    c.get('renamed').insert(PLAIN.rows(100, 130))
+    t.equal_case(c, 'a new task: nothing is taken for older than it is', 40)
+    c.get('renamed').insert(PLAIN.rows(130, 150))
+    t.equal_case(c, 'and nothing is there twice', 40)
+    return task
+
+
 with Cases() as t:
     t.up({'target': {'clock': -HOUR}})
     t.ok(HOUR - 60 < lag() < HOUR + 60, 'the target is an hour behind')
-    t.start_nginx()
+    clock = Clock(os.path.join(t.bed.dir, 'jump'))
+    t.start_nginx(env=clock.env())
     task = t.nginx.create(t.bed['target'])
 
     case = t.case('clock')
@@ -101,9 +118,10 @@ with Cases() as t:
         t.equal_case(case, 'equal after the target %s and started again' % (
             'was killed' if sig else 'stopped'), 60, ignore=('contents',))
 
-    t.bed['target'].clock = 0
+    t.bed['target'].clock = MINUTE
     restart(t)
-    t.ok(lag() < 5, 'the clock is put right')
+    t.ok(abs(lag() + MINUTE) < 5, 'then it is a minute ahead')
     t.equal_case(case, 'the rows are there', 60)
+    task = taken_over(t, case, task, clock)
     t.wait_task('the task runs in the end', task, 'Running')
     t.check_logs()

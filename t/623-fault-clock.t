@@ -8,14 +8,13 @@ holds, and while the target is away.
 import os
 import re
 import signal
-import struct
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib', 'python'))
 
+from clock import Clock                                      # noqa: E402
 from e2e import E2E                                          # noqa: E402
 from fixtures import Shape                                   # noqa: E402
 from load import Load                                        # noqa: E402
@@ -26,26 +25,6 @@ S = 'source'
 SHAPE = Shape(dim=16, shards=2, scalars=True)
 HOUR = 3600
 WAIT = 150
-
-
-class Clock:
-    """That of nginx and its helpers, by t/testbed/jump.c."""
-
-    def __init__(self, path):
-        self.path, self.library = path, path + '.so'
-        subprocess.run(
-            ['cc', '-O1', '-shared', '-fPIC', '-o', self.library,
-             os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                          'testbed', 'jump.c'), '-ldl'], check=True)
-        with open(path, 'wb') as f:
-            f.write(struct.pack('<q', 0))
-
-    def env(self):
-        return {'LD_PRELOAD': self.library, 'JUMP_FILE': self.path}
-
-    def set(self, seconds):
-        with open(self.path, 'r+b', buffering=0) as f:
-            f.write(struct.pack('<q', seconds))
 
 
 def metric(t, name):

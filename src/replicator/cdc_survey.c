@@ -23,12 +23,14 @@
 
 
 #define CDC_SURVEY_TIMEOUT_MS  5000
+#define CDC_SURVEY_STEP        500       /* messages */
 #define CDC_SURVEY_UNKNOWN_MS  3600000     /* back, without a known time */
 #define CDC_SURVEY_TICK_MS     1000        /* there are five in it */
 #define CDC_SURVEY_ORDER_MS    30000       /* messages are out of order */
 #define CDC_SURVEY_LATE_MS     60000       /* a log may be emptied in more */
 
 
+static void cdc_survey_newest(void *arg);
 static void cdc_survey_backed(void *arg);
 static void cdc_survey_synced(void *arg);
 
@@ -396,16 +398,17 @@ cdc_survey_same(cdc_survey_row_t *row, const cdc_meta_collection_t *m)
 /*
  * When the task was created.  The record has this machine's clock, or what
  * keeps the list in order when that was set back (cdc_store_create.c), and
- * either clock may be wrong by hours: a row that is taken for an older one is
+ * each clock may be wrong by hours: a row that is taken for an older one is
  * lost, one that is taken for a newer one is settled.  So a time that has yet
- * to come, by this machine or by the target, says nothing, and all of the
- * last hour is settled.
+ * to come, by this machine, by the target or by the newest message of the
+ * source, says nothing, and all of the last hour is settled.
  */
 
 static void
 cdc_survey_created(cdc_survey_t *s)
 {
-    int64_t      created, now, wall;
+    size_t       i;
+    int64_t      created, now, wall, newest, at;
     cdc_repl_t  *r;
 
     r = s->repl;
@@ -413,9 +416,17 @@ cdc_survey_created(cdc_survey_t *s)
     wall = (int64_t) cdc_wall_ms();
     now = (int64_t) cdc_now_ms() + r->clock_offset;
     now = wall < now ? wall : now;
+    newest = 0;
 
-    s->timed = created <= now + CDC_ADOPT_MS;
+    for (i = 0; i < s->back.n; i++) {
+        at = (int64_t) cdc_tso_ms(s->back.logs[i].ts);
+        newest = newest < at ? at : newest;
+    }
+
     s->late = now > created + CDC_SURVEY_LATE_MS;
+
+    now = newest && newest < now ? newest : now;
+    s->timed = created <= now + CDC_ADOPT_MS;
 
     if (!s->timed) {
         created = now - CDC_SURVEY_UNKNOWN_MS;
@@ -706,14 +717,33 @@ cdc_survey_done(cdc_job_t *job)
         return;
     }
 
-    cdc_survey_created(s);
     cdc_survey_wanted(s);
 
     s->back.repl = r;
+    s->back.upto = UINT64_MAX;           /* the last one, whatever it is */
+    s->back.step = 1;
+    s->back.done = cdc_survey_newest;
+    s->back.arg = s;
+    cdc_survey_back(&s->back);
+}
+
+
+static void
+cdc_survey_newest(void *arg)
+{
+    cdc_survey_t  *s = arg;
+
+    if (s->back.rc != CDC_OK) {
+        cdc_survey_again(s, s->back.err);
+        return;
+    }
+
+    cdc_survey_created(s);
+
     s->back.upto = s->from_ts - cdc_ms_tso(CDC_ADOPT_MS
                                            + CDC_SURVEY_ORDER_MS);
+    s->back.step = CDC_SURVEY_STEP;
     s->back.done = cdc_survey_backed;
-    s->back.arg = s;
     cdc_survey_back(&s->back);
 }
 

@@ -16,7 +16,6 @@
 #include <stdio.h>
 
 
-#define CDC_SURVEY_STEP     ((uint64_t) 500)        /* messages, at first */
 #define CDC_SURVEY_WAIT_MS  15000        /* for the first message of a place */
 
 
@@ -218,7 +217,7 @@ cdc_survey_back(cdc_survey_back_t *b)
 
         if (log->wanted) {
             log->back = b;
-            log->step = CDC_SURVEY_STEP;
+            log->step = b->step;
             log->busy = 1;
             b->left++;
             cdc_survey_look(log);

@@ -28,6 +28,7 @@ struct cdc_survey_back_s {
     cdc_survey_log_t   *logs;
     size_t              n, left;
     uint64_t            upto;            /* what is older may be passed */
+    uint64_t            step;            /* messages, at first */
     cdc_timer_t         timer;
     int                 rc;
     char                err[CDC_REASON_MAX];

@@ -83,7 +83,7 @@ look(const char *topic, int n, uint64_t first, uint64_t end, uint64_t floor)
 
 
 static void
-run(size_t n, uint64_t upto)
+run_by(size_t n, uint64_t upto, uint64_t step)
 {
     cdc_timer_t  limit;
 
@@ -93,6 +93,7 @@ run(size_t n, uint64_t upto)
     back.logs = logs;
     back.n = n;
     back.upto = upto;
+    back.step = step;
     back.done = finished;
     back.arg = repl.loop;
     done = 0;
@@ -107,6 +108,13 @@ run(size_t n, uint64_t upto)
     }
 
     cdc_timer_del(repl.loop, &limit);
+}
+
+
+static void
+run(size_t n, uint64_t upto)
+{
+    run_by(n, upto, 500);
 }
 
 
@@ -134,6 +142,13 @@ test_back(void)
     run(1, time_of(0) - 1);
     is_int((int64_t) logs[0].at.lo, BASE, "one that the log does not have");
     ok(logs[0].ts == time_of(0), "its first message is younger");
+
+    look("a", 0, BASE, ends, BASE);
+    look("b", 1, BASE + TICKS, BASE + TICKS + 9, BASE + TICKS);
+    run_by(2, UINT64_MAX, 1);
+    is_int((int64_t) logs[0].at.lo, (int64_t) ends - 1, "any time");
+    ok(logs[0].ts == time_of(TICKS - 1), "is that of the last message");
+    ok(logs[1].ts == time_of(1), "of each log");
 
     look("a", 0, BASE, ends, BASE + 500);
     look("b", 1, ends, ends + 10, ends);
