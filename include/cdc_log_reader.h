@@ -4,8 +4,9 @@
  *
  * A stream is one channel (topic) read in order from a position.  All on the
  * main thread except the two functions marked [blocks].  A reader keeps a
- * bounded amount of bytes ahead (conf: prefetch, per stream); it stops
- * fetching by itself while next() is not called: that is the back-pressure.
+ * bounded amount of bytes ahead (conf: prefetch, per stream; and one for all
+ * of its streams); it stops fetching by itself while next() is not called:
+ * that is the back-pressure.
  * Every message must be released before close().
  */
 
@@ -28,7 +29,8 @@ typedef struct {
 } cdc_log_msg_t;
 
 typedef struct {
-    /* main thread: messages or an error are waiting after CDC_AGAIN */
+    /* main thread: messages or an error are waiting after CDC_AGAIN, or
+     * next() is to be asked again by who still wants one */
     void (*readable)(void *arg, cdc_log_stream_t *s);
     /* the log is out of reach (text) or back (NULL); next() goes on */
     void (*degraded)(void *arg, const char *text);

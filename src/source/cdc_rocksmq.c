@@ -6,8 +6,9 @@
  * write-ahead logs, cdc_rocksmq_read.c the topics.  Here is the main thread's
  * part.
  *
- * A stream's queue is where the two meet: the thread appends up to "prefetch"
- * bytes, next() takes from it, and wakes the thread when half is gone.
+ * A stream's queue is where the two meet: the thread appends as much as there
+ * is room for (cdc_rocksmq_room.c), next() takes from it, and wakes the thread
+ * when half is gone.
  * Bodies are copied once, out of RocksDB's blocks or the file of a log, so a
  * message that waits holds no more than itself.
  *
@@ -201,6 +202,7 @@ cdc_rocksmq_open(cdc_loop_t *loop, const void *conf,
     }
 
     r->loop = loop;
+    r->fills = 1;
     r->handler = *h;
     r->inotify = -1;
     r->watch = -1;
@@ -372,37 +374,6 @@ cdc_rocksmq_ends(cdc_log_reader_t *r, const char *channel, unsigned ms,
 
 /* ---- streams --- */
 
-/*
- * Each time that a stream is filled, RocksDB reads and checks the message
- * before it once more (and Debian's does so without the CPU's instruction):
- * with room for one message that doubles the cost.  With the mutex held.
- */
-
-static void
-cdc_rocksmq_room(cdc_log_reader_t *r)
-{
-    size_t             n;
-    cdc_log_stream_t  *s;
-
-    if (r->fixed) {
-        return;
-    }
-
-    for (s = r->streams, n = 0; s != NULL; s = s->next) {
-        n++;
-    }
-
-    r->prefetch = CDC_ROCKSMQ_AHEAD / n;
-
-    if (r->prefetch > CDC_ROCKSMQ_MOST) {
-        r->prefetch = CDC_ROCKSMQ_MOST;
-
-    } else if (r->prefetch < CDC_ROCKSMQ_PREFETCH) {
-        r->prefetch = CDC_ROCKSMQ_PREFETCH;
-    }
-}
-
-
 static cdc_log_stream_t *
 cdc_rocksmq_start(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
     void *data, char *err)
@@ -440,7 +411,7 @@ cdc_rocksmq_start(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
 
     s->next = r->streams;
     r->streams = s;
-    cdc_rocksmq_room(r);
+    cdc_rocksmq_room_share(r);
 
     (void) pthread_mutex_unlock(&r->mutex);
 
@@ -453,6 +424,7 @@ cdc_rocksmq_start(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
 static void
 cdc_rocksmq_stop(cdc_log_stream_t *s)
 {
+    int                 wake;
     cdc_log_reader_t   *r;
     cdc_log_stream_t  **link;
 
@@ -465,6 +437,7 @@ cdc_rocksmq_stop(cdc_log_stream_t *s)
     }
 
     *link = s->next;
+    wake = cdc_rocksmq_room_taken(s, s->queue.bytes);
 
     if (s->busy) {
         s->stopped = 1;
@@ -474,6 +447,10 @@ cdc_rocksmq_stop(cdc_log_stream_t *s)
     }
 
     (void) pthread_mutex_unlock(&r->mutex);
+
+    if (wake) {                          /* others have its room */
+        cdc_rocksmq_wake(r);
+    }
 }
 
 
@@ -503,23 +480,19 @@ cdc_rocksmq_next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err)
 
     if (m != NULL) {
         s->queue.head = m->next;
-        s->queue.bytes -= m->len + sizeof(cdc_rocksmq_msg_t);
 
         if (m->next == NULL) {
             s->queue.last = &s->queue.head;
         }
 
-        if (s->full && s->queue.bytes < r->prefetch / 2) {
-            s->full = 0;
-            wake = 1;
-        }
+        wake = cdc_rocksmq_room_taken(s, m->len + sizeof(cdc_rocksmq_msg_t));
 
     } else if (s->final != 0) {
         rc = s->final;
         (void) snprintf(err, CDC_REASON_MAX, "%s", s->text);
 
     } else {
-        s->waiting = 1;
+        wake = cdc_rocksmq_room_asked(s);
         rc = CDC_AGAIN;
     }
 

@@ -291,10 +291,15 @@ cdc_rocksmq_stuffed(const cdc_log_stream_t *s)
 }
 
 
+/* of those that are to be looked at in this pass, the one that was filled
+ * the longest time ago */
+
 static cdc_log_stream_t *
 cdc_rocksmq_next_stream(cdc_log_reader_t *r)
 {
-    cdc_log_stream_t  *s;
+    cdc_log_stream_t  *s, *first;
+
+    first = NULL;
 
     for (s = r->streams; s != NULL; s = s->next) {
 
@@ -302,23 +307,25 @@ cdc_rocksmq_next_stream(cdc_log_reader_t *r)
             continue;
         }
 
-        s->pass = r->pass;
-
         /* one without a topic is new: it has to wait for the next pass */
 
-        if (s->final != 0 || s->topic == NULL) {
-            continue;
-        }
-
-        if (cdc_rocksmq_stuffed(s)
-            ? cdc_now_ms() - s->newest_ms >= CDC_ROCKSMQ_NEWEST_MS
-            : cdc_rocksmq_news(s))
+        if (s->final != 0 || s->topic == NULL
+            || !(cdc_rocksmq_stuffed(s)
+                 ? cdc_now_ms() - s->newest_ms >= CDC_ROCKSMQ_NEWEST_MS
+                 : cdc_rocksmq_news(s)))
         {
-            return s;
+            s->pass = r->pass;
+
+        } else if (first == NULL || s->filled < first->filled) {
+            first = s;
         }
     }
 
-    return NULL;
+    if (first != NULL) {
+        first->pass = r->pass;
+    }
+
+    return first;
 }
 
 
@@ -367,7 +374,7 @@ cdc_rocksmq_filled(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, int rc,
     if (q->head != NULL) {
         *s->queue.last = q->head;
         s->queue.last = q->last;
-        s->queue.bytes += q->bytes;
+        cdc_rocksmq_room_added(s, q->bytes);
     }
 
     s->end = rc == CDC_DONE;
@@ -439,7 +446,7 @@ cdc_rocksmq_attach_all(cdc_log_reader_t *r, char *err)
 static int
 cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
 {
-    int                   rc, failed, stuffed;
+    int                   rc, failed;
     char                  text[CDC_REASON_MAX];
     size_t                room;
     uint64_t              newest, left;
@@ -454,6 +461,8 @@ cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
 
     (void) pthread_mutex_lock(&r->mutex);
 
+    cdc_rocksmq_room_pass(r);
+
     while (!r->quit && !failed
            && (s = cdc_rocksmq_next_stream(r)) != NULL)
     {
@@ -463,13 +472,12 @@ cdc_rocksmq_fill_all(cdc_log_reader_t *r, char *err)
             cdc_rocksmq_tell(r);         /* the others need not wait for it */
         }
 
-        stuffed = cdc_rocksmq_stuffed(s);
-        room = stuffed ? 0 : r->prefetch - s->queue.bytes;
+        room = cdc_rocksmq_stuffed(s) ? 0 : cdc_rocksmq_room(s);
 
         (void) pthread_mutex_unlock(&r->mutex);
 
         cdc_rocksmq_queue_init(&q);
-        rc = stuffed ? CDC_OK : cdc_rocksmq_fill(s, &q, room, text);
+        rc = room == 0 ? CDC_OK : cdc_rocksmq_fill(s, &q, room, text);
 
         if (rc == CDC_ERROR) {
             (void) snprintf(err, CDC_REASON_MAX, "%s", text);

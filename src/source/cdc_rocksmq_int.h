@@ -14,7 +14,7 @@
 #include "cdc_rocksmq_wal.h"
 
 
-/* of a stream; many streams share CDC_ROCKSMQ_AHEAD as far as that goes */
+/* of a stream; all of them together, cdc_rocksmq_room.c */
 #define CDC_ROCKSMQ_PREFETCH    (1024 * 1024)
 #define CDC_ROCKSMQ_MOST        (4 * 1024 * 1024)
 #define CDC_ROCKSMQ_AHEAD       (8 * 1024 * 1024)
@@ -111,6 +111,10 @@ struct cdc_log_reader_s {
     pthread_cond_t       answered;
     cdc_log_stream_t    *streams;
     cdc_rocksmq_ask_t   *asks;
+    size_t               bytes;          /* of all queues */
+    unsigned             over:1;         /* they are to become less */
+    unsigned             offered:1;      /* in this pass: "ask again" */
+    uint64_t             fills;          /* counts them; not 0 */
     unsigned             quit:1;
     char                 text[CDC_REASON_MAX];       /* what is wrong */
 
@@ -148,6 +152,8 @@ struct cdc_log_stream_s {
     unsigned             full:1;         /* there is more than fits */
     unsigned             end:1;          /* there was no more */
     uint64_t             pass;
+    uint64_t             filled;         /* the reader's "fills" then .. */
+    uint64_t             asked;          /* .. and when next() had nothing */
     uint64_t             newest;         /* id behind the last message that
                                           * was seen; 0: none was */
     uint64_t             left;           /* bytes up to there, behind those
@@ -199,6 +205,25 @@ void cdc_rocksmq_msg_free(cdc_rocksmq_msg_t *m);
 /* what is kept goes when nobody has asked for any in so many ms; how many
  * bytes are left */
 size_t cdc_rocksmq_msg_tidy(uint64_t ms);
+
+
+/* ---- cdc_rocksmq_room.c, with the mutex held --- */
+
+/* the streams have become more */
+void   cdc_rocksmq_room_share(cdc_log_reader_t *r);
+
+/* a pass over the streams begins */
+void   cdc_rocksmq_room_pass(cdc_log_reader_t *r);
+
+/* how many bytes may be added to its queue; 0: none now, and if somebody
+ * waits for some, he has been told to ask (again) */
+size_t cdc_rocksmq_room(cdc_log_stream_t *s);
+
+void   cdc_rocksmq_room_added(cdc_log_stream_t *s, size_t bytes);
+
+/* 1: the thread is to be woken */
+int    cdc_rocksmq_room_taken(cdc_log_stream_t *s, size_t bytes);
+int    cdc_rocksmq_room_asked(cdc_log_stream_t *s);
 
 
 /* ---- cdc_rocksmq_read.c [thread] --- */
