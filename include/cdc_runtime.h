@@ -194,6 +194,9 @@ void cdc_memory_brief(void);             /* what stays is not malloc()'s */
 void cdc_memory_held(size_t bytes);      /* read and not done with */
 void cdc_memory_trim(int quiet);         /* now and then; few rows come */
 
+/* any thread: what has been mapped of files of code, and may be again */
+void cdc_memory_shed(void);
+
 
 /* ---- roles -------------------------------------------------------- */
 

@@ -15,7 +15,8 @@
  * to be lost in gaps.  So large pieces come from the arenas while rows come
  * and little of them is held, and from the kernel otherwise; what the arenas
  * had for them then goes back by malloc_trim(), and so does, once, what the
- * start has left: half of an idle task's own.
+ * start has left: half of an idle task's own, and most of what is mapped of its
+ * libraries (cdc_memory_file.c).
  *
  * A source on RocksMQ has mappings of its own for what stays in memory
  * (cdc_rocksmq_msg.c).  RocksDB's blocks come and go one by one: with them the
@@ -129,6 +130,7 @@ cdc_memory_trim(int quiet)
         cdc_memory_quiet = 0;
         cdc_memory_left = 0;
         cdc_memory_set(1);
+        cdc_memory_shed();
 
     } else if (!cdc_memory_tight) {
         return;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cdc_base.h"
+#include "cdc_runtime.h"
 #include "cdc_rocksdb.h"
 
 
@@ -66,6 +67,7 @@ cdc_rocksdb_open(char *err)
         return CDC_ERROR;
     }
 
+    cdc_memory_shed();                   /* most of it is its names */
     cdc_rocksdb_loaded = 1;
 
     return CDC_OK;

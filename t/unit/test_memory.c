@@ -1,12 +1,19 @@
 /*
- * Whether large pieces come from the kernel or from malloc()'s arenas.
+ * Whether large pieces come from the kernel or from malloc()'s arenas, and
+ * that what is mapped of libraries goes back, and comes again.
  */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 
 #include "cdc_runtime.h"
 #include "tap.h"
 
+#include <link.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 
 #define MB  ((size_t) 1024 * 1024)
@@ -77,6 +84,93 @@ test_brief(void)
 }
 
 
+/* kB of files that are mapped */
+
+static long
+of_files(void)
+{
+    long   kb;
+    FILE  *f;
+    char   line[256];
+
+    kb = -1;
+    f = fopen("/proc/self/status", "r");
+
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+        (void) sscanf(line, "RssFile: %ld", &kb);
+    }
+
+    if (f != NULL) {
+        (void) fclose(f);
+    }
+
+    return kb;
+}
+
+
+/* reads all that is not written to, what a sanitizer has laid between as well;
+ * a sum of it */
+
+static int __attribute__((no_sanitize_address))
+touch(struct dl_phdr_info *info, size_t size, void *data)
+{
+    int                      i;
+    size_t                   n;
+    unsigned                *sum;
+    const ElfW(Phdr)        *ph;
+    const volatile uint8_t  *p;
+
+    sum = data;
+
+    for (i = 0; i < info->dlpi_phnum; i++) {
+        ph = &info->dlpi_phdr[i];
+
+        if (ph->p_type == PT_LOAD && (ph->p_flags & PF_R)
+            && !(ph->p_flags & PF_W)
+            && strncmp(info->dlpi_name, "linux-", 6) != 0)
+        {
+            p = (const volatile uint8_t *) (info->dlpi_addr + ph->p_vaddr);
+
+            for (n = 0; n < ph->p_filesz; n += 512) {
+                *sum = *sum * 31 + p[n];
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+/* what loading has written must stay as it is */
+
+static int  shed_number = 7;
+
+static int  *const volatile  shed_pointers[] = { &shed_number, &shed_number };
+
+
+static void
+test_shed(void)
+{
+    long      before, after;
+    unsigned  one, two;
+
+    one = two = 0;
+    (void) dl_iterate_phdr(touch, &one);
+    before = of_files();
+    shed_number = 8;
+
+    cdc_memory_shed();
+    after = of_files();
+    ok(before > 0 && after < before / 4 * 3, "of %ld kB of files %ld are left",
+       before, after);
+
+    (void) dl_iterate_phdr(touch, &two);
+    ok(one == two, "and come again as they were");
+    is_int(*shed_pointers[0] + *shed_pointers[1], 16,
+           "what is written to stays");
+}
+
+
 int
 main(void)
 {
@@ -93,6 +187,8 @@ main(void)
     } else {
         ok(1, "another malloc()");
     }
+
+    test_shed();
 
     return done_testing();
 }
