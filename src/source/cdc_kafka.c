@@ -217,6 +217,7 @@ cdc_kafka_open(cdc_loop_t *loop, const void *conf, const cdc_log_handler_t *h,
     r->handler = *h;
     r->main.fd = -1;
     r->ready.fd = -1;
+    r->nap.fd = -1;
     r->largest = CDC_KAFKA_LARGEST;
     r->probe.handler = cdc_kafka_probe_timer;
     r->probe.data = r;

@@ -38,10 +38,12 @@ struct cdc_log_reader_s {
     cdc_log_stream_t    *streams;
     cdc_log_stream_t    *stopped;        /* whose job still runs */
     cdc_event_t          ready;          /* cdc_kafka_ready.c */
-    cdc_timer_t          nap;
+    cdc_event_t          nap;            /* a timer's */
     cdc_log_stream_t    *look;           /* the next that is looked at */
     uint64_t             busy_at;        /* more than a tick was taken */
-    int                  told;           /* any thread; "ready" is written */
+    uint64_t             nap_until;      /* any thread; 0: awake */
+    int                  told;           /* any thread; "ready" is written, or
+                                          * "nap" set */
 
     pthread_mutex_t      pace_mutex;     /* cdc_kafka_pace.c; guards */
     int                  sockets[CDC_KAFKA_SOCKETS];     /* -1: none */

@@ -4,7 +4,8 @@
  * librdkafka learns of a topic's end as it fetches, and it fetches nothing
  * while what it has is not taken: a task that waits for its target would show
  * the backlog of when it began to wait.  So the broker is asked then, on the
- * worker, one topic after the other.
+ * worker, one topic after the other.  Of a topic that is fetched each answer
+ * says so, also where nothing is written: the replicate channel has no ticks.
  */
 
 #include <stdlib.h>
@@ -35,6 +36,15 @@ cdc_kafka_newest_run(cdc_job_t *job)
 }
 
 
+/* one whose queue was seen empty is being fetched */
+
+static int
+cdc_kafka_newest_stale(const cdc_log_stream_t *s)
+{
+    return s->queue == NULL || s->paused || s->full;
+}
+
+
 /* the next topic that is due; NULL: none is */
 
 static cdc_log_stream_t *
@@ -45,7 +55,7 @@ cdc_kafka_newest_due(cdc_log_reader_t *r, uint64_t now)
     due = NULL;
 
     for (s = r->streams; s != NULL && !r->down; s = s->next) {
-        if (s->final == 0 && !s->asking
+        if (s->final == 0 && !s->asking && cdc_kafka_newest_stale(s)
             && now - s->taken_ms >= CDC_KAFKA_NEWEST_MS
             && now - s->newest_ms >= CDC_KAFKA_NEWEST_MS
             && (due == NULL || s->newest_ms < due->newest_ms))

@@ -24,7 +24,7 @@
 #include "cdc_kafka_int.h"
 
 
-#define CDC_KAFKA_PACE_MS  8
+#define CDC_KAFKA_PACE_MS  16
 #define CDC_KAFKA_REQUEST  60            /* bytes of a Fetch, and for each */
 #define CDC_KAFKA_ASKED    34            /* topic in it, besides its name */
 
@@ -137,11 +137,13 @@ cdc_kafka_pace(cdc_log_reader_t *r, int idle)
 {
     unsigned  i, rate;
 
-    rate = idle ? cdc_kafka_pace_rate(r) : CDC_KAFKA_UNPACED;
+    /* only this thread changes it; a stream that is started ends it */
 
-    if (rate == r->rate) {               /* only this thread changes it */
+    if (idle == (r->rate != CDC_KAFKA_UNPACED)) {
         return;
     }
+
+    rate = idle ? cdc_kafka_pace_rate(r) : CDC_KAFKA_UNPACED;
 
     (void) pthread_mutex_lock(&r->pace_mutex);
 

@@ -8,16 +8,17 @@
  * Naps.  A source that nobody writes to has a tick on each channel five
  * times a second, all of them within some 15 ms, and librdkafka tells of the
  * end of the topic behind each.  Once nothing but ticks came for a while, the
- * loop looks again only CDC_KAFKA_NAP_MS after it has looked: nobody waits for
- * a tick that covers nothing, and a row that comes just then waits for some
- * milliseconds.  With 16 channels these are 15 wake-ups a second, not 110, and
- * none that finds the queue still locked by who has filled it.
+ * loop looks again no sooner than CDC_KAFKA_NAP_MS after it has looked: nobody
+ * waits for a tick that covers nothing, and a row that comes just then waits
+ * for some milliseconds.  Who marks a stream during a nap sets a timer for its
+ * end, so a nap in which nothing came wakes nobody.
  */
 
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "cdc_kafka_int.h"
@@ -25,7 +26,27 @@
 
 #define CDC_KAFKA_TICK      64           /* a tick has some 25 bytes */
 #define CDC_KAFKA_IDLE_MS   1000
-#define CDC_KAFKA_NAP_MS    4
+#define CDC_KAFKA_NAP_MS    8
+
+
+static void
+cdc_kafka_ready_tell(cdc_log_reader_t *r)
+{
+    uint64_t  one;
+
+    one = 1;
+
+    while (write(r->ready.fd, &one, sizeof(one)) == -1 && errno == EINTR) {
+        /* again */
+    }
+}
+
+
+static int
+cdc_kafka_ready_idle(const cdc_log_reader_t *r)
+{
+    return cdc_now_ms() >= r->busy_at + CDC_KAFKA_IDLE_MS;
+}
 
 
 /* main thread */
@@ -33,14 +54,18 @@
 static void
 cdc_kafka_ready_look(cdc_log_reader_t *r)
 {
-    int                found;
+    int                idle;
+    uint64_t           until;
     cdc_log_stream_t  *s;
+
+    idle = cdc_kafka_ready_idle(r);
+    until = idle ? cdc_now_ms() + CDC_KAFKA_NAP_MS : 0;
 
     /* what is marked from here on wakes again */
 
+    __atomic_store_n(&r->nap_until, until, __ATOMIC_SEQ_CST);
     __atomic_store_n(&r->told, 0, __ATOMIC_SEQ_CST);
 
-    found = 0;
     r->look = r->streams;
 
     while (r->look != NULL) {
@@ -48,43 +73,38 @@ cdc_kafka_ready_look(cdc_log_reader_t *r)
         r->look = s->next;
 
         if (__atomic_exchange_n(&s->ready, 0, __ATOMIC_SEQ_CST)) {
-            found = 1;
             cdc_kafka_readable(s);       /* may stop any of them */
         }
     }
 
-    if (found && cdc_now_ms() >= r->busy_at + CDC_KAFKA_IDLE_MS) {
-        __atomic_store_n(&r->told, 1, __ATOMIC_SEQ_CST);
-        cdc_timer_add(r->loop, &r->nap, CDC_KAFKA_NAP_MS);
-        cdc_kafka_pace(r, 1);
+    if (!idle) {
+        return;
     }
+
+    if (cdc_kafka_ready_idle(r)) {
+        cdc_kafka_pace(r, 1);
+        return;
+    }
+
+    /* rows have come: what was marked meanwhile is not to wait */
+
+    __atomic_store_n(&r->nap_until, 0, __ATOMIC_SEQ_CST);
+    cdc_kafka_ready_tell(r);
 }
 
+
+/* of both descriptors */
 
 static void
 cdc_kafka_ready_event(cdc_event_t *ev, unsigned events)
 {
-    uint64_t           n;
-    cdc_log_reader_t  *r;
-
-    r = ev->data;
+    uint64_t  n;
 
     while (read(ev->fd, &n, sizeof(n)) == -1 && errno == EINTR) {
         /* again */
     }
 
-    /* written just before the nap began: its end finds the mark */
-
-    if (r->nap.slot == 0) {
-        cdc_kafka_ready_look(r);
-    }
-}
-
-
-static void
-cdc_kafka_ready_nap(cdc_timer_t *tm)
-{
-    cdc_kafka_ready_look(tm->data);
+    cdc_kafka_ready_look(ev->data);
 }
 
 
@@ -93,9 +113,10 @@ cdc_kafka_ready_nap(cdc_timer_t *tm)
 static void
 cdc_kafka_ready_mark(rd_kafka_t *rk, void *data)
 {
-    uint64_t           one;
-    cdc_log_reader_t  *r;
-    cdc_log_stream_t  *s;
+    uint64_t            until;
+    cdc_log_reader_t   *r;
+    cdc_log_stream_t   *s;
+    struct itimerspec   it;
 
     s = data;
     r = s->reader;
@@ -106,10 +127,19 @@ cdc_kafka_ready_mark(rd_kafka_t *rk, void *data)
         return;
     }
 
-    one = 1;
+    until = __atomic_load_n(&r->nap_until, __ATOMIC_SEQ_CST);
 
-    while (write(r->ready.fd, &one, sizeof(one)) == -1 && errno == EINTR) {
-        /* again */
+    if (until <= cdc_now_ms()) {
+        cdc_kafka_ready_tell(r);
+        return;
+    }
+
+    memset(&it, 0, sizeof(struct itimerspec));
+    it.it_value.tv_sec = (time_t) (until / 1000);
+    it.it_value.tv_nsec = (long) (until % 1000) * 1000000;
+
+    if (timerfd_settime(r->nap.fd, TFD_TIMER_ABSTIME, &it, NULL) == -1) {
+        cdc_kafka_ready_tell(r);
     }
 }
 
@@ -117,14 +147,29 @@ cdc_kafka_ready_mark(rd_kafka_t *rk, void *data)
 int
 cdc_kafka_ready_open(cdc_log_reader_t *r)
 {
-    r->nap.handler = cdc_kafka_ready_nap;
-    r->nap.data = r;
-    r->ready.handler = cdc_kafka_ready_event;
-    r->ready.data = r;
+    r->ready.handler = r->nap.handler = cdc_kafka_ready_event;
+    r->ready.data = r->nap.data = r;
     r->ready.fd = eventfd(0, EFD_CLOEXEC|EFD_NONBLOCK);
+    r->nap.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC|TFD_NONBLOCK);
 
-    return r->ready.fd == -1 ? CDC_ERROR
-                             : cdc_event_add(r->loop, &r->ready, EPOLLIN);
+    if (r->ready.fd == -1 || r->nap.fd == -1
+        || cdc_event_add(r->loop, &r->ready, EPOLLIN) != CDC_OK)
+    {
+        return CDC_ERROR;
+    }
+
+    return cdc_event_add(r->loop, &r->nap, EPOLLIN);
+}
+
+
+static void
+cdc_kafka_ready_end(cdc_log_reader_t *r, cdc_event_t *ev)
+{
+    if (ev->fd != -1) {
+        cdc_event_del(r->loop, ev);
+        (void) close(ev->fd);
+        ev->fd = -1;
+    }
 }
 
 
@@ -133,13 +178,8 @@ cdc_kafka_ready_open(cdc_log_reader_t *r)
 void
 cdc_kafka_ready_close(cdc_log_reader_t *r)
 {
-    cdc_timer_del(r->loop, &r->nap);
-
-    if (r->ready.fd != -1) {
-        cdc_event_del(r->loop, &r->ready);
-        (void) close(r->ready.fd);
-        r->ready.fd = -1;
-    }
+    cdc_kafka_ready_end(r, &r->ready);
+    cdc_kafka_ready_end(r, &r->nap);
 }
 
 

@@ -3,10 +3,17 @@
  * loop, and how often it may ask the broker.
  */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <jansson.h>
 #include <librdkafka/rdkafka.h>
@@ -32,12 +39,36 @@ typedef struct {
     unsigned           looks;
     uint64_t           look, least;      /* ms */
     cdc_post_t         turn;             /* ends a look */
+    unsigned           wakes;            /* of the loop */
+    unsigned           asked;            /* where a topic ends; any thread */
     unsigned           looking:1;
+    unsigned           lazy:1;           /* nobody takes what comes */
     unsigned           counting:1;
 } idle_t;
 
 
 static idle_t  idle;
+
+
+/* in place of the libraries' own, to be counted */
+
+int
+epoll_wait(int epfd, struct epoll_event *events, int n, int timeout)
+{
+    idle.wakes++;
+
+    return (int) syscall(SYS_epoll_pwait, epfd, events, n, timeout, NULL, 8);
+}
+
+
+rd_kafka_resp_err_t
+rd_kafka_query_watermark_offsets(rd_kafka_t *rk, const char *topic,
+    int32_t partition, int64_t *low, int64_t *high, int timeout_ms)
+{
+    __atomic_add_fetch(&idle.asked, 1, __ATOMIC_SEQ_CST);
+
+    return RD_KAFKA_RESP_ERR__TIMED_OUT;
+}
 
 
 static void
@@ -53,6 +84,10 @@ readable(void *arg, cdc_log_stream_t *s)
     char           err[CDC_REASON_MAX];
     uint64_t       now;
     cdc_log_msg_t  msg;
+
+    if (idle.lazy) {
+        return;
+    }
 
     now = cdc_now_ms();
 
@@ -210,14 +245,43 @@ test_idle(cdc_log_reader_t *r)
     spin(100);
     idle.counting = 1;
     spin(1000);
-    ok(idle.looks > 1 && idle.least >= 3, "idle: %u ticks, %u looks, at least "
+    ok(idle.looks > 1 && idle.least >= 7, "idle: %u ticks, %u looks, at least "
        "%u ms between two", idle.got, idle.looks, (unsigned) idle.least);
     ok(paced() > 0, "idle: the broker is asked less often");
+
+    /* a tick is a message, and the end of its topic behind it */
+
+    cdc_timer_del(idle.loop, &idle.tick);
+
+    for (i = 0; i < 100 && idle.got < idle.n; i++) {
+        spin(100);
+    }
+
+    spin(300);
+
+    for (idle.wakes = 0, i = 0; i < 8; i++) {
+        write_to((unsigned) i, TICK);
+        spin(250);
+    }
+
+    ok(idle.wakes <= 8 * 3 + 8, "idle: %u wake-ups for 8 ticks, one by one",
+       idle.wakes);
+
+    /* some 1.5 s */
+
+    is_int(__atomic_load_n(&idle.asked, __ATOMIC_SEQ_CST), 0,
+           "nobody asks where a topic ends that is fetched");
 
     write_to(0, ROW);
     spin(10000);
     is_int(idle.rows, 1, "a row comes");
     is_int(paced(), 0, "and then the next is asked for at once");
+
+    idle.lazy = 1;
+    write_to(0, TICK);
+    spin(4000);
+    ok(__atomic_load_n(&idle.asked, __ATOMIC_SEQ_CST) > 0,
+       "but where one does that nobody takes from");
 }
 
 
