@@ -216,6 +216,7 @@ struct cdc_channel_s {
     uint64_t           end_ms, end_lo;   /* .. was here */
     double             idle, mean;       /* see cdc_progress.c */
     unsigned           users;            /* collections that need it */
+    cdc_shard_t       *shards;           /* of all collections, by next */
     unsigned           dirty:1;
     unsigned           wanting:1;        /* waits for a reserve */
     unsigned           syncing:1;        /* an unknown id: catalogue asked */
@@ -327,6 +328,7 @@ struct cdc_lane_s {
     unsigned            early:1;         /* rows went before their tick */
     unsigned            draining:1;      /* they are closed; last_early */
     uint64_t            seen;            /* of the last tick handed over */
+    cdc_shard_t        *feeders;         /* by next_feeder */
 };
 
 cdc_lane_t *cdc_lane_get(cdc_repl_t *r, const char *name);
@@ -409,6 +411,8 @@ struct cdc_shard_s {
     char            *target_vchannel;
     cdc_channel_t   *ch;
     cdc_lane_t      *lane;
+    cdc_coll_t      *coll;
+    cdc_shard_t     *next, *next_feeder;
     cdc_pos_t        start;              /* creation; if adopted, where what
                                           * is before is older than the task */
     cdc_pos_t        listed;             /* log end at the first listing */
@@ -502,7 +506,7 @@ cdc_part_t *cdc_coll_part_add(cdc_coll_t *c, int64_t id, const char *name,
 json_t *cdc_coll_save(const cdc_coll_t *c);
 int  cdc_coll_load(cdc_repl_t *r, const json_t *json);
 void cdc_coll_free(cdc_coll_t *c);
-void cdc_coll_unchain(cdc_coll_t *c);    /* is not found by its id */
+void cdc_coll_unchain(cdc_coll_t *c);    /* nobody finds it any more */
 void cdc_coll_part_forget(cdc_coll_t *c, unsigned i);
 
 

@@ -45,11 +45,14 @@ def micro(t):
                             re.S).group(1))
     t.ok(ratio > 50, 'splicing an insert of 5 MB costs a small part of '
          'copying it: %.0f times less' % ratio)
-    text = output('pack', '1', '1000')
-    one, many = (float(r) for r in re.findall(r'([\d.]+) x memcpy', text))
+    text = output('pack', '1', '1000', '-10000')
+    one, many, away = (float(r) for r in re.findall(r'([\d.]+) x memcpy',
+                                                    text))
     t.ok(one < 1, 'a message on its way costs less than a copy of 64 kB: '
          '%.2f' % one, text)
     t.ok(many < 2, 'among 1,000 collections, too: %.2f' % many, text)
+    t.ok(away < 2 * one, 'and 10,000 on another channel cost it nothing: '
+         '%.2f' % away, text)
 
 
 def lengths(path):

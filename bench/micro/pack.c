@@ -4,11 +4,13 @@
  * channels and lanes are the real ones, on the bench of t/unit; log and
  * target cost next to nothing.
  *
- *     pack [COLLECTIONS...]      (1 100 1000)
+ *     pack [COLLECTIONS...]      (1 100 1000 -10000)
  *
  * All collections are on one channel and their messages come in turn, a tick
- * after each 50.  Each figure is the best of five runs; beside it, how many
- * messages of 64 kB memcpy() would have copied in that time.
+ * after each 50.  Below zero: the messages are one's, and so many others are
+ * on another channel, where nothing happens.  Each figure is the best of five
+ * runs; beside it, how many messages of 64 kB memcpy() would have copied in
+ * that time.
  */
 
 #include "order_bench.h"
@@ -125,10 +127,11 @@ pack_turn(void)
 /* seconds for all messages */
 
 static double
-pack_run(unsigned colls)
+pack_run(unsigned colls, unsigned elsewhere)
 {
     double                 start;
     unsigned               i;
+    cdc_coll_t            *c;
     cdc_log_reader_ops_t   reader;
     cdc_target_ops_t       target;
     void                 (*done)(void *, int, const cdc_target_error_t *);
@@ -144,6 +147,16 @@ pack_run(unsigned colls)
     for (i = 1; i < colls; i++) {
         (void) add_coll(1 + i, CDC_COLL_LIVE);
     }
+
+    from = on_next = 1;
+
+    for (i = 0; i < elsewhere; i++) {
+        c = add_coll(100000 + i, CDC_COLL_LIVE);
+        c->shards[0].ch->stream = NULL;
+        c->shards[0].ch->more = 0;
+    }
+
+    from = on_next = 0;
 
     pack_script(colls);
     channel->upto = (cdc_pos_t) { 0, UINT64_MAX / 2 };
@@ -208,15 +221,14 @@ pack_copy(void)
 int
 main(int argc, char **argv)
 {
-    int       i, run;
+    int       i, n, run;
     double    best, took, copy, one;
-    unsigned  colls;
 
-    static char  *usual[] = { NULL, "1", "100", "1000" };
+    static char  *usual[] = { NULL, "1", "100", "1000", "-10000" };
 
     if (argc < 2) {
         argv = usual;
-        argc = 4;
+        argc = 5;
     }
 
     pack_bytes = calloc(PACK_MESSAGES + PACK_MESSAGES / PACK_TICK, PACK_BYTES);
@@ -225,18 +237,21 @@ main(int argc, char **argv)
     }
 
     for (i = 1; i < argc; i++) {
-        colls = (unsigned) atoi(argv[i]);
+        n = atoi(argv[i]);
         best = copy = 1e9;
 
         for (run = 0; run < PACK_RUNS; run++) {
             one = pack_copy();
             copy = one < copy ? one : copy;
-            took = pack_run(colls ? colls : 1) / PACK_MESSAGES;
+            took = pack_run(n > 0 ? (unsigned) n : 1,
+                            n < 0 ? (unsigned) -n : 0) / PACK_MESSAGES;
             best = took < best ? took : best;
         }
 
-        (void) printf("%6u collections %10.3f us a message %10.2f x memcpy "
-                      "of 64 kB\n", colls, best * 1e6, best / copy);
+        (void) printf("%6d %s %10.3f us a message %10.2f x memcpy "
+                      "of 64 kB\n", n < 0 ? -n : n,
+                      n < 0 ? "elsewhere  " : "collections", best * 1e6,
+                      best / copy);
     }
 
     free(pack_bytes);

@@ -639,8 +639,6 @@ cdc_channel_acked(cdc_item_t *item)
 static void
 cdc_channel_hand_tick(cdc_channel_t *ch, cdc_item_t *item)
 {
-    unsigned      i;
-    cdc_coll_t   *c;
     cdc_repl_t   *r;
     cdc_epoch_t  *epoch;
     cdc_shard_t  *shard;
@@ -653,20 +651,16 @@ cdc_channel_hand_tick(cdc_channel_t *ch, cdc_item_t *item)
     epoch->items = item;
     r->ticks++;
 
-    for (c = r->colls; c; c = c->next) {
-        for (i = 0; i < c->nshards; i++) {
-            shard = &c->shards[i];
+    for (shard = ch->shards; shard; shard = shard->next) {
 
-            /* each lane once, it looks at all its feeders; one that is gone
-             * and has said farewell feeds none */
+        /* each lane once, it looks at all its feeders; one that is gone
+         * and has said farewell feeds none */
 
-            if (shard->ch == ch && shard->lane
-                && shard->lane->seen != r->ticks
-                && (c->state != CDC_COLL_GONE || shard->farewell))
-            {
-                shard->lane->seen = r->ticks;
-                cdc_lane_tick(shard->lane);
-            }
+        if (shard->lane && shard->lane->seen != r->ticks
+            && (shard->coll->state != CDC_COLL_GONE || shard->farewell))
+        {
+            shard->lane->seen = r->ticks;
+            cdc_lane_tick(shard->lane);
         }
     }
 

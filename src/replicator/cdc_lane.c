@@ -272,39 +272,29 @@ cdc_lane_last_tick(const cdc_lane_t *lane, const cdc_shard_t *shard)
 static uint64_t
 cdc_lane_low(cdc_lane_t *lane, uint64_t *most)
 {
-    unsigned      i;
     uint64_t      low, last, tick;
-    cdc_coll_t   *c;
     cdc_shard_t  *shard;
 
     low = *most = UINT64_MAX;
     last = 0;
 
-    for (c = lane->repl->colls; c; c = c->next) {
-        for (i = 0; i < c->nshards; i++) {
-            shard = &c->shards[i];
+    for (shard = lane->feeders; shard; shard = shard->next_feeder) {
+        if (shard->coll->state == CDC_COLL_GONE) {
+            tick = cdc_lane_last_tick(lane, shard);
+            last = tick > last ? tick : last;
+        }
 
-            if (shard->lane != lane) {
-                continue;
-            }
+        if (!cdc_coll_bound(shard->coll)) {
+            continue;
+        }
 
-            if (c->state == CDC_COLL_GONE) {
-                tick = cdc_lane_last_tick(lane, shard);
-                last = tick > last ? tick : last;
-            }
+        tick = shard->ch->tick_closed;
+        low = tick < low ? tick : low;
 
-            if (!cdc_coll_bound(c)) {
-                continue;
-            }
-
-            tick = shard->ch->tick_closed;
-            low = tick < low ? tick : low;
-
-            if (lane->early && tick < *most
-                && tick >= cdc_lane_least(lane, shard))
-            {
-                *most = tick;
-            }
+        if (lane->early && tick < *most
+            && tick >= cdc_lane_least(lane, shard))
+        {
+            *most = tick;
         }
     }
 

@@ -37,18 +37,14 @@ cdc_load_loads(const cdc_op_t *op)
 static int
 cdc_load_warm(const cdc_lane_t *lane, const cdc_coll_t *self)
 {
-    unsigned           i;
-    const cdc_coll_t  *c;
+    const cdc_coll_t   *c;
+    const cdc_shard_t  *shard;
 
-    for (c = lane->repl->colls; c; c = c->next) {
-        if (c == self || c->load.len == 0 || !cdc_coll_bound(c)) {
-            continue;
-        }
+    for (shard = lane->feeders; shard; shard = shard->next_feeder) {
+        c = shard->coll;
 
-        for (i = 0; i < c->nshards; i++) {
-            if (c->shards[i].lane == lane) {
-                return 1;
-            }
+        if (c != self && c->load.len && cdc_coll_bound(c)) {
+            return 1;
         }
     }
 

@@ -58,6 +58,7 @@ cdc_coll_t *
 cdc_coll_alloc(cdc_repl_t *r, const char *db, const char *name,
     const char *target_db, const char *target_name, unsigned nshards)
 {
+    unsigned     i;
     cdc_coll_t  *c;
 
     c = calloc(1, sizeof(cdc_coll_t));
@@ -79,6 +80,10 @@ cdc_coll_alloc(cdc_repl_t *r, const char *db, const char *name,
         return NULL;
     }
 
+    for (i = 0; i < nshards; i++) {
+        c->shards[i].coll = c;
+    }
+
     c->nshards = nshards;
     c->dirty = 1;
 
@@ -86,10 +91,23 @@ cdc_coll_alloc(cdc_repl_t *r, const char *db, const char *name,
 }
 
 
+/* a tick is for the shards of its channel, and looks at those that share a
+ * lane with them: neither looks through all collections */
+
+static void
+cdc_coll_feed(cdc_shard_t *shard)
+{
+    shard->next_feeder = shard->lane->feeders;
+    shard->lane->feeders = shard;
+}
+
+
 void
 cdc_coll_link(cdc_coll_t *c)
 {
-    cdc_coll_t  **chain;
+    unsigned       i;
+    cdc_coll_t   **chain;
+    cdc_shard_t   *shard;
 
     c->next = c->repl->colls;
     c->repl->colls = c;
@@ -97,12 +115,48 @@ cdc_coll_link(cdc_coll_t *c)
     chain = cdc_coll_chain(c->repl, c->id);
     c->next_id = *chain;
     *chain = c;
+
+    for (i = 0; i < c->nshards; i++) {
+        shard = &c->shards[i];
+        shard->next = shard->ch->shards;
+        shard->ch->shards = shard;
+
+        if (shard->lane) {
+            cdc_coll_feed(shard);
+        }
+    }
+}
+
+
+static void
+cdc_coll_unfeed(cdc_shard_t *shard)
+{
+    cdc_shard_t  **link;
+
+    for (link = &shard->ch->shards; *link != shard; link = &(*link)->next) {
+        /* void */
+    }
+
+    *link = shard->next;
+
+    if (shard->lane == NULL) {
+        return;
+    }
+
+    for (link = &shard->lane->feeders; *link != shard;
+         link = &(*link)->next_feeder)
+    {
+        /* void */
+    }
+
+    *link = shard->next_feeder;
 }
 
 
 void
 cdc_coll_unchain(cdc_coll_t *c)
 {
+    unsigned      i;
     cdc_coll_t  **chain;
 
     for (chain = cdc_coll_chain(c->repl, c->id); *chain != c;
@@ -112,6 +166,10 @@ cdc_coll_unchain(cdc_coll_t *c)
     }
 
     *chain = c->next_id;
+
+    for (i = 0; i < c->nshards; i++) {
+        cdc_coll_unfeed(&c->shards[i]);
+    }
 }
 
 
@@ -348,6 +406,8 @@ cdc_coll_bind(cdc_coll_t *c, const cdc_target_collection_t *t, char *err)
                 snprintf(err, CDC_REASON_MAX, "out of memory");
                 return CDC_ERROR;
             }
+
+            cdc_coll_feed(shard);
         }
     }
 

@@ -168,6 +168,10 @@ test_keys(void)
     cdc_forget(&repl);
     ok(!known(7), "a dropped one is forgotten");
     is_int((int64_t) count_colls(), 1, "in both places");
+    ok(channel->shards == side->coll->shards && channel->shards->next == NULL,
+       "its source channel does not know it");
+    ok(lane->feeders == side->coll->shards
+       && lane->feeders->next_feeder == NULL, "nor does the target's");
     ok(repl.forgotten != NULL, "the next batch will take it away");
     (void) count_keys();
 
