@@ -51,8 +51,7 @@ typedef struct {
     size_t                    n, cap;
     cdc_survey_back_t         back;
     uint64_t                  from_ts;
-    unsigned                  timed:1;   /* that is when it was created */
-    unsigned                  late:1;
+    cdc_survey_when_t         when;
     unsigned                  cause;     /* whose fault it is */
     int                       rc;
     cdc_target_error_t        error;
@@ -400,39 +399,64 @@ cdc_survey_same(cdc_survey_row_t *row, const cdc_meta_collection_t *m)
  * keeps the list in order when that was set back (cdc_store_create.c), and
  * each clock may be wrong by hours: a row that is taken for an older one is
  * lost, one that is taken for a newer one is settled.  So a time that has yet
- * to come, by this machine, by the target or by the newest message of the
- * source, says nothing, and all of the last hour is settled.
+ * to come, by this machine or by the target, says nothing, and all of the last
+ * hour is settled.
+ *
+ * A source whose clock is behind stamps rows with times before it, and says so
+ * only by its newest message: that is of now, and the create was as long ago
+ * there as it is here.  (Or the source has stopped: then it is settled from a
+ * little further back.)
  */
+
+void
+cdc_survey_when(cdc_survey_when_t *w)
+{
+    int64_t  now, ago;
+
+    now = w->wall < w->target ? w->wall : w->target;
+
+    w->late = now > w->created + CDC_SURVEY_LATE_MS;
+    w->timed = w->created <= now + CDC_ADOPT_MS;
+    w->from = w->created;
+    ago = w->wall > w->created ? w->wall - w->created : 0;
+
+    if (!w->timed) {
+        ago = CDC_SURVEY_UNKNOWN_MS;
+        w->from = now - ago;
+    }
+
+    if (w->newest && w->newest - ago < w->from) {
+        w->from = w->newest - ago;
+    }
+
+    if (w->from < CDC_SURVEY_UNKNOWN_MS) {       /* no time at all */
+        w->from = CDC_SURVEY_UNKNOWN_MS;
+    }
+}
+
 
 static void
 cdc_survey_created(cdc_survey_t *s)
 {
-    size_t       i;
-    int64_t      created, now, wall, newest, at;
-    cdc_repl_t  *r;
+    size_t              i;
+    int64_t             at;
+    cdc_repl_t         *r;
+    cdc_survey_when_t  *w;
 
     r = s->repl;
-    created = json_integer_value(json_object_get(r->config, "created_ms"));
-    wall = (int64_t) cdc_wall_ms();
-    now = (int64_t) cdc_now_ms() + r->clock_offset;
-    now = wall < now ? wall : now;
-    newest = 0;
+    w = &s->when;
+    w->created = json_integer_value(json_object_get(r->config, "created_ms"));
+    w->wall = (int64_t) cdc_wall_ms();
+    w->target = (int64_t) cdc_now_ms() + r->clock_offset;
+    w->newest = 0;
 
     for (i = 0; i < s->back.n; i++) {
         at = (int64_t) cdc_tso_ms(s->back.logs[i].ts);
-        newest = newest < at ? at : newest;
+        w->newest = w->newest < at ? at : w->newest;
     }
 
-    s->late = now > created + CDC_SURVEY_LATE_MS;
-
-    now = newest && newest < now ? newest : now;
-    s->timed = created <= now + CDC_ADOPT_MS;
-
-    if (!s->timed) {
-        created = now - CDC_SURVEY_UNKNOWN_MS;
-    }
-
-    s->from_ts = cdc_ms_tso((uint64_t) created);
+    cdc_survey_when(w);
+    s->from_ts = cdc_ms_tso((uint64_t) w->from);
 }
 
 
@@ -503,7 +527,9 @@ static int
 cdc_survey_lost(const cdc_survey_t *s, const cdc_survey_log_t *log,
     cdc_pos_t start)
 {
-    if (!s->timed
+    uint64_t  created;
+
+    if (!s->when.timed
         || (log->end.lo != 0 && cdc_pos_cmp(start, log->end) <= 0
             && cdc_pos_cmp(log->at, cdc_pos_next(start, 1)) <= 0))
     {
@@ -512,8 +538,10 @@ cdc_survey_lost(const cdc_survey_t *s, const cdc_survey_log_t *log,
 
     /* what begins with a tick right behind the create was empty then */
 
-    return log->ts ? log->ts > s->from_ts + cdc_ms_tso(CDC_SURVEY_TICK_MS)
-                   : s->late;
+    created = cdc_ms_tso((uint64_t) s->when.created);
+
+    return log->ts ? log->ts > created + cdc_ms_tso(CDC_SURVEY_TICK_MS)
+                   : s->when.late;
 }
 
 

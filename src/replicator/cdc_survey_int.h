@@ -37,6 +37,20 @@ struct cdc_survey_back_s {
 };
 
 
+/* times in ms, each by its own clock */
+
+typedef struct {
+    int64_t             created;         /* the task, by this machine's then */
+    int64_t             wall, target;    /* now */
+    int64_t             newest;          /* of the source's log; 0: none */
+    int64_t             from;            /* by the source: it was not created
+                                          * before that, as far as known */
+    unsigned            timed:1;         /* "created" may be true */
+    unsigned            late:1;          /* that was a while ago */
+} cdc_survey_when_t;
+
+void cdc_survey_when(cdc_survey_when_t *w);
+
 /* of all logs that are wanted; done() when it is known, or rc says not */
 void cdc_survey_back(cdc_survey_back_t *b);
 

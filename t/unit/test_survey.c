@@ -186,6 +186,60 @@ test_gone(void)
 }
 
 
+/* the time at which the task was created, by the source's clock, which is
+ * "behind"; the survey comes "ago" ms after it */
+
+static int64_t
+from(int64_t behind, int64_t target, int64_t ago, int64_t stopped)
+{
+    cdc_survey_when_t  w;
+
+    memset(&w, 0, sizeof(w));
+    w.created = FIRST;
+    w.wall = FIRST + ago;
+    w.target = w.wall + target;
+    w.newest = stopped < 0 ? 0 : w.wall - behind - stopped;
+    cdc_survey_when(&w);
+
+    return w.from - FIRST;
+}
+
+
+static void
+test_when(void)
+{
+    int64_t  ago, behind, hour, most;
+
+    hour = 3600000;
+
+    for (ago = 100; ago < 30 * hour; ago *= 7) {
+        for (behind = 0; behind < 20 * hour; behind += behind / 2 + 997) {
+            most = CDC_ADOPT_MS - behind;        /* some more is settled */
+
+            if (from(behind, 0, ago, 0) > most
+                || from(behind, hour, ago, 0) > most)
+            {
+                goto lost;
+            }
+        }
+    }
+
+lost:
+
+    ok(ago >= 30 * hour, "a source that is behind by %lld ms, looked at %lld "
+       "ms after the create: none of its rows is taken for older",
+       (long long) behind, (long long) ago);
+
+    ok(from(-hour, 0, 1000, 0) == 0, "one that is ahead: from the create");
+    ok(from(0, 0, 1000, -1) == 0, "an empty log: from the create");
+    ok(from(0, 0, 60000, (int64_t) FIRST + 59999) == hour - (int64_t) FIRST,
+       "a newest message without a real time: from the first one");
+    ok(from(0, 0, 60000, hour) == -hour, "one that stands still: before it");
+    ok(from(0, -2 * hour, 1000, 0) == 1000 - 3 * hour,
+       "a target that has not got there: the last hour");
+}
+
+
 static int
 remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
 {
@@ -236,6 +290,7 @@ main(int argc, char **argv)
     repl.reader = repl.reader_ops->open(repl.loop, conf, &handler, err);
     ok(repl.reader != NULL, "the reader opens");
 
+    test_when();
     test_back();
     test_gone();
 
