@@ -519,15 +519,19 @@ cdc_probe_late(cdc_probe_t *p)
 
 
 static void
-cdc_probe_clock(cdc_probe_t *p, uint64_t tso)
+cdc_probe_clock(cdc_probe_t *p, const cdc_target_info_t *info)
 {
     int64_t  apart;
 
-    apart = (int64_t) cdc_tso_ms(tso) - (int64_t) cdc_wall_ms();
-
-    if (tso == 0) {
+    if (info->now == 0) {
         return;
     }
+
+    /* the source has been looked at since */
+
+    apart = (int64_t) cdc_tso_ms(info->now)
+            + (int64_t) (cdc_now_ms() - info->now_at)
+            - (int64_t) cdc_wall_ms();
 
     if (apart < CDC_CHECK_CLOCK_MS && apart > -CDC_CHECK_CLOCK_MS) {
         cdc_finding(p->findings, "target.clock", CDC_FINE, NULL, "the clocks "
@@ -737,7 +741,7 @@ cdc_probe_run(cdc_probe_t *p)
     }
 
     if (p->findings != NULL && p->met && !cdc_probe_late(p)) {
-        cdc_probe_clock(p, info.now);
+        cdc_probe_clock(p, &info);
         cdc_probe_rights(p);
     }
 

@@ -81,6 +81,10 @@ fake_hello(cdc_target_t *t, cdc_target_info_t *info, cdc_target_error_t *err)
     } else if (strncmp(t->host, "stuck", 5) == 0) {
         (void) usleep(3000000);
 
+    } else if (strncmp(t->host, "later", 5) == 0) {
+        info->now = cdc_ms_tso(cdc_wall_ms() - 6000);
+        info->now_at = cdc_now_ms() - 6000;      /* much was asked since */
+
     } else if (strncmp(t->host, "denies", 6) == 0) {
         info->replicate = 0;
 

@@ -125,6 +125,7 @@ static void
 test_targets(int fd)
 {
     one(fd, 1, "good", "target.replicate", NULL, NULL);
+    one(fd, 8, "later", "target.clock", NULL, NULL);
     one(fd, 2, "new", "target.version", "runs Milvus 2.6.0", "2.3, 2.4 or");
     one(fd, 3, "old", "target.version", "runs Milvus v2.2.9", "2.3, 2.4 or");
     one(fd, 4, "denies", "target.replicate", "refuses replicated",
