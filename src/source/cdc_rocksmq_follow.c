@@ -360,6 +360,7 @@ static void
 cdc_rocksmq_filled(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, int rc,
     const char *err)
 {
+    int                ended;
     cdc_log_reader_t  *r;
 
     r = s->reader;
@@ -377,6 +378,7 @@ cdc_rocksmq_filled(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, int rc,
         cdc_rocksmq_room_added(s, q->bytes);
     }
 
+    ended = rc == CDC_DONE && !s->end;
     s->end = rc == CDC_DONE;
     s->full = rc == CDC_OK;
 
@@ -385,7 +387,10 @@ cdc_rocksmq_filled(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, int rc,
         (void) snprintf(s->text, CDC_REASON_MAX, "%s", err);
     }
 
-    if (s->waiting && (s->queue.head != NULL || s->final != 0)) {
+    /* who found nothing, and that it was not at the end, looks again: other
+     * channels wait for those that are not (cdc_channel_oldest()) */
+
+    if (s->waiting && (s->queue.head != NULL || s->final != 0 || ended)) {
         s->waiting = 0;
         s->ready = 1;
         r->untold = 1;

@@ -32,6 +32,7 @@ typedef struct {
     unsigned           got;
     uint64_t           last;
     unsigned           wrong;
+    unsigned           ends;             /* in which it was at the end */
 } taken_t;
 
 
@@ -100,6 +101,8 @@ readable(void *arg, cdc_log_stream_t *s)
         t->want--;
         OPS->release(&msg);
     }
+
+    t->ends += OPS->at_end(s) != 0;
 
     if (total() >= until) {
         cdc_loop_stop(loop);
@@ -389,6 +392,30 @@ test_end(void)
 }
 
 
+/* who found nothing is told when that was the end: others wait for it */
+
+static void
+test_told(void)
+{
+    int             t;
+    writer_child_t  w;
+
+    begin(&w, "told", 200 * MB, 2, MB);
+    rest();
+
+    for (t = 0; t < 2; t++) {
+        taken[t].want = UINT32_MAX;
+        readable(NULL, taken[t].stream);
+        spin(total() + 2 - taken[t].got, 5000);
+        rest();
+        ok(OPS->at_end(taken[t].stream), "at the end");
+        ok(taken[t].ends > 0, "and it is said");
+    }
+
+    end(&w);
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -410,6 +437,7 @@ main(int argc, char **argv)
     test_change();
     test_small();
     test_end();
+    test_told();
 
     cdc_loop_destroy(loop);
     (void) nftw(base, remove_one, 16, FTW_DEPTH|FTW_PHYS);
