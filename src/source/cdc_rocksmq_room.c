@@ -92,6 +92,13 @@ cdc_rocksmq_room(cdc_log_stream_t *s)
         return 0;
     }
 
+    /* ticks come on all channels at once: one in each pass, and all others
+     * told to ask again, would cost their square */
+
+    if (cdc_rocksmq_brief(s)) {
+        return CDC_ROCKSMQ_LITTLE;
+    }
+
     if (s->asked == r->fills && !r->offered) {
         s->filled = ++r->fills;
         return CDC_ROCKSMQ_LITTLE;

@@ -24,6 +24,7 @@
 #define TOPICS   16
 #define LARGE    8                       /* messages of 1 MB in each topic */
 #define ROUNDS   300
+#define LIVE     64                      /* topics with ticks only */
 
 
 typedef struct {
@@ -32,6 +33,7 @@ typedef struct {
     unsigned           got;
     uint64_t           last;
     unsigned           wrong;
+    unsigned           calls;            /* of readable() */
     unsigned           ends;             /* in which it was at the end */
 } taken_t;
 
@@ -39,7 +41,7 @@ typedef struct {
 static cdc_loop_t        *loop;
 static cdc_log_reader_t  *reader;
 static cdc_timer_t        tick, limit;
-static taken_t            taken[TOPICS];
+static taken_t            taken[TOPICS], live[LIVE];
 static size_t             most;          /* bytes of all queues */
 static unsigned           until = UINT32_MAX;    /* messages of all */
 static char               base[] = "/tmp/cdc-rocksmq-room.XXXXXX";
@@ -54,6 +56,10 @@ total(void)
 
     for (t = 0, n = 0; t < TOPICS; t++) {
         n += taken[t].got;
+    }
+
+    for (t = 0; t < LIVE; t++) {
+        n += live[t].got;
     }
 
     return n;
@@ -91,6 +97,7 @@ readable(void *arg, cdc_log_stream_t *s)
     cdc_log_msg_t   msg;
 
     t = OPS->data(s);
+    t->calls++;
     (void) held();
 
     while (t->want > 0 && OPS->next(s, &msg, err) == CDC_OK) {
@@ -202,6 +209,7 @@ begin(writer_child_t *w, const char *name, size_t memtable, int n, size_t len)
     json_decref(conf);
 
     memset(taken, 0, sizeof(taken));
+    memset(live, 0, sizeof(live));
     memset(&pos, 0, sizeof(pos));
     most = 0;
 
@@ -392,6 +400,65 @@ test_end(void)
 }
 
 
+/* others hold what there is room for, and the ticks of those that hold
+ * nothing come, all at once, as they do */
+
+static void
+test_live(void)
+{
+    int              i, t;
+    char             topic[32], err[CDC_REASON_MAX];
+    unsigned         n, calls;
+    uint64_t         at;
+    cdc_pos_t        pos;
+    writer_child_t   w;
+    struct timespec  a, b;
+
+    begin(&w, "live", 200 * MB, 2, MB);
+    rest();
+    memset(&pos, 0, sizeof(pos));
+
+    for (t = 0; t < LIVE; t++) {
+        (void) snprintf(topic, sizeof(topic), "live_%d", t);
+        live[t].want = UINT32_MAX;
+        live[t].stream = OPS->start(reader, topic, pos, &live[t], err);
+        readable(NULL, live[t].stream);
+    }
+
+    rest();
+    (void) writer_ask(&w, "burst live_ %d", LIVE);
+    spin(total() + LIVE, 5000);
+    rest();
+
+    for (t = 0; t < LIVE; t++) {
+        live[t].calls = 0;
+    }
+
+    (void) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+    at = cdc_now_ms();
+
+    for (i = 0; i < 10; i++) {
+        (void) writer_ask(&w, "burst live_ %d", LIVE);
+        spin(total() + LIVE, 5000);
+    }
+
+    at = cdc_now_ms() - at;
+    (void) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+
+    for (t = 0, n = 0, calls = 0; t < LIVE; t++) {
+        n += live[t].got == 11;
+        calls += live[t].calls;
+    }
+
+    is_int(n, LIVE, "ticks come");
+    ok(calls <= LIVE * 30, "%u calls of readable() for %u ticks, %u ms, "
+       "%ld us of CPU", calls, LIVE * 10, (unsigned) at,
+       (b.tv_sec - a.tv_sec) * 1000000 + (b.tv_nsec - a.tv_nsec) / 1000);
+
+    end(&w);
+}
+
+
 /* who found nothing is told when that was the end: others wait for it */
 
 static void
@@ -437,6 +504,7 @@ main(int argc, char **argv)
     test_change();
     test_small();
     test_end();
+    test_live();
     test_told();
 
     cdc_loop_destroy(loop);
