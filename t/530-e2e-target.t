@@ -49,22 +49,19 @@ def denied(t, shape):
     arrive(t, 'rows of a task arrive all the same', shape, 40000, 40500)
 
 
-def error(t, task, name):
-    found = t.nginx.cdc('progress', {'task_id': task})[1]['data']['tasks'][0]
-    for c in found['collections']:
-        if c['name'] == name:
-            return (c['last_error'] or {}).get('text') or ''
-    return ''
-
-
 def limited(t, shape, task):
     """Partitions by a rate, collections by a number: it waits for both."""
     for name in 'pq':
         Collection('load', using='source').create_partition(name)
     shape.ready('more', 'source', 100, wait=False)
+
+    def named():
+        errors = t.errors(task)
+        return 'RateLimiter' in errors['load'] \
+            and 'number of collections' in errors.get('more', '')
+
     t.passes('both limits are named, each where it is met', wait_for, 'both',
-             lambda: 'RateLimiter' in error(t, task, 'load')
-             and 'number of collections' in error(t, task, 'more'), 20)
+             named, 20)
     found = t.nginx.task(task)
     cause = found.get('degraded', {}).get('cause', '')
     t.ok(found.get('state') == 'Running' and (

@@ -33,13 +33,6 @@ def quiet(t, name, timeout=60):
              lambda: not t.nginx.task(t.task).get('reason'), timeout)
 
 
-def errors(t):
-    """The last error of each collection."""
-    task, = t.nginx.cdc('progress', {'task_id': t.task})[1]['data']['tasks']
-    return {c['name']: (c['last_error'] or {}).get('text') or ''
-            for c in task['collections']}
-
-
 def index(t):
     there = Collection('kept', using=T)
     there.release()
@@ -47,9 +40,9 @@ def index(t):
     says(t, 'an index dropped on the target is named', 'default.kept',
          'no index')
     t.passes('it is the last error of that collection', wait_for, 'error',
-             lambda: 'no index' in errors(t)['kept'], 60)
-    t.ok(not any('no index' in text for name, text in errors(t).items()
-                 if name != 'kept'), 'and of no other one', errors(t))
+             lambda: 'no index' in t.errors(t.task)['kept'], 60)
+    t.ok(not any('no index' in text for name, text in t.errors(t.task).items()
+                 if name != 'kept'), 'and of no other one', t.errors(t.task))
     PLAIN.build_index(there)
     there.load()
     quiet(t, 'and forgotten when it is there again')

@@ -32,8 +32,7 @@
 
 /*
  * Each time that a stream is filled, RocksDB reads and checks the message
- * before it once more (and Debian's does so without the CPU's instruction):
- * with room for one message that doubles the cost.
+ * before it once more: with room for one message that doubles the cost.
  */
 
 void

@@ -36,6 +36,13 @@ class E2E(Suite):
         self.nginx = self.bed.add_nginx(**options)
         return self.nginx
 
+    def errors(self, task):
+        """The last error of each collection of a task."""
+        found, = self.nginx.cdc('progress', {
+            'task_id': task})[1]['data']['tasks']
+        return {c['name']: (c['last_error'] or {}).get('text') or ''
+                for c in found['collections']}
+
     def equal(self, name, timeout=40, target='target', source='source',
               **options):
         """ok when source and target become equal; seconds, or None."""
