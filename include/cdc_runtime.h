@@ -10,6 +10,8 @@
 #ifndef CDC_RUNTIME_H_INCLUDED
 #define CDC_RUNTIME_H_INCLUDED
 
+#include <time.h>
+
 #include "cdc_base.h"
 #include "cdc_fault.h"
 #include "cdc_frame.h"
@@ -88,6 +90,8 @@ void cdc_loop_defer(cdc_loop_t *loop, cdc_post_t *post);
 void cdc_loop_cancel(cdc_loop_t *loop, cdc_post_t *post);
 
 uint64_t cdc_now_ms(void);               /* monotonic */
+/* so many ms from now on that clock, for pthread_cond_timedwait() */
+struct timespec cdc_deadline(unsigned ms);
 uint64_t cdc_wall_ms(void);              /* Unix time */
 
 

@@ -73,6 +73,25 @@ cdc_now_ms(void)
 }
 
 
+struct timespec
+cdc_deadline(unsigned ms)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    ts.tv_sec += ms / 1000;
+    ts.tv_nsec += (long) (ms % 1000) * 1000000;
+
+    if (ts.tv_nsec >= 1000000000) {
+        ts.tv_nsec -= 1000000000;
+        ts.tv_sec++;
+    }
+
+    return ts;
+}
+
+
 uint64_t
 cdc_wall_ms(void)
 {

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cdc_etcd_int.h"
 
@@ -445,15 +444,7 @@ cdc_etcd_wait(cdc_etcd_follow_t *f, unsigned ms)
     int              stop;
     struct timespec  ts;
 
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    ts.tv_sec += ms / 1000;
-    ts.tv_nsec += (long) (ms % 1000) * 1000000;
-
-    if (ts.tv_nsec >= 1000000000) {
-        ts.tv_nsec -= 1000000000;
-        ts.tv_sec++;
-    }
+    ts = cdc_deadline(ms);
 
     (void) pthread_mutex_lock(&f->mutex);
 

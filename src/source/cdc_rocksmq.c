@@ -25,7 +25,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -330,14 +329,7 @@ cdc_rocksmq_ends(cdc_log_reader_t *r, const char *channel, unsigned ms,
     memset(&ask, 0, sizeof(cdc_rocksmq_ask_t));
     ask.channel = channel;
 
-    (void) clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long) (ms % 1000) * 1000000;
-
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    until = cdc_deadline(ms);
 
     (void) pthread_mutex_lock(&r->mutex);
 

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cdc_grpc_int.h"
 
@@ -122,15 +121,7 @@ cdc_grpc_stream_wait(cdc_grpc_stream_t *s, unsigned tags, unsigned ms)
     int              rc;
     struct timespec  until;
 
-    (void) clock_gettime(CLOCK_MONOTONIC, &until);
-
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000L;
-
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
+    until = cdc_deadline(ms);
 
     rc = 0;
 
