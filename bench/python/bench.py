@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import shutil
 import sys
 import time
 
@@ -85,7 +86,7 @@ class Bench:
                          'live, 5000 rows/s x 768 dims, source on %s' % kind)
 
     def idle(self, kind, bed):
-        for service in self.turns(kind, 1):
+        for service in self.turns(kind, 3):
             self.attempt(growth.idle, bed, service, self.figures,
                          'idle on 16 channels, source on %s' % kind)
 
@@ -166,6 +167,8 @@ def main():
     if bench.reference and not os.access(bench.reference, os.X_OK) \
             or os.path.isdir(bench.reference or ''):
         parser.error('BENCH_REFERENCE=%s is no binary' % bench.reference)
+    if 'http' in (args.cases or bench.CASES) and not shutil.which('wrk'):
+        parser.error('http needs wrk (apt-get install wrk)')
     try:
         bench.run()
     finally:
