@@ -16,6 +16,8 @@
 typedef struct {
     char                        *name;
     cdc_pos_t                    first, end;
+    uint64_t                     end_at; /* the end, at cdc_now_ms(): half way
+                                          * of that call */
     char                         since[CDC_LOOK_SINCE_MAX];   /* "": not read */
 } cdc_look_channel_t;
 

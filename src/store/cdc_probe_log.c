@@ -31,6 +31,7 @@ static cdc_look_channel_t *
 cdc_look_channel(cdc_look_t *l, const char *name)
 {
     size_t               i;
+    uint64_t             asked;
     cdc_look_channel_t  *ch;
 
     for (i = 0; i < l->nchannels; i++) {
@@ -49,6 +50,7 @@ cdc_look_channel(cdc_look_t *l, const char *name)
     ch += l->nchannels;
     memset(ch, 0, sizeof(*ch));
     ch->name = strdup(name);
+    asked = cdc_now_ms();
 
     if (ch->name == NULL
         || l->ops->ends(l->reader, name, (unsigned) cdc_look_left(l),
@@ -59,6 +61,7 @@ cdc_look_channel(cdc_look_t *l, const char *name)
         return NULL;
     }
 
+    ch->end_at = asked + (cdc_now_ms() - asked) / 2;
     l->nchannels++;
 
     return ch;
@@ -455,7 +458,10 @@ cdc_look_clock(cdc_look_t *l, const cdc_look_channel_t *ch)
         return;
     }
 
-    apart = (int64_t) cdc_wall_ms() - (int64_t) cdc_tso_ms(ts);
+    /* the rest of the source has been looked at since */
+
+    apart = (int64_t) cdc_wall_ms() - (int64_t) (cdc_now_ms() - ch->end_at)
+            - (int64_t) cdc_tso_ms(ts);
 
     if (apart < -CDC_CHECK_CLOCK_MS) {
         cdc_finding(findings, "source.clock", CDC_WARNING, "have all hosts "
@@ -469,13 +475,13 @@ cdc_look_clock(cdc_look_t *l, const cdc_look_channel_t *ch)
                     "keep their time by NTP", "the newest message in \"%s\" "
                     "is %lld s old: the source stands still, writes to "
                     "another log, or its clock is behind", ch->name,
-                    (long long) apart / 1000);
+                    (long long) (apart + 500) / 1000);
 
     } else if (apart > CDC_CHECK_CLOCK_MS) {
         cdc_finding(findings, "source.clock", CDC_WARNING, "have all hosts "
                     "keep their time by NTP (chrony, systemd-timesyncd)",
                     "the source's clock is %lld s behind this host's, or it "
-                    "is slow to write", (long long) apart / 1000);
+                    "is slow to write", (long long) (apart + 500) / 1000);
 
     } else {
         cdc_finding(findings, "source.clock", CDC_FINE, NULL, "the source "

@@ -1,0 +1,182 @@
+/*
+ * The source's clock, as a check tells it, is of the moment at which its log
+ * was asked for its end: what is looked at after that, and the log's own
+ * message, may take seconds, and a clock that is right is not called slow for
+ * that.
+ */
+
+#include "store/cdc_look.h"
+#include "tap.h"
+#include "test_wire.h"
+
+#include "milvus_msg.pb-c.h"
+
+#include <unistd.h>
+
+
+#define SLOW_MS  1000
+#define NEAR_MS  (CDC_CHECK_CLOCK_MS - SLOW_MS / 2)      /* not yet a warning */
+
+
+/* ---- a log whose newest message is of the time at which it is asked --- */
+
+static unsigned    slow_ends, slow_next;   /* ms */
+static int64_t     off;                    /* the source's clock, ms */
+static uint64_t    newest;
+static cdc_span_t  tick;
+
+
+static int
+ends(cdc_log_reader_t *r, const char *channel, unsigned ms, cdc_pos_t *first,
+    cdc_pos_t *end, char *err)
+{
+    *first = (cdc_pos_t) { 0, 1 };
+    *end = (cdc_pos_t) { 0, 8 };
+
+    (void) usleep(slow_ends * 500);
+    newest = cdc_ms_tso((uint64_t) ((int64_t) cdc_wall_ms() + off));
+    (void) usleep(slow_ends * 500);
+
+    return CDC_OK;
+}
+
+
+static int
+parse_id(cdc_span_t id, cdc_pos_t *pos)
+{
+    *pos = (cdc_pos_t) { 0, 1 };
+
+    return CDC_OK;
+}
+
+
+static cdc_log_stream_t *
+open_stream(cdc_log_reader_t *r, const char *channel, cdc_pos_t from,
+    void *data, char *err)
+{
+    is_int((int64_t) from.lo, 7, "the newest message is asked for");
+
+    return (cdc_log_stream_t *) &newest;
+}
+
+
+static void
+stop(cdc_log_stream_t *s)
+{
+    /* nothing to do */
+}
+
+
+static int
+next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err)
+{
+    Milvus__Common__MsgBase   base;
+    Milvus__Msg__TimeTickMsg  m;
+
+    (void) usleep(slow_next * 1000);
+
+    milvus__common__msg_base__init(&base);
+    milvus__msg__time_tick_msg__init(&m);
+    base.msg_type = CDC_MSG_TIME_TICK;
+    base.timestamp = newest;
+    m.mbase = &base;
+    tick = test_pack(&m);
+    msg->body = tick;
+
+    return CDC_OK;
+}
+
+
+static void
+release(cdc_log_msg_t *msg)
+{
+    test_drop(tick);
+}
+
+
+static const cdc_log_reader_ops_t  reader = {
+    .name = "script", .ends = ends, .parse_id = parse_id,
+    .start = open_stream, .stop = stop, .next = next, .release = release
+};
+
+
+/* ---- what a check says --- */
+
+static void
+check(const char *text, const char *name)
+{
+    size_t                  i;
+    json_t                 *f;
+    cdc_look_t              l;
+    const char             *said;
+    cdc_probe_t             probe;
+    cdc_meta_shard_t        shard;
+    cdc_meta_collection_t   m;
+
+    memset(&l, 0, sizeof(l));
+    memset(&m, 0, sizeof(m));
+    memset(&probe, 0, sizeof(probe));
+    memset(&shard, 0, sizeof(shard));
+
+    probe.findings = json_array();
+    l.probe = &probe;
+    l.ops = &reader;
+    l.loop = cdc_loop_create();
+    l.conf = json_pack("{s:s}", "rocksmq", "/nowhere");
+    l.end = cdc_now_ms() + 60000;
+    shard.pchannel = (char *) "by-dev-rootcoord-dml_0";
+    m.nshards = 1;
+    m.shards = &shard;
+
+    cdc_look_log_has(&l, &m);
+    (void) usleep(slow_next * 1000);     /* other collections */
+    cdc_look_log_end(&l);
+
+    said = "nothing";
+
+    json_array_foreach(probe.findings, i, f) {
+        if (strcmp(json_string_value(json_object_get(f, "check")),
+                   "source.clock")
+            == 0)
+        {
+            said = json_string_value(json_object_get(f, "text"));
+        }
+    }
+
+    ok(strstr(said, text) != NULL, "%s: %s", name, said);
+
+    free(l.channels[0].name);
+    free(l.channels);
+    json_decref(l.conf);
+    json_decref(probe.findings);
+    cdc_loop_destroy(l.loop);
+}
+
+
+int
+main(void)
+{
+    cdc_log_init("", NULL, CDC_LOG_EMERG);
+
+    off = -NEAR_MS;
+    check("host's agree", "a log that is quick");
+
+    slow_next = SLOW_MS;
+    check("host's agree", "one that is slow to give a message");
+
+    /* nobody can know when within that call: half of it is the most */
+
+    slow_next = 0;
+    slow_ends = 2 * SLOW_MS;
+    check("host's agree", "one that is slow to tell its end");
+
+    slow_ends = 0;
+    off = -20000;
+    check("20 s behind", "a clock that is behind");
+    off = 20000;
+    check("20 s ahead", "a clock that is ahead");
+    off = -40000;
+    check("40 s old", "a source that stands still");
+
+    return done_testing();
+}
