@@ -84,6 +84,7 @@ struct cdc_stored_s {
     json_t            *request;          /* NULL: the record is damaged */
     json_t            *given;            /* exclude_collections, without what
                                           * was claimed by others */
+    json_t            *warnings;         /* of its create, texts; NULL: none */
     cdc_selection_t   *selection;        /* of request; NULL: not yet made */
     cdc_addrs_t        addrs;            /* of tasks created since start */
     uint64_t           revision;

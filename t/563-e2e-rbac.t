@@ -106,6 +106,9 @@ def carried(t, c):
          'create names the users that it cannot carry', answer)
     t.ok('Secret-of' not in str(answer) and '$2a$' not in str(answer),
          'and no secret of theirs')
+    t.same(t.nginx.cdc('create', dict(
+        t.target, task_id=task, extra_info={'enable_user_role': True}))[1],
+           answer, 'the same create again has the same answer')
     agree(t, 'roles and grants from before', ('alice', 'bob'))
     reason(t, task, ('alice', 'bob'))
 

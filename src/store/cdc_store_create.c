@@ -11,10 +11,10 @@
  * why).
  *
  * A create is known by its task id: the same request again waits for the
- * same probe, or gets the task that there is, so a worker may repeat a create
- * when it lost the answer; another request with that id is refused.  A client
- * that goes away undoes nothing.  A crash or a stop before the record leaves
- * nothing behind.
+ * same probe, or gets the task that there is and what its probe had to say,
+ * so a worker may repeat a create when it lost the answer; another request
+ * with that id is refused.  A client that goes away undoes nothing.  A crash
+ * or a stop before the record leaves nothing behind.
  */
 
 #ifndef _GNU_SOURCE
@@ -419,8 +419,7 @@ cdc_store_create_next(cdc_store_t *s)
 /* NULL: there is nothing to say beside the id */
 
 static char *
-cdc_create_answer(const cdc_store_create_t *c, const cdc_store_wait_t *w,
-    const char *id)
+cdc_create_answer(const cdc_stored_t *t, const cdc_store_wait_t *w)
 {
     char        *text, line[CDC_REASON_MAX];
     size_t       i;
@@ -438,8 +437,8 @@ cdc_create_answer(const cdc_store_create_t *c, const cdc_store_wait_t *w,
         }
     }
 
-    if (c->probe->warnings != NULL) {
-        (void) json_array_extend(all, c->probe->warnings);
+    if (t->warnings != NULL) {
+        (void) json_array_extend(all, t->warnings);
     }
 
     if (json_array_size(all) == 0) {
@@ -447,7 +446,7 @@ cdc_create_answer(const cdc_store_create_t *c, const cdc_store_wait_t *w,
         return NULL;
     }
 
-    data = json_pack("{s:s, s:o}", "task_id", id, "warnings", all);
+    data = json_pack("{s:s, s:o}", "task_id", t->id, "warnings", all);
     text = data != NULL ? json_dumps(data, JSON_COMPACT) : NULL;
 
     json_decref(data);
@@ -499,6 +498,7 @@ cdc_create_finish(cdc_store_create_t *c)
 
     now = cdc_wall_ms();
     t->created_ms = now > s->last_created_ms ? now : s->last_created_ms + 1;
+    t->warnings = json_incref(c->probe->warnings);
 
     if (cdc_store_write(s, t, err) != CDC_OK) {
         cdc_store_format(text, CDC_E_STORE_FAILED, err);
@@ -517,7 +517,7 @@ cdc_create_finish(cdc_store_create_t *c)
 
     while ((w = c->waits) != NULL) {
         c->waits = w->next;
-        w->more = cdc_create_answer(c, w, t->id);
+        w->more = cdc_create_answer(t, w);
         cdc_store_wait_ack(s, w, t->seq);
     }
 
@@ -564,6 +564,7 @@ cdc_create_known(cdc_store_t *s, cdc_store_wait_t *w, const char *id,
         c->waits = w;
 
     } else {
+        w->more = cdc_create_answer(t, w);
         cdc_store_wait_ack(s, w, t->seq);
     }
 

@@ -3,9 +3,10 @@
  *
  * The record is JSON: {"state", "reason", "revision", "created_ms",
  * "source", "request_data"}, the last one as the client sent it, secrets
- * inside, "target_group" where the server has another name as well, and
+ * inside, "target_group" where the server has another name as well,
  * "claimed", how many at the end of its "exclude_collections" were put there
- * for the sake of other tasks (cdc_store_select.c).  A record that cannot be
+ * for the sake of other tasks (cdc_store_select.c), and "warnings", what its
+ * create had to say, for one that asks again.  A record that cannot be
  * read must neither stop the store nor vanish: its task shows as Paused with
  * the cause, its bytes stay as they are in LevelDB, and all that can be done
  * with it is to delete it.
@@ -215,20 +216,22 @@ static int
 cdc_stored_parse(cdc_stored_t *t, json_t *root, char *err)
 {
     int           i;
-    json_t       *request;
+    json_t       *request, *warnings;
     json_int_t    revision, created, claimed;
     const char   *state, *reason, *source, *group;
     json_error_t  je;
 
     claimed = 0;
     group = NULL;
+    warnings = NULL;
 
     if (json_unpack_ex(root, &je, 0,
-                       "{s:s, s:s, s:s, s:I, s:I, s:o, s?s, s?I}",
+                       "{s:s, s:s, s:s, s:I, s:I, s:o, s?s, s?I, s?o}",
                        "state", &state, "reason", &reason,
                        "source", &source, "revision", &revision,
                        "created_ms", &created, "request_data", &request,
-                       "target_group", &group, "claimed", &claimed)
+                       "target_group", &group, "claimed", &claimed,
+                       "warnings", &warnings)
         != 0)
     {
         (void) snprintf(err, CDC_REASON_MAX, "%s", je.text);
@@ -253,6 +256,7 @@ cdc_stored_parse(cdc_stored_t *t, json_t *root, char *err)
     t->source = strdup(source);
     t->group = group != NULL ? strdup(group) : NULL;
     t->request = json_incref(request);
+    t->warnings = json_is_array(warnings) ? json_incref(warnings) : NULL;
 
     if (t->source == NULL || (group != NULL && t->group == NULL)) {
         (void) snprintf(err, CDC_REASON_MAX, "no memory");
@@ -367,6 +371,10 @@ cdc_stored_dump(const cdc_stored_t *t)
                                    json_integer((json_int_t) claimed));
     }
 
+    if (t->warnings != NULL) {
+        (void) json_object_set(root, "warnings", t->warnings);
+    }
+
     text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
 
@@ -464,6 +472,7 @@ cdc_stored_free(cdc_stored_t *t)
     cdc_selection_free(t->selection);
     json_decref(t->request);
     json_decref(t->given);
+    json_decref(t->warnings);
     free(t->source);
     free(t->target);
     free(t->address);

@@ -390,6 +390,86 @@ test_auto_start(void)
 }
 
 
+/* a create that is sent again has the answer that the first one had, whatever
+ * became of the store between */
+
+static void
+create_odd(int fd)
+{
+    const char  *text;
+
+    text = "{\"request_type\":\"create\",\"source\":\"main\","
+           "\"request_data\":{\"task_id\":\"w\",\"milvus_connect_param\":"
+           "{\"uri\":\"http://one:1\"},\"collection_infos\":"
+           "[{\"name\":\"a\"}]},\"ignored\":[[\"odd\",\"some\"]]}";
+    write_frame(fd, CDC_FRAME_REQUEST, 1, text, strlen(text));
+}
+
+
+static void
+test_warnings(void)
+{
+    int  c;
+
+    static const char  first[] =
+        "{\"task_id\":\"w\",\"warnings\":[\"the field \\\"odd\\\" is not "
+        "known and was ignored: see its name; known there are some\"";
+    char  want[sizeof(first) + 32];
+
+    (void) snprintf(want, sizeof(want), "%s]}", first);
+    start();
+    (void) read_frame(control, 5000);
+    c = client();
+    create_odd(c);
+    shows("w", CDC_TASK_RUNNING, "", "a task, and the store dies");
+    (void) kill(store, SIGKILL);
+    (void) ended();
+    close(c);
+
+    start();
+    shows("w", CDC_TASK_RUNNING, "", "the task is there");
+    ack();
+    c = client();
+    create_odd(c);
+    answers(c, 1, CDC_E_OK, want, "the create again: its field is not known");
+    (void) kill(store, SIGKILL);
+    (void) ended();
+    close(c);
+
+    /* what the look at source and target has said is in the record */
+
+    put_raw("task/w", "{\"state\":\"Running\",\"reason\":\"\",\"revision\":"
+            "1,\"created_ms\":1,\"source\":\"main\",\"request_data\":"
+            "{\"task_id\":\"w\",\"milvus_connect_param\":{\"uri\":"
+            "\"http://one:1\"},\"collection_infos\":[{\"name\":\"a\"}]},"
+            "\"warnings\":[\"ann\"]}");
+    (void) snprintf(want, sizeof(want), "%s,\"ann\"]}", first);
+    start();
+    shows("w", CDC_TASK_RUNNING, "", "a task with a warning");
+    ack();
+    (void) read_frame(control, 5000);
+    c = client();
+    by_id(c, 2, "pause", "w");
+    shows("w", CDC_TASK_PAUSED, CDC_REASON_BY_REQUEST, "is written anew");
+    ack();
+    drained();
+    answers(c, 2, CDC_E_OK, "{}", "and");
+    (void) kill(store, SIGKILL);
+    (void) ended();
+    close(c);
+
+    start();
+    (void) read_frame(control, 5000);
+    ack();
+    c = client();
+    create_odd(c);
+    answers(c, 1, CDC_E_OK, want, "the create again: all its warnings");
+    close(c);
+    (void) kill(store, SIGKILL);
+    (void) ended();
+}
+
+
 /* the tasks' own store is lost, their checkpoints are not */
 
 static void
@@ -438,6 +518,8 @@ main(void)
     test_disk();
     test_damage();
     test_lost();
+    fresh_dir();
+    test_warnings();
     fresh_dir();
     test_auto_start();
     finish();
