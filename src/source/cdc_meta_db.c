@@ -1,6 +1,6 @@
 /*
- * Databases.  A dropped one is remembered: names of its collections go by its
- * name.
+ * Databases.  A dropped one is remembered for as long as a collection or an
+ * alias is that was in it: their names go by its name.
  */
 
 #include <stdlib.h>
@@ -52,18 +52,99 @@ cdc_meta_database(cdc_meta_t *m, int64_t id, int make)
 }
 
 
+static void
+cdc_meta_db_destroy(cdc_meta_database_t *db)
+{
+    free(db->pub.name);
+    free((void *) db->pub.properties.data);
+    free(db);
+}
+
+
 void
 cdc_meta_db_free(cdc_meta_t *m)
 {
     size_t  i;
 
     for (i = 0; i < m->ndbs; i++) {
-        free(m->dbs[i]->pub.name);
-        free((void *) m->dbs[i]->pub.properties.data);
-        free(m->dbs[i]);
+        cdc_meta_db_destroy(m->dbs[i]);
     }
 
     free(m->dbs);
+}
+
+
+/* ---- those that are gone --- */
+
+static void
+cdc_meta_db_hold(cdc_meta_t *m, int64_t id)
+{
+    cdc_meta_database_t  *db;
+
+    db = cdc_meta_database(m, cdc_meta_db_id(id), 0);
+
+    if (db != NULL) {
+        db->held = 1;
+    }
+}
+
+
+static void
+cdc_meta_db_hold_coll(cdc_meta_t *m, const cdc_meta_coll_t *c)
+{
+    size_t                   i;
+    const cdc_meta_items_t  *items;
+
+    items = &c->items[CDC_META_INFO];
+
+    for (i = 0; i < items->n; i++) {
+        cdc_meta_db_hold(m, items->a[i].id);
+    }
+
+    for (i = 0; i < c->names.n; i++) {
+        if (c->names.a[i].name != NULL) {
+            cdc_meta_db_hold(m, c->names.a[i].id);
+        }
+    }
+}
+
+
+/* after a drop: only drops make them more */
+
+static void
+cdc_meta_db_forget(cdc_meta_t *m)
+{
+    size_t                i, n;
+    cdc_meta_coll_t      *c;
+    cdc_meta_database_t  *db;
+
+    for (i = 0; i < m->ndbs; i++) {
+        db = m->dbs[i];
+        db->held = db->there || db->dirty;
+    }
+
+    for (i = 0; i < m->nbuckets; i++) {
+        for (c = m->buckets[i]; c != NULL; c = c->next) {
+            cdc_meta_db_hold_coll(m, c);
+        }
+    }
+
+    for (i = 0; i < m->naliases; i++) {
+        cdc_meta_db_hold(m, m->aliases[i]->db);
+    }
+
+    for (i = 0, n = 0; i < m->ndbs; i++) {
+        db = m->dbs[i];
+
+        if (db->held) {
+            m->dbs[n++] = db;
+
+        } else {
+            cdc_meta_db_destroy(db);
+        }
+    }
+
+    m->ndbs = n;
 }
 
 
@@ -148,6 +229,7 @@ cdc_meta_db_put(cdc_meta_t *m, int64_t id, cdc_span_t value)
     free((void *) db->pub.properties.data);
 
     db->gen = m->gen;
+    db->there = 1;
     db->pub.name = name;
     db->pub.properties = properties;
     db->pub.created_ts = created;
@@ -166,6 +248,8 @@ done:
 static void
 cdc_meta_db_gone(cdc_meta_database_t *db)
 {
+    db->there = 0;
+
     if (!db->pub.gone) {
         db->pub.gone = 1;
         db->dirty = 1;
@@ -216,7 +300,10 @@ void
 cdc_meta_db_tell(cdc_meta_t *m, unsigned gone)
 {
     size_t                i;
+    unsigned              told;
     cdc_meta_database_t  *db;
+
+    told = 0;
 
     for (i = 0; i < m->ndbs; i++) {
         db = m->dbs[i];
@@ -226,10 +313,15 @@ cdc_meta_db_tell(cdc_meta_t *m, unsigned gone)
         }
 
         db->dirty = 0;
+        told = 1;
 
         if (m->handler.database != NULL) {
             m->handler.database(m->handler.arg, &db->pub);
         }
+    }
+
+    if (gone && told) {
+        cdc_meta_db_forget(m);
     }
 }
 

@@ -114,6 +114,8 @@ typedef struct {
     cdc_meta_db_t      pub;
     unsigned           gen;
     unsigned           dirty:1;
+    unsigned           there:1;          /* etcd has its key */
+    unsigned           held:1;           /* somebody knows it by its id */
 } cdc_meta_database_t;
 
 /* an alias may have a key of its database and one of the time before; what

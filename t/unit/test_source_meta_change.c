@@ -343,6 +343,23 @@ test_old_key(void)
 }
 
 
+/* as after 4096 others */
+
+static void
+forget_gone(void)
+{
+    cdc_meta_coll_t  *c;
+
+    while (m.gone != NULL) {
+        c = m.gone;
+        m.gone = c->next_gone;
+        cdc_meta_coll_remove(&m, c);
+    }
+
+    m.gone_last = &m.gone;
+}
+
+
 /* 1: how many names and aliases are kept after 5000 moves of an alias */
 
 static void
@@ -385,16 +402,76 @@ test_bounded(void)
     feed(CDC_ETCD_LIST, &default_db, 1, 1, 1);
     ok(m.naliases == 1, "an alias is kept as long as its collections");
 
-    while (m.gone != NULL) {
-        cdc_meta_coll_t  *c = m.gone;
-
-        m.gone = c->next_gone;
-        cdc_meta_coll_remove(&m, c);
-    }
-
-    m.gone_last = &m.gone;
+    forget_gone();
     feed(CDC_ETCD_LIST, &default_db, 1, 1, 1);
     ok(m.naliases == 0, "and not longer");
+
+    cdc_meta_destroy(&m);
+}
+
+
+/* a source that makes and drops databases */
+
+static void
+drop_databases(int n)
+{
+    int        i;
+    char       key[64], value[64];
+    sample_t   s;
+    static int id = 100;
+
+    for (i = 0; i < n; i++) {
+        (void) snprintf(key, sizeof(key), "root-coord/database/db-info/%d",
+                        ++id);
+        (void) snprintf(value, sizeof(value), "\022\004b%03d\030\001 \001",
+                        id % 1000);
+        s = (sample_t) { 0, 0, key, strlen(value), value };
+        feed(CDC_ETCD_EVENTS, &s, 1, 0, 0);
+        s.deleted = 1;
+        feed(CDC_ETCD_EVENTS, &s, 1, 0, 0);
+        log_[0] = '\0';
+    }
+}
+
+
+static void
+test_databases(void)
+{
+    static const sample_t  list[] = {
+        { 0, 0, "root-coord/database/db-info/1", V("\022\007default\030\001") },
+        { 0, 0, "root-coord/database/db-info/5", V("\022\002d5\030\005 \003") }
+    };
+
+    start();
+    feed(CDC_ETCD_LIST, &default_db, 1, 1, 1);
+    drop_databases(1000);
+    is_int((int64_t) m.ndbs, 1, "of 1000 databases none is left");
+
+    (void) life(54, 91);
+    drop_databases(1);
+    is_int((int64_t) m.ndbs, 2, "nor another, but those that are there");
+    (void) life(92, 104);
+    is_str(life(110, 110), "-db:d1 ", "a collection's database goes");
+    drop_databases(10);
+    is_int((int64_t) m.ndbs, 2, "and is remembered for its name");
+    ok(named("d1", "c1c", 470621687142154242) == cdc_meta_by_id(&m, C1)
+       && named("d1", "al2", 470621687535108101) == cdc_meta_by_id(&m, C1),
+       "by which it is found, and its alias");
+
+    feed(CDC_ETCD_LIST, &default_db, 1, 1, 1);
+    forget_gone();
+    feed(CDC_ETCD_LIST, &default_db, 1, 1, 1);
+    drop_databases(1);
+    is_int((int64_t) m.ndbs, 1, "as long as that is");
+
+    /* a later Milvus's, which has its key while it is being dropped */
+
+    feed(CDC_ETCD_LIST, list, 2, 1, 1);
+    drop_databases(1);
+    is_int((int64_t) m.ndbs, 2, "one that is being dropped is kept");
+    (void) one(1, "root-coord/database/db-info/5", V(""));
+    drop_databases(1);
+    is_int((int64_t) m.ndbs, 1, "until its key goes");
 
     cdc_meta_destroy(&m);
 }
@@ -412,6 +489,7 @@ main(void)
     test_alias_first();
     test_old_key();
     test_bounded();
+    test_databases();
 
     return done_testing();
 }
