@@ -401,6 +401,7 @@ typedef struct {
     uint64_t         created_ts;
     uint64_t         gone_ts;            /* of its drop, once it is done, or
                                           * needs not be; 0: not known */
+    uint64_t         told;               /* bits: shards with its message */
     unsigned         gone:1;             /* dropped on the target */
     unsigned         dropping:1;         /* as CDC_COLL_DROPPING */
     unsigned         pending:1;          /* its create op is queued */
@@ -523,6 +524,7 @@ typedef struct cdc_forgotten_s  cdc_forgotten_t;
 /* from now on, what is gone is forgotten once nothing needs it */
 void cdc_forget_start(cdc_repl_t *r);
 void cdc_forget(cdc_repl_t *r);          /* once; not from within a call */
+void cdc_forget_told(const cdc_item_t *item);    /* a partition's farewell */
 /* the next batch takes it away */
 void cdc_forget_key(cdc_repl_t *r, const char *kind, const char *name);
 /* first of all into a batch; that batch is durable, or is not */

@@ -295,6 +295,10 @@ cdc_channel_farewell(cdc_item_t *item)
         }
     }
 
+    if (item->env.type == CDC_MSG_DROP_PARTITION) {
+        cdc_forget_told(item);
+    }
+
     if (item->sends == 0) {
         cdc_channel_acked(item);
     }

@@ -43,10 +43,13 @@
  * crash or a broken connection: so each has been read, in this life, when all
  * channels have such a tick and are past what had been read before, and has
  * been followed by its farewell when no drop of the collection is on its way.
- * Rows of it that went early stand before the farewell in their lane.  (A
- * Milvus that ends while it tells its channels tells all of them again, later:
- * one that it had not told then may be passed over.  The partition is dropped
- * on the target by then, by the operation.)
+ * Rows of it that went early stand before the farewell in their lane.
+ *
+ * A Milvus tells its channels one after the other.  One that ends or fails on
+ * the way tells all of them again, seconds or hours later and with a later
+ * timestamp, and only then takes the partition out of etcd: until that, one
+ * whose drop has not been met on each channel ("told") is kept, or data nodes
+ * of the target would keep its rows for ever.
  *
  * One of a task with "ignore_partition" is not dropped on the target, which has
  * none; it has the timestamp of its drop all the same.
@@ -216,6 +219,55 @@ cdc_forget_mark(cdc_repl_t *r)
 }
 
 
+/* ---- a partition's farewells ---- */
+
+static uint64_t
+cdc_forget_bit(unsigned shard)
+{
+    return (uint64_t) 1 << shard % 64;   /* a Milvus makes no more of them */
+}
+
+
+void
+cdc_forget_told(const cdc_item_t *item)
+{
+    unsigned     i;
+    cdc_coll_t  *c;
+    cdc_part_t  *p;
+
+    c = item->coll;
+    p = cdc_coll_part(c, item->env.partition_id);
+
+    if (p == NULL) {
+        return;
+    }
+
+    for (i = 0; i < c->nshards; i++) {
+        if (c->shards[i].ch == item->ch) {
+            p->told |= cdc_forget_bit(i);
+        }
+    }
+
+    p->gone_ts = p->gone_ts > item->env.ts ? p->gone_ts : item->env.ts;
+    c->dirty = 1;
+}
+
+
+static int
+cdc_forget_all_told(const cdc_coll_t *c, const cdc_part_t *p)
+{
+    unsigned  i;
+
+    for (i = 0; i < c->nshards; i++) {
+        if (!(p->told & cdc_forget_bit(i))) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 /* ---- may it go? ---- */
 
 static int
@@ -294,7 +346,9 @@ cdc_forget_part(const cdc_coll_t *c, const cdc_part_t *p)
     for (i = 0; m && i < m->npartitions; i++) {
         mp = &m->partitions[i];
 
-        if (mp->id == p->id && !mp->gone && !mp->dropping) {
+        if (mp->id == p->id && !mp->gone
+            && (!mp->dropping || (p->gone && !cdc_forget_all_told(c, p))))
+        {
             return 0;
         }
     }

@@ -150,11 +150,13 @@ cdc_coll_save(const cdc_coll_t *c)
         p = &c->parts[i];
 
         (void) json_array_append_new(parts,
-            json_pack("{s:I,s:I,s:s,s:I,s:I,s:b,s:b}", "id", (json_int_t) p->id,
+            json_pack("{s:I,s:I,s:s,s:I,s:I,s:I,s:b,s:b}",
+                      "id", (json_int_t) p->id,
                       "target_id", (json_int_t) p->target_id,
                       "name", p->name,
                       "created", (json_int_t) p->created_ts,
                       "gone_ts", (json_int_t) p->gone_ts,
+                      "told", (json_int_t) p->told,
                       "gone", p->gone, "dropping", p->dropping));
     }
 
@@ -248,17 +250,17 @@ static int
 cdc_coll_load_part(cdc_coll_t *c, json_t *json)
 {
     int          gone, dropping;
-    json_int_t   id, target_id, created, gone_ts;
+    json_int_t   id, target_id, created, gone_ts, told;
     cdc_part_t  *p;
     const char  *name;
 
     dropping = 0;
-    gone_ts = 0;
+    gone_ts = told = 0;
 
-    if (json_unpack(json, "{s:I,s:I,s:s,s:I,s?I,s:b,s?b}", "id", &id,
+    if (json_unpack(json, "{s:I,s:I,s:s,s:I,s?I,s?I,s:b,s?b}", "id", &id,
                     "target_id", &target_id, "name", &name,
-                    "created", &created, "gone_ts", &gone_ts, "gone", &gone,
-                    "dropping", &dropping) != 0)
+                    "created", &created, "gone_ts", &gone_ts, "told", &told,
+                    "gone", &gone, "dropping", &dropping) != 0)
     {
         return CDC_ERROR;
     }
@@ -271,6 +273,7 @@ cdc_coll_load_part(cdc_coll_t *c, json_t *json)
     p->target_id = target_id;
     p->gone = gone;
     p->gone_ts = gone_ts;
+    p->told = told;
     p->dropping = dropping;
 
     return CDC_OK;

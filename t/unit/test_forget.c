@@ -502,6 +502,126 @@ test_read_again(void)
 }
 
 
+/* a collection of both source channels */
+
+static cdc_coll_t *
+add_two(int64_t id)
+{
+    json_t      *json;
+    cdc_coll_t  *c;
+
+    json = json_pack("{s:I,s:I,s:s,s:s,s:i,s:I,s:I,s:I,s:b,s:b,"
+                     "s:[{s:s,s:s,s:s,s:s,s:[i,i],s:[i,i]},"
+                     "{s:s,s:s,s:s,s:s,s:[i,i],s:[i,i]}],"
+                     "s:[{s:I,s:I,s:s,s:I,s:b}]}",
+                     "id", (json_int_t) id, "target_id",
+                     (json_int_t) (id + 1000), "db", "default", "name", "c",
+                     "state", (int) CDC_COLL_LIVE, "created", (json_int_t) 1,
+                     "pk", (json_int_t) 100, "num_partitions", (json_int_t) 0,
+                     "initial", 0, "adopted", 0, "shards",
+                     "source", "src_1v0", "channel", "src_1",
+                     "target", "tgt_5v0", "lane", "tgt_5",
+                     "start", 0, 0, "listed", 0, 0,
+                     "source", "src_2v1", "channel", "src_2",
+                     "target", "tgt_5v1", "lane", "tgt_5",
+                     "start", 0, 0, "listed", 0, 0,
+                     "partitions", "id", (json_int_t) 11,
+                     "target_id", (json_int_t) 2011, "name", "_default",
+                     "created", (json_int_t) 1, "gone", 0);
+    (void) cdc_coll_load(&repl, json);
+    json_decref(json);
+
+    c = cdc_coll_by_id(&repl, id);
+    (void) cdc_coll_start(c);
+
+    side->channels[1] = c->shards[1].ch;
+    side->channels[1]->upto = (cdc_pos_t) { 0, 1000000 };
+
+    return c;
+}
+
+
+static void
+both(uint64_t ts, int64_t part, unsigned first, unsigned second)
+{
+    unsigned  nth;
+
+    for (nth = 0; nth < 2; nth++) {
+        use(0, nth);
+
+        if (nth ? second : first) {
+            put_drop_partition(7, part, ts);
+        }
+
+        put_tick(ts + 1);
+    }
+
+    use(0, 0);
+    turn();
+    answer_all();
+    run_ops();
+    answer_all();
+
+    for (nth = 0; nth < 2; nth++) {
+        use(0, nth);
+        put_tick(ts + MS(1));
+    }
+
+    use(0, 0);
+    turn();
+    answer_all();
+    cdc_forget(&repl);
+}
+
+
+/* the source ends between the first channel and the second, and tells both
+ * again when it is back */
+
+static void
+test_told_later(void)
+{
+    json_t                 *saved;
+    cdc_coll_t             *c;
+    cdc_meta_partition_t    parts[1];
+    cdc_meta_collection_t   m;
+
+    set_up();
+    know(&m, parts, 1);
+    m.id = 7;
+    parts[0].id = 500;
+    parts[0].dropping = 1;
+    c = add_two(7);
+    cdc_coll_part_add(c, 500, "p", MS(1))->target_id = 9000;
+
+    both(MS(1001), 500, 1, 0);
+    is_int(farewells(), 1, "one channel of two tells of a drop");
+    ok(c->nparts == 2 && c->parts[1].gone, "the partition is dropped, and "
+       "kept for the other's message");
+
+    saved = cdc_coll_save(c);
+    is_int(json_integer_value(json_object_get(json_array_get(
+           json_object_get(saved, "partitions"), 1), "told")), 1,
+           "which a crash must know");
+    json_decref(saved);
+
+    both(MS(5001), 500, 1, 1);
+    is_int(farewells(), 3, "both tell of it later: both lanes are told");
+    is_int(c->nparts, 1, "and the partition is forgotten");
+
+    cdc_coll_part_add(c, 501, "q", MS(1))->target_id = 9001;
+    parts[0].id = 501;
+    both(MS(6001), 501, 0, 1);
+    is_int(c->nparts, 2, "another one");
+    parts[0].gone = 1;
+    cdc_forget(&repl);
+    is_int(c->nparts, 1, "goes with its key in etcd");
+
+    meta_known = NULL;
+    (void) count_keys();
+    tear_down();
+}
+
+
 /* ---- aliases, databases ---- */
 
 static void
@@ -664,6 +784,7 @@ main(void)
     test_partitions();
     test_ignored();
     test_read_again();
+    test_told_later();
     test_others();
     test_batch();
     test_thousands();
