@@ -7,91 +7,89 @@
  * and shared, so that giving them back costs nothing, and one that is used
  * again is mapped again.
  *
- * Only what is never written to may be dropped: a segment that is writable, or
- * was while it was loaded, has addresses in it that are not in the file.
+ * Only what is as it is in the file may be dropped.  Loading writes addresses
+ * into segments, some of which are not writable afterwards; a debugger, a
+ * tracer or a live patch writes into code.  A page that was written to is the
+ * process's own, so that a mapping without such pages, which nobody can write
+ * to, is as the file.  Where the kernel does not tell, nothing is dropped.
  */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 
-#include <link.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "cdc_runtime.h"
 
 
-/* has loading written into segments that are not writable? */
+typedef struct {
+    uintptr_t      from, to;
+    unsigned long  own;                  /* kB of it that are ours */
+    unsigned       fixed:1;              /* of a file, and not writable */
+} cdc_memory_map_t;
 
-static int
-cdc_memory_patched(const struct dl_phdr_info *info)
+
+/* "55d0-55d2 r--p 0 fe:00 24 /usr/lib/..", the first line of a mapping */
+
+static void
+cdc_memory_begins(cdc_memory_map_t *m, const char *line)
 {
-    int               i;
-    const ElfW(Dyn)  *d;
+    char           mode[5];
+    unsigned long  node;
 
-    for (i = 0; i < info->dlpi_phnum; i++) {
-
-        if (info->dlpi_phdr[i].p_type != PT_DYNAMIC) {
-            continue;
-        }
-
-        d = (const ElfW(Dyn) *) (info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
-
-        for (; d->d_tag != DT_NULL; d++) {
-            if (d->d_tag == DT_TEXTREL
-                || (d->d_tag == DT_FLAGS && (d->d_un.d_val & DF_TEXTREL)))
-            {
-                return 1;
-            }
-        }
-    }
-
-    return 0;
+    m->own = 0;
+    m->fixed = sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*x %*s %lu",
+                      &m->from, &m->to, mode, &node) == 4
+               && mode[1] != 'w' && mode[3] == 'p' && node != 0;
 }
 
 
-static int
-cdc_memory_object(struct dl_phdr_info *info, size_t size, void *data)
+static void
+cdc_memory_line(cdc_memory_map_t *m, const char *line)
 {
-    int                i;
-    uintptr_t          page, from, to;
-    const ElfW(Phdr)  *ph;
+    unsigned long  kb;
 
-    /* the kernel's own is no file */
+    if (line[0] < 'A' || line[0] > 'Z') {
+        cdc_memory_begins(m, line);
 
-    if (strncmp(info->dlpi_name, "linux-", 6) == 0
-        || cdc_memory_patched(info))
+    } else if (sscanf(line, "Anonymous: %lu", &kb) == 1
+               || sscanf(line, "Swap: %lu", &kb) == 1)
     {
-        return 0;
+        m->own += kb;
+
+    } else if (m->fixed && m->own == 0 && strncmp(line, "VmFlags:", 8) == 0) {
+        (void) madvise((void *) m->from, m->to - m->from, MADV_DONTNEED);
     }
-
-    page = (uintptr_t) sysconf(_SC_PAGESIZE);
-
-    for (i = 0; i < info->dlpi_phnum; i++) {
-        ph = &info->dlpi_phdr[i];
-
-        if (ph->p_type != PT_LOAD || (ph->p_flags & PF_W)) {
-            continue;
-        }
-
-        /* whole pages: the next segment may have the rest of the last one */
-
-        from = (info->dlpi_addr + ph->p_vaddr + page - 1) & ~(page - 1);
-        to = (info->dlpi_addr + ph->p_vaddr + ph->p_filesz) & ~(page - 1);
-
-        if (from < to) {
-            (void) madvise((void *) from, to - from, MADV_DONTNEED);
-        }
-    }
-
-    return 0;
 }
 
 
 void
 cdc_memory_shed(void)
 {
-    (void) dl_iterate_phdr(cdc_memory_object, NULL);
+    char              *line;
+    FILE              *f;
+    size_t             size;
+    cdc_memory_map_t   m;
+
+    f = fopen("/proc/self/smaps", "re");
+
+    if (f == NULL) {
+        return;
+    }
+
+    memset(&m, 0, sizeof(cdc_memory_map_t));
+    line = NULL;
+    size = 0;
+
+    while (getline(&line, &size, f) != -1) {
+        cdc_memory_line(&m, line);
+    }
+
+    free(line);
+    (void) fclose(f);
 }

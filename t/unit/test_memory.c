@@ -10,6 +10,7 @@
 #include "cdc_runtime.h"
 #include "tap.h"
 
+#include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -171,6 +172,33 @@ test_shed(void)
 }
 
 
+/* what a debugger has written into code, or whatever is not writable */
+
+static const char  shed_text[65536] = "a page of its own: ";
+
+
+static void
+test_changed(void)
+{
+    int                   fd;
+    const volatile char  *p;
+
+    p = shed_text + sizeof(shed_text) / 2;
+    fd = open("/proc/self/mem", O_WRONLY | O_CLOEXEC);
+
+    if (fd == -1 || pwrite(fd, "x", 1, (off_t) (uintptr_t) p) != 1) {
+        ok(1, "nobody may write there");
+
+    } else {
+        is_int(*p, 'x', "a page that is not writable is changed");
+        cdc_memory_shed();
+        is_int(*p, 'x', "and stays so");
+    }
+
+    (void) close(fd);
+}
+
+
 int
 main(void)
 {
@@ -189,6 +217,7 @@ main(void)
     }
 
     test_shed();
+    test_changed();
 
     return done_testing();
 }
