@@ -446,8 +446,8 @@ test_follow(void)
 
     (void) ctl("put m/a/new 1");
     (void) ctl("put m/b/x no");
+    (void) ctl("put m/s/side 7");        /* a sync does not wait for it */
     (void) ctl("del m/c/00003");
-    (void) ctl("put m/s/side 7");
     ok(sync_now(f, 5000), "synced");
     is_str(value_of("m/a/new"), "1", "a put");
     is_str(value_of("m/c/00003"), NULL, "a delete");
