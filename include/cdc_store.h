@@ -89,6 +89,8 @@ struct cdc_stored_s {
     cdc_addrs_t        addrs;            /* of tasks created since start */
     uint64_t           revision;
     uint64_t           created_ms;
+    uint64_t           target_ms;        /* then, by the target's clock; 0:
+                                          * not known */
     uint64_t           seq;              /* of the last TASK sent */
     uint64_t           ended;            /* revision at which it is known to
                                           * have no process */
@@ -186,6 +188,8 @@ typedef struct {
     char               text[CDC_REASON_MAX];
     cdc_addrs_t        addrs;
     json_t            *warnings;         /* texts; NULL: none */
+    uint64_t           target_ms;        /* the target's clock when it met us,
+                                          * less cdc_now_ms(); 0: unknown */
     cdc_look_t        *look;             /* to be closed; NULL: was not */
     unsigned           silent:1;         /* the source's etcd */
     unsigned           met:1;            /* the target has answered */

@@ -405,7 +405,8 @@ cdc_survey_same(cdc_survey_row_t *row, const cdc_meta_collection_t *m)
  * A source whose clock is behind stamps rows with times before it, and says so
  * only by its newest message: that is of now, and the create was as long ago
  * there as it is here.  (Or the source has stopped: then it is settled from a
- * little further back.)
+ * little further back.)  A clock that was set between tells how long that is
+ * wrong: this machine's and the target's are asked, the longer time is taken.
  */
 
 void
@@ -423,6 +424,10 @@ cdc_survey_when(cdc_survey_when_t *w)
     if (!w->timed) {
         ago = CDC_SURVEY_UNKNOWN_MS;
         w->from = now - ago;
+    }
+
+    if (w->created_target && w->target - w->created_target > ago) {
+        ago = w->target - w->created_target;
     }
 
     if (w->newest && w->newest - ago < w->from) {
@@ -446,6 +451,8 @@ cdc_survey_created(cdc_survey_t *s)
     r = s->repl;
     w = &s->when;
     w->created = json_integer_value(json_object_get(r->config, "created_ms"));
+    w->created_target = json_integer_value(json_object_get(r->config,
+                                                           "target_ms"));
     w->wall = (int64_t) cdc_wall_ms();
     w->target = (int64_t) cdc_now_ms() + r->clock_offset;
     w->newest = 0;

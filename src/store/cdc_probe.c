@@ -678,6 +678,7 @@ cdc_probe_target(cdc_probe_t *p, cdc_target_info_t *info)
     }
 
     p->met = 1;
+    p->target_ms = info->now != 0 ? cdc_tso_ms(info->now) - info->now_at : 0;
     cdc_probe_fine(p, info);
 
     return CDC_OK;

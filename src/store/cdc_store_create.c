@@ -498,6 +498,8 @@ cdc_create_finish(cdc_store_create_t *c)
 
     now = cdc_wall_ms();
     t->created_ms = now > s->last_created_ms ? now : s->last_created_ms + 1;
+    t->target_ms = c->probe->target_ms != 0
+                   ? c->probe->target_ms + cdc_now_ms() : 0;
     t->warnings = json_incref(c->probe->warnings);
 
     if (cdc_store_write(s, t, err) != CDC_OK) {

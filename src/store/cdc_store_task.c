@@ -5,8 +5,9 @@
  * "source", "request_data"}, the last one as the client sent it, secrets
  * inside, "target_group" where the server has another name as well,
  * "claimed", how many at the end of its "exclude_collections" were put there
- * for the sake of other tasks (cdc_store_select.c), and "warnings", what its
- * create had to say, for one that asks again.  A record that cannot be
+ * for the sake of other tasks (cdc_store_select.c), "target_ms", what the
+ * target's clock said at "created_ms", and "warnings", what its create had to
+ * say, for one that asks again.  A record that cannot be
  * read must neither stop the store nor vanish: its task shows as Paused with
  * the cause, its bytes stay as they are in LevelDB, and all that can be done
  * with it is to delete it.
@@ -217,21 +218,21 @@ cdc_stored_parse(cdc_stored_t *t, json_t *root, char *err)
 {
     int           i;
     json_t       *request, *warnings;
-    json_int_t    revision, created, claimed;
+    json_int_t    revision, created, claimed, target_ms;
     const char   *state, *reason, *source, *group;
     json_error_t  je;
 
-    claimed = 0;
+    claimed = target_ms = 0;
     group = NULL;
     warnings = NULL;
 
     if (json_unpack_ex(root, &je, 0,
-                       "{s:s, s:s, s:s, s:I, s:I, s:o, s?s, s?I, s?o}",
+                       "{s:s, s:s, s:s, s:I, s:I, s:o, s?s, s?I, s?I, s?o}",
                        "state", &state, "reason", &reason,
                        "source", &source, "revision", &revision,
                        "created_ms", &created, "request_data", &request,
                        "target_group", &group, "claimed", &claimed,
-                       "warnings", &warnings)
+                       "target_ms", &target_ms, "warnings", &warnings)
         != 0)
     {
         (void) snprintf(err, CDC_REASON_MAX, "%s", je.text);
@@ -240,6 +241,7 @@ cdc_stored_parse(cdc_stored_t *t, json_t *root, char *err)
 
     t->revision = (uint64_t) revision;
     t->created_ms = (uint64_t) created;
+    t->target_ms = (uint64_t) target_ms;
 
     for (i = CDC_TASK_INITIAL; i <= CDC_TASK_PAUSED; i++) {
         if (strcmp(state, cdc_stored_states[i]) == 0) {
@@ -343,6 +345,23 @@ cdc_stored_load(cdc_span_t id, cdc_span_t value)
 }
 
 
+/* what a record and CONFIG have, when there is something */
+
+static void
+cdc_stored_more(const cdc_stored_t *t, json_t *root)
+{
+    if (t->group != NULL) {
+        (void) json_object_set_new(root, "target_group",
+                                   json_string(t->group));
+    }
+
+    if (t->target_ms != 0) {
+        (void) json_object_set_new(root, "target_ms",
+                                   json_integer((json_int_t) t->target_ms));
+    }
+}
+
+
 char *
 cdc_stored_dump(const cdc_stored_t *t)
 {
@@ -361,10 +380,7 @@ cdc_stored_dump(const cdc_stored_t *t)
                      "created_ms", (json_int_t) t->created_ms,
                      "source", t->source, "request_data", t->request);
 
-    if (t->group != NULL) {
-        (void) json_object_set_new(root, "target_group",
-                                   json_string(t->group));
-    }
+    cdc_stored_more(t, root);
 
     if (claimed != 0) {
         (void) json_object_set_new(root, "claimed",
@@ -394,11 +410,7 @@ cdc_stored_config(const cdc_stored_t *t)
                      "created_ms", (json_int_t) t->created_ms,
                      "request_data", t->request);
 
-    if (t->group != NULL) {
-        (void) json_object_set_new(root, "target_group",
-                                   json_string(t->group));
-    }
-
+    cdc_stored_more(t, root);
     text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
 

@@ -470,6 +470,48 @@ test_warnings(void)
 }
 
 
+/* what the target's clock said at a create: its replicator needs to know */
+
+static void
+test_target_ms(void)
+{
+    int      c, twice;
+    json_t  *config;
+    int64_t  wall, at;
+
+    start();
+    (void) read_frame(control, 5000);
+    c = client();
+    wall = (int64_t) cdc_wall_ms();
+    create(c, 1, "m", "later");
+
+    for (twice = 0; twice < 2; twice++) {
+        shows("m", CDC_TASK_RUNNING, "", "a task on a target with a clock");
+        ack();
+        write_frame(control, CDC_FRAME_ASK, 1, "m", 1);
+
+        while (read_frame(control, 5000) == CDC_OK
+               && frame.type != CDC_FRAME_CONFIG)
+        {
+            /* SYNCED */
+        }
+
+        config = json_loads((char *) payload + 2, 0, NULL);
+        at = json_integer_value(json_object_get(config, "target_ms"));
+        ok(at >= wall - 100 && at < wall + 60000, "its time is in CONFIG");
+        json_decref(config);
+
+        (void) kill(store, SIGKILL);
+        (void) ended();
+
+        if (twice == 0) {
+            close(c);
+            start();
+        }
+    }
+}
+
+
 /* the tasks' own store is lost, their checkpoints are not */
 
 static void
@@ -520,6 +562,8 @@ main(void)
     test_lost();
     fresh_dir();
     test_warnings();
+    fresh_dir();
+    test_target_ms();
     fresh_dir();
     test_auto_start();
     finish();

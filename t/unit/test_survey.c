@@ -205,6 +205,51 @@ from(int64_t behind, int64_t target, int64_t ago, int64_t stopped)
 }
 
 
+/* this machine's clock was "ahead" at the create, and is right again */
+
+static int64_t
+from_ahead(int64_t ahead, int64_t target, int64_t ago)
+{
+    cdc_survey_when_t  w;
+
+    memset(&w, 0, sizeof(w));
+    w.created = FIRST + ahead;
+    w.created_target = FIRST + target;
+    w.wall = FIRST + ago;
+    w.target = w.wall + target;
+    w.newest = w.wall;
+    cdc_survey_when(&w);
+
+    return w.from - FIRST;
+}
+
+
+static void
+test_ahead(void)
+{
+    int64_t  ago, ahead, hour;
+
+    hour = 3600000;
+
+    for (ago = 100; ago < 30 * hour; ago *= 7) {
+        for (ahead = 0; ahead < 20 * hour; ahead += ahead / 2 + 997) {
+            if (from_ahead(ahead, 0, ago) > CDC_ADOPT_MS
+                || from_ahead(ahead, hour, ago) > CDC_ADOPT_MS
+                || from_ahead(ahead, -hour, ago) > CDC_ADOPT_MS)
+            {
+                goto lost;
+            }
+        }
+    }
+
+lost:
+
+    ok(ago >= 30 * hour, "a create at which our clock was ahead by %lld ms, "
+       "looked at %lld ms later: no row is taken for older",
+       (long long) ahead, (long long) ago);
+}
+
+
 static void
 test_when(void)
 {
@@ -291,6 +336,7 @@ main(int argc, char **argv)
     ok(repl.reader != NULL, "the reader opens");
 
     test_when();
+    test_ahead();
     test_back();
     test_gone();
 
