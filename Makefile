@@ -1,7 +1,8 @@
 # make             build/ngx_http_milvus_cdc_module.so, build/milvus-cdc-helper
 # make helper      the helper alone
 # make module      the module alone
-# make check       C unit tests (t/unit/test_*.c), TAP under prove
+# make check       C unit tests (t/unit/test_*.c), TAP under prove, JOBS at a
+#                  time
 # make fuzz        fuzz targets (t/fuzz/*.c), FUZZ_SECONDS each
 # make bench       what bench/run needs: null-target, micro-benchmarks
 # make install     into nginx's modules folder and HELPER_PATH
@@ -193,9 +194,12 @@ $(NGX_MAKE): $(TOP)/config $(TOP)/config.make $(TOP)/Makefile $(B)/module.list
 UNIT_C        := $(wildcard $(TOP)/t/unit/test_*.c)
 UNIT          := $(UNIT_C:$(TOP)/t/unit/%.c=$(B)/unit/%)
 TESTS         ?= $(UNIT)
+# so many at a time, but for those that t/unit/testrules.yml leaves alone
+JOBS          ?= $(shell nproc)
 
 check: $(UNIT)
-	$(if $(UNIT),$(PROVE) -e '' $(TESTS),@echo 'no unit tests')
+	$(if $(UNIT),HARNESS_RULESFILE=$(TOP)/t/unit/testrules.yml \
+	    $(PROVE) -e '' --jobs $(JOBS) $(TESTS),@echo 'no unit tests')
 
 $(B)/unit/%: $(TOP)/t/unit/%.c $(LIB) $(wildcard $(TOP)/t/unit/*.h)
 	@mkdir -p $(@D)
