@@ -20,6 +20,7 @@
 #define ROCKSMQ_WRITER_H_INCLUDED
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -469,6 +470,22 @@ writer_put_n(writer_child_t *c, const char *topic, int n, size_t len)
                   "%*u %" SCNu64, &last);
 
     return last;
+}
+
+
+/* ---- what is left --- */
+
+static int
+writer_remove(const char *path, const struct stat *st, int flag, struct FTW *f)
+{
+    return remove(path);
+}
+
+
+static void
+remove_tree(const char *path)
+{
+    (void) nftw(path, writer_remove, 16, FTW_DEPTH|FTW_PHYS);
 }
 
 

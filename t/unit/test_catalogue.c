@@ -3,7 +3,7 @@
  * away on the target because of it.
  */
 
-#include "cdc_replicator.h"
+#include "bare_replicator.h"
 #include "tap.h"
 #include "source/cdc_meta_int.h"
 
@@ -63,23 +63,9 @@ drops(void)
 int
 main(void)
 {
-    char                 err[CDC_REASON_MAX], id[] = "task";
-    json_t              *request;
-    cdc_conn_t           control;
-    cdc_role_t           role;
-    cdc_meta_handler_t   handler;
+    cdc_meta_handler_t  handler;
 
-    memset(&role, 0, sizeof(role));
-    memset(&control, 0, sizeof(control));
-    control.event.fd = -1;
-    role.control = &control;
-
-    request = json_pack("{s:[{s:s}]}", "collection_infos", "name", "*");
-    r.role = &role;
-    r.loop = cdc_loop_create();
-    r.task_id = id;
-    r.config = json_pack("{s:s}", "source", "main");
-    r.selection = cdc_selection_create(request, err);
+    bare_begin(&r);
     r.meta = &meta;
     r.begun = r.running = r.started = 1;
 
@@ -101,7 +87,8 @@ main(void)
     ok(r.failed, "and the task pauses");
     ok(strstr(r.status.error, "another Milvus") != NULL, "and says why");
 
-    json_decref(request);
+    cdc_meta_destroy(&meta);
+    bare_end(&r);
 
     return done_testing();
 }

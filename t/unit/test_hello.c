@@ -3,7 +3,7 @@
  * end: what is out of reach is named, and not the other one.
  */
 
-#include "cdc_replicator.h"
+#include "bare_replicator.h"
 #include "tap.h"
 
 #include <stdio.h>
@@ -98,28 +98,14 @@ greet(cdc_repl_t *r)
 int
 main(void)
 {
-    char         err[CDC_REASON_MAX], id[] = "task";
-    json_t      *request;
-    cdc_conn_t   control;
-    cdc_repl_t   r;
-    cdc_role_t   role;
+    cdc_repl_t  r;
 
-    memset(&r, 0, sizeof(r));
-    memset(&role, 0, sizeof(role));
-    memset(&control, 0, sizeof(control));
-    control.event.fd = -1;
-    role.control = &control;
-
-    request = json_pack("{s:[{s:s}]}", "collection_infos", "name", "*");
-    r.role = &role;
-    r.loop = cdc_loop_create();
+    bare_begin(&r);
     r.ops_worker = cdc_worker_create(r.loop, "ops");
-    r.task_id = id;
     r.target_ops = &target;
     r.reader_ops = &reader;
     r.reader = (cdc_log_reader_t *) &r;  /* never looked into */
     r.rchannel = "rpc";
-    r.selection = cdc_selection_create(request, err);
 
     target_down = log_down = 1;
     greet(&r);
@@ -141,9 +127,7 @@ main(void)
 
     cdc_worker_destroy(r.ops_worker);
     cdc_timer_del(r.loop, &r.retry_timer);
-    cdc_selection_free(r.selection);
-    cdc_loop_destroy(r.loop);
-    json_decref(request);
+    bare_end(&r);
 
     return done_testing();
 }

@@ -6,7 +6,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdarg.h>
 #include <sys/inotify.h>
 #include <time.h>
@@ -253,13 +252,6 @@ ends(const char *topic, uint64_t *first, uint64_t *end)
     }
 
     return rc;
-}
-
-
-static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
-{
-    return remove(path);
 }
 
 
@@ -697,7 +689,7 @@ test_killed(void)
     /* somebody throws all of it away and begins anew */
 
     writer_end(&w, SIGKILL);
-    (void) nftw(dir, remove_one, 16, FTW_DEPTH|FTW_PHYS);
+    remove_tree(dir);
     run.seen[0].rc = CDC_AGAIN;
     (void) writer_start(&w, dir, "none", 128 * 1024, WRITER_BASE + 1000000);
     spin(put + 1, 600);                  /* it is seen, without a message */
@@ -894,7 +886,7 @@ main(int argc, char **argv)
     test_burst();
 
     cdc_loop_destroy(run.loop);
-    (void) nftw(base, remove_one, 16, FTW_DEPTH|FTW_PHYS);
+    remove_tree(base);
 
     return done_testing();
 }

@@ -4,7 +4,6 @@
  */
 
 #include <dirent.h>
-#include <ftw.h>
 #include <stdarg.h>
 #include <time.h>
 
@@ -233,13 +232,6 @@ test_damaged(void)
 }
 
 
-static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
-{
-    return remove(path);
-}
-
-
 int
 main(int argc, char **argv)
 {
@@ -261,7 +253,7 @@ main(int argc, char **argv)
     test_damaged();
 
     cdc_loop_destroy(loop);
-    (void) nftw(base, remove_one, 16, FTW_DEPTH|FTW_PHYS);
+    remove_tree(base);
 
     return done_testing();
 }

@@ -6,7 +6,6 @@
  * twice.  TEST_CDC_ROCKSMQ_MS says for how long (3000), TEST_CDC_SEED how.
  */
 
-#include <ftw.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -357,13 +356,6 @@ behind(void)
 }
 
 
-static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
-{
-    return remove(path);
-}
-
-
 static void
 disturb(pid_t *source)
 {
@@ -473,7 +465,7 @@ main(int argc, char **argv)
 
     OPS->close(reader);
     cdc_loop_destroy(loop);
-    (void) nftw(base, remove_one, 16, FTW_DEPTH|FTW_PHYS);
+    remove_tree(base);
 
     return done_testing();
 }

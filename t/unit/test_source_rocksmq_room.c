@@ -3,7 +3,6 @@
  * bounded, and whichever is wanted goes on.
  */
 
-#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -175,13 +174,6 @@ rest(void)
 }
 
 
-static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
-{
-    return remove(path);
-}
-
-
 static void
 begin(writer_child_t *w, const char *name, size_t memtable, int n, size_t len)
 {
@@ -225,7 +217,7 @@ end(writer_child_t *w)
 {
     OPS->close(reader);
     writer_end(w, SIGKILL);
-    (void) nftw(dir, remove_one, 16, FTW_DEPTH|FTW_PHYS);
+    remove_tree(dir);
 }
 
 
@@ -513,7 +505,7 @@ main(int argc, char **argv)
     test_told();
 
     cdc_loop_destroy(loop);
-    (void) nftw(base, remove_one, 16, FTW_DEPTH|FTW_PHYS);
+    remove_tree(base);
 
     return done_testing();
 }

@@ -3,7 +3,6 @@
  * has written, cut at each byte, damaged, and against batches made by hand.
  */
 
-#include <ftw.h>
 #include <stdarg.h>
 #include <time.h>
 
@@ -22,18 +21,11 @@ static uint64_t       found[20000];
 static size_t         nfound, ndeleted;
 
 
-static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
-{
-    return remove(path);
-}
-
-
 static void
 fresh(void)
 {
-    (void) nftw(dir, remove_one, 16, FTW_DEPTH|FTW_PHYS);
-    (void) nftw(copy, remove_one, 16, FTW_DEPTH|FTW_PHYS);
+    remove_tree(dir);
+    remove_tree(copy);
     (void) snprintf(dir, sizeof(dir), "%s/db", base);
     (void) snprintf(copy, sizeof(copy), "%s/copy", base);
     (void) mkdir(copy, 0755);
@@ -519,7 +511,7 @@ main(int argc, char **argv)
     test_damaged();
     test_logs();
 
-    (void) nftw(base, remove_one, 16, FTW_DEPTH|FTW_PHYS);
+    remove_tree(base);
 
     return done_testing();
 }

@@ -3,7 +3,6 @@
  * a log of ticks that a process of its own writes as Milvus does.
  */
 
-#include <ftw.h>
 #include <time.h>
 
 #include <jansson.h>
@@ -285,13 +284,6 @@ lost:
 }
 
 
-static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
-{
-    return remove(path);
-}
-
-
 int
 main(int argc, char **argv)
 {
@@ -344,7 +336,7 @@ main(int argc, char **argv)
     cdc_loop_destroy(repl.loop);
     json_decref(conf);
     writer_end(&writer, 0);
-    (void) nftw(base, remove_one, 16, FTW_DEPTH|FTW_PHYS);
+    remove_tree(base);
 
     return done_testing();
 }

@@ -4,11 +4,8 @@
  * on a busy target, and a clock that is right is not called slow for that.
  */
 
-#include "grpc_server.h"
+#include "target_server.h"
 
-#include "cdc_grpc.h"
-#include "cdc_runtime.h"
-#include "cdc_target.h"
 #include "cdc_wire.h"
 
 #include "milvus_service.pb-c.h"
@@ -57,7 +54,7 @@ answer(const char *method, const uint8_t *request, size_t len, uint8_t *out,
 
 
 static void
-greet(cdc_target_t *target, const char *method, int64_t most)
+greet(const char *method, int64_t most)
 {
     int64_t             off;
     cdc_target_info_t   info;
@@ -79,37 +76,17 @@ greet(cdc_target_t *target, const char *method, int64_t most)
 int
 main(void)
 {
-    char               err[CDC_REASON_MAX], json[128];
-    server_t          *s;
-    cdc_loop_t        *loop;
-    cdc_target_t      *target;
-    cdc_target_conf_t  conf;
+    target_begin(answer);
 
-    cdc_log_init("", NULL, CDC_LOG_NOTICE);
-    loop = cdc_loop_create();
-    cdc_grpc_init(loop);
-
-    s = server_start(NULL, 0);
-    s->answer = answer;
-
-    (void) snprintf(json, sizeof(json), "{\"uri\":\"http://127.0.0.1:%d\"}",
-                    s->port);
-    (void) cdc_target_conf_parse(&conf, json, strlen(json), err);
-    target = cdc_milvus_target.open(&conf, err);
-    cdc_target_conf_free(&conf);
-
-    greet(target, "none", NEAR_MS);
-    greet(target, "GetVersion", NEAR_MS);
-    greet(target, "ReplicateMessage", NEAR_MS);
+    greet("none", NEAR_MS);
+    greet("GetVersion", NEAR_MS);
+    greet("ReplicateMessage", NEAR_MS);
 
     /* nobody can know when within that call; half of it is the most */
 
-    greet(target, "AllocTimestamp", SLOW_MS / 2 + NEAR_MS);
+    greet("AllocTimestamp", SLOW_MS / 2 + NEAR_MS);
 
-    cdc_milvus_target.close(target);
-    server_stop(s);
-    cdc_grpc_shutdown();
-    cdc_loop_destroy(loop);
+    target_end();
 
     return done_testing();
 }

@@ -5,7 +5,7 @@
  * field.
  */
 
-#include "grpc_server.h"
+#include "target_server.h"
 
 #include "target/cdc_milvus_int.h"
 
@@ -24,10 +24,9 @@ typedef struct {
 } seen_t;
 
 
-static cdc_target_t        *target;
-static cdc_target_error_t   e;
-static seen_t               seen[CALLS_MAX];
-static int                  nseen;
+static cdc_target_error_t  e;
+static seen_t              seen[CALLS_MAX];
+static int                 nseen;
 
 /* how the server behaves */
 
@@ -519,23 +518,7 @@ test_apply(void)
 int
 main(void)
 {
-    char               err[CDC_REASON_MAX], json[128];
-    server_t          *s;
-    cdc_loop_t        *loop;
-    cdc_target_conf_t  conf;
-
-    cdc_log_init("", NULL, CDC_LOG_NOTICE);
-    loop = cdc_loop_create();
-    cdc_grpc_init(loop);
-
-    s = server_start(NULL, 0);
-    s->answer = answer;
-
-    (void) snprintf(json, sizeof(json), "{\"uri\":\"http://127.0.0.1:%d\"}",
-                    s->port);
-    (void) cdc_target_conf_parse(&conf, json, strlen(json), err);
-    target = T->open(&conf, err);
-    cdc_target_conf_free(&conf);
+    target_begin(answer);
 
     test_users();
     test_groups();
@@ -544,10 +527,7 @@ main(void)
     test_fields();
     test_apply();
 
-    T->close(target);
-    server_stop(s);
-    cdc_grpc_shutdown();
-    cdc_loop_destroy(loop);
+    target_end();
 
     return done_testing();
 }
