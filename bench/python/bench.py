@@ -103,7 +103,7 @@ class Bench:
 
     def grow(self, kind, bed):
         growth.Grow(bed, Module, self.figures, kind,
-                    self.args.rows // 2).run(self.args.collections)
+                    self.args.rows).run(self.args.collections)
 
     def direct(self, kind, bed):
         direct.run(bed, self.figures, 'a real target, %d rows x 128 dims, '

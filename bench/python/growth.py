@@ -60,6 +60,8 @@ class Grow:
 
     With them it finds five ticks of each channel for each second that the
     source took for the rows: a slow source makes many channels look dear.
+    These, its waking and what an idle task costs do not grow with the rows:
+    a last round, as long as the others, is one without rows.
     """
 
     def __init__(self, bed, service, figures, kind, rows):
@@ -128,9 +130,9 @@ class Grow:
             for n in range(tasks):
                 tested.create(self.target, names[n * per:(n + 1) * per])
             self.live(tested)
-            figures = []
-            for _ in range(ROUNDS):
-                figures += self.round(tested, names, shards)
+            rounds = [self.round(tested, names, shards)
+                      for _ in range(ROUNDS)]
+            figures = self.compared(rounds, self.empty(tested, rounds[-1]))
             figures.append(('peak memory of each task, MB',
                             tested.memory() / tasks))
         finally:
@@ -141,24 +143,47 @@ class Grow:
     def round(self, tested, names, shards):
         self.target.ask('forget')
         pids, before = tested.pids(), tested.cpu()
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        began = time.monotonic()
-        try:
-            rows = self.fill(names, shards)
-        finally:
-            took = time.monotonic() - began
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+        rows, took = self.asleep(pids, lambda: self.fill(names, shards))
+        woken = time.monotonic()
         n = self.target.wait_rows(rows, 300)
         if n['rows'] != rows:
             raise RuntimeError('%d of %d rows\n%s' % (
                 n['rows'], rows, tested.circumstances()))
-        found = [('CPU-s per GB', (tested.cpu() - before) / n['bytes'] * 1e9),
-                 ('s that the ticks among them are of', took)]
-        if n['last_rows'] > n['first_rows']:     # in more than one request
-            found.insert(0, ('rows/s', rows / (n['last_rows']
-                                               - n['first_rows'])))
+        return {'cpu': tested.cpu() - before, 'took': took, 'sent': n,
+                'ran': n['last_rows'] - woken}
+
+    @staticmethod
+    def asleep(pids, work):
+        """What work() answers, and how long it took."""
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        try:
+            return work(), time.monotonic() - began
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    def empty(self, tested, like):
+        """CPU time of a round as long as another, in which ticks come."""
+        pids, before = tested.pids(), tested.cpu()
+        self.asleep(pids, lambda: time.sleep(like['took']))
+        time.sleep(like['ran'])
+        return tested.cpu() - before
+
+    @staticmethod
+    def compared(rounds, empty):
+        found = []
+        for r in rounds:
+            n = r['sent']
+            gb = n['bytes'] / 1e9
+            if n['last_rows'] > n['first_rows']:     # in several requests
+                found.append(('rows/s', n['rows'] / (n['last_rows']
+                                                     - n['first_rows'])))
+            found += [('CPU-s per GB', r['cpu'] / gb),
+                      ('CPU-s per GB, less a round without rows',
+                       (r['cpu'] - empty) / gb),
+                      ('s that the ticks among them are of', r['took'])]
         return found
 
     def run(self, most, channels=(1, 4, 16, 64), each=50):
