@@ -467,7 +467,7 @@ struct cdc_coll_s {
     cdc_count_t      count;              /* since the task was created */
     cdc_count_t      open, again;        /* cdc_count.c */
     cdc_last_t       last;
-    uint64_t         lag_ms;             /* cdc_progress.c */
+    uint64_t         lag_ms, drift_next; /* cdc_progress.c, cdc_drift.c */
 };
 
 cdc_coll_t *cdc_coll_by_id(cdc_repl_t *r, int64_t id);

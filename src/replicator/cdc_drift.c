@@ -3,11 +3,12 @@
  *
  * Every CDC_DRIFT_MS one collection is looked at: is it there under its name
  * and with its id, has it its partitions, and an index where the source has
- * one?  What is not so is looked at once more, because the source's metadata
- * may be ahead of the operation that brings it, and is then named in the
- * task's reason until it is so again.  Nothing is put right: a collection or
- * a partition that was dropped there has lost its rows, and what follows of
- * them must not look as if it were whole.
+ * one?  A look is three calls, so that none is looked at more often than every
+ * CDC_DRIFT_SAME_MS, unless it was found changed.  What is not so is looked at
+ * once more, because the source's metadata may be ahead of the operation that
+ * brings it, and is then named in the task's reason until it is so again.
+ * Nothing is put right: a collection or a partition that was dropped there has
+ * lost its rows, and what follows of them must not look as if it were whole.
  *
  * Rows that somebody writes are not seen: the target counts them with ours,
  * and the source's count is nowhere in what is read here.
@@ -24,6 +25,7 @@
 
 
 #define CDC_DRIFT_MS        2000
+#define CDC_DRIFT_SAME_MS   10000
 #define CDC_DRIFT_INDEXES   16
 
 
@@ -259,6 +261,14 @@ cdc_drift_steady(cdc_repl_t *r, const cdc_coll_t *c)
 }
 
 
+static int
+cdc_drift_due(cdc_repl_t *r, const cdc_coll_t *c)
+{
+    return (c->drift || cdc_now_ms() >= c->drift_next)
+           && cdc_drift_steady(r, c);
+}
+
+
 /* the one after the last that was looked at, in the order of the ids */
 
 static cdc_coll_t *
@@ -284,7 +294,7 @@ cdc_drift_next(cdc_drift_t *d)
     for (round = 0; round < 2 && best == NULL; round++) {
         for (c = r->colls; c; c = c->next) {
             if (c->id > d->id && (best == NULL || c->id < best->id)
-                && cdc_drift_steady(r, c))
+                && cdc_drift_due(r, c))
             {
                 best = c;
             }
@@ -406,6 +416,7 @@ cdc_drift_timer(cdc_timer_t *tm)
         return;
     }
 
+    c->drift_next = cdc_now_ms() + CDC_DRIFT_SAME_MS;
     d->job.run = cdc_drift_run;
     d->job.done = cdc_drift_done;
     d->job.data = d;

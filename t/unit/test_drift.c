@@ -3,7 +3,7 @@
  * collection seldom, soon again when something is wrong, until it is right.
  */
 
-#include "cdc_replicator.h"
+#include "bare_replicator.h"
 #include "tap.h"
 
 #include <stdlib.h>
@@ -66,19 +66,10 @@ int
 main(void)
 {
     unsigned     n;
-    cdc_coll_t  *c;
-    cdc_conn_t   control;
     cdc_repl_t   r;
-    cdc_role_t   role;
+    cdc_coll_t  *c;
 
-    memset(&r, 0, sizeof(r));
-    memset(&role, 0, sizeof(role));
-    memset(&control, 0, sizeof(control));
-    control.event.fd = -1;
-    role.control = &control;
-
-    r.role = &role;
-    r.loop = cdc_loop_create();
+    bare_begin(&r);
     r.ops_worker = cdc_worker_create(r.loop, "ops");
     r.target_ops = &target;
 
@@ -105,6 +96,7 @@ main(void)
     is_str(r.cause[CDC_CAUSE_DRIFT], "", "put right, it is well soon");
 
     cdc_worker_destroy(r.ops_worker);
+    bare_end(&r);
 
     return done_testing();
 }
