@@ -96,7 +96,10 @@ cdc_rocksmq_wake(cdc_log_reader_t *r)
 static cdc_log_stream_t *
 cdc_rocksmq_ready(cdc_log_reader_t *r)
 {
+    int                wake;
     cdc_log_stream_t  *s;
+
+    wake = 0;
 
     (void) pthread_mutex_lock(&r->mutex);
 
@@ -106,9 +109,16 @@ cdc_rocksmq_ready(cdc_log_reader_t *r)
 
     if (s != NULL) {
         s->ready = 0;
+
+    } else {
+        wake = cdc_rocksmq_room_looked(r);
     }
 
     (void) pthread_mutex_unlock(&r->mutex);
+
+    if (wake) {
+        cdc_rocksmq_wake(r);
+    }
 
     return s;
 }

@@ -114,6 +114,7 @@ struct cdc_log_reader_s {
     size_t               bytes;          /* of all queues */
     unsigned             over:1;         /* they are to become less */
     unsigned             offered:1;      /* in this pass: "ask again" */
+    unsigned             later:1;        /* who has something looks first */
     uint64_t             fills;          /* counts them; not 0 */
     unsigned             quit:1;
     char                 text[CDC_REASON_MAX];       /* what is wrong */
@@ -224,6 +225,7 @@ void   cdc_rocksmq_room_added(cdc_log_stream_t *s, size_t bytes);
 /* 1: the thread is to be woken */
 int    cdc_rocksmq_room_taken(cdc_log_stream_t *s, size_t bytes);
 int    cdc_rocksmq_room_asked(cdc_log_stream_t *s);
+int    cdc_rocksmq_room_looked(cdc_log_reader_t *r);     /* all who were told */
 
 
 /* ---- cdc_rocksmq_read.c [thread] --- */

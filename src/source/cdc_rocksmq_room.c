@@ -13,11 +13,17 @@
  * gets it when nothing has been read since he did.  A channel that is behind
  * all others always asks.
  *
+ * And one at a time: while somebody has been given something and has not
+ * looked at it, nobody else gets any.  All who had nothing would else ask, and
+ * be given, faster than one looks: a message for each stream, of which most
+ * are not wanted when their turn has come.
+ *
  * Nobody waits for ever.  A stream comes before those that were filled after
  * it; in a pass in which somebody has been told to ask nobody else gets a
  * little; and what is asked while another is filled counts as asked after it.
- * So whoever waits and asks is the next one.  And if no word came through, the
- * thread looks several times a second.
+ * So whoever waits and asks is the next one.  Who has been given something is
+ * told, so he looks, and the thread is woken after that.  And if no word came
+ * through, the thread looks several times a second.
  */
 
 #ifndef _GNU_SOURCE
@@ -67,6 +73,23 @@ cdc_rocksmq_room_pass(cdc_log_reader_t *r)
 }
 
 
+/* who has something, and has not looked since */
+
+static int
+cdc_rocksmq_room_given(const cdc_log_reader_t *r)
+{
+    const cdc_log_stream_t  *s;
+
+    for (s = r->streams; s != NULL; s = s->next) {
+        if (s->ready && s->queue.head != NULL) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 size_t
 cdc_rocksmq_room(cdc_log_stream_t *s)
 {
@@ -96,6 +119,11 @@ cdc_rocksmq_room(cdc_log_stream_t *s)
 
     if (cdc_rocksmq_brief(s)) {
         return CDC_ROCKSMQ_LITTLE;
+    }
+
+    if (cdc_rocksmq_room_given(r)) {
+        r->later = 1;
+        return 0;
     }
 
     if (s->asked == r->fills && !r->offered) {
@@ -146,6 +174,18 @@ cdc_rocksmq_room_taken(cdc_log_stream_t *s, size_t bytes)
     }
 
     return 0;
+}
+
+
+int
+cdc_rocksmq_room_looked(cdc_log_reader_t *r)
+{
+    int  later;
+
+    later = r->later;
+    r->later = 0;
+
+    return later;
 }
 
 

@@ -43,6 +43,7 @@ static cdc_timer_t        tick, limit;
 static taken_t            taken[TOPICS], live[LIVE];
 static size_t             most;          /* bytes of all queues */
 static unsigned           until = UINT32_MAX;    /* messages of all */
+static int                slow;          /* who reads has other things to do */
 static char               base[] = "/tmp/cdc-rocksmq-room.XXXXXX";
 static char               dir[128], own[128];
 
@@ -98,6 +99,10 @@ readable(void *arg, cdc_log_stream_t *s)
     t = OPS->data(s);
     t->calls++;
     (void) held();
+
+    if (slow) {
+        (void) usleep(3000);
+    }
 
     while (t->want > 0 && OPS->next(s, &msg, err) == CDC_OK) {
         memcpy(&id, msg.body.data, 8);
@@ -329,6 +334,43 @@ test_change(void)
 }
 
 
+/* all who have nothing ask at once, again and again, and are slow to look */
+
+static void
+test_asked(void)
+{
+    int             i, t;
+    writer_child_t  w;
+
+    begin(&w, "asked", 4 * MB, LARGE, MB);
+
+    for (t = 0; t < 300 && held() == 0; t++) {
+        spin(UINT32_MAX, 100);
+    }
+
+    rest();
+    slow = 1;
+
+    for (i = 0; i < LARGE; i++) {
+        for (t = 0; t < TOPICS; t++) {
+            if (taken[t].stream->queue.head == NULL && taken[t].got < LARGE) {
+                taken[t].want = 1;
+                readable(NULL, taken[t].stream);
+            }
+        }
+
+        spin(UINT32_MAX, 300);
+    }
+
+    slow = 0;
+    ok(total() >= TOPICS * LARGE / 4, "asked: %u have come", total());
+    ok(most <= 12 * MB, "and at most %zu bytes were held", most);
+    all_came(LARGE, "all come");
+
+    end(&w);
+}
+
+
 /* small ones: nobody goes short while all are taken */
 
 static void
@@ -499,6 +541,7 @@ main(int argc, char **argv)
     test_one("tables", 4 * MB);
     test_one("logs", 200 * MB);
     test_change();
+    test_asked();
     test_small();
     test_end();
     test_live();
