@@ -16,7 +16,8 @@
  * and little of them is held, and from the kernel otherwise; what the arenas
  * had for them then goes back by malloc_trim(), and so does, once, what the
  * start has left: half of an idle task's own, and most of what is mapped of its
- * libraries (cdc_memory_file.c).
+ * libraries (cdc_memory_file.c).  These go back when much comes to be held,
+ * too, the first time after little has come: 5 of 16 MB.
  *
  * A source on RocksMQ has mappings of its own for what stays in memory
  * (cdc_rocksmq_msg.c).  RocksDB's blocks come and go one by one: with them the
@@ -45,6 +46,7 @@
 static unsigned  cdc_memory_tight, cdc_memory_quiet, cdc_memory_short;
 static unsigned  cdc_memory_slow;        /* much has been held all the time */
 static unsigned  cdc_memory_left = 1;    /* since the last trim in quiet */
+static unsigned  cdc_memory_filled;      /* since it was quiet last */
 static size_t    cdc_memory_least = SIZE_MAX;    /* held since the last call
                                           * of cdc_memory_trim() */
 
@@ -80,6 +82,11 @@ void
 cdc_memory_held(size_t bytes)
 {
     unsigned  may;
+
+    if (bytes >= CDC_MEMORY_MUCH && !cdc_memory_filled) {
+        cdc_memory_filled = 1;
+        cdc_memory_shed();
+    }
 
     may = cdc_memory_short && !cdc_memory_slow;
     cdc_memory_least = bytes < cdc_memory_least ? bytes : cdc_memory_least;
@@ -120,6 +127,7 @@ cdc_memory_trim(int quiet)
     cdc_memory_quiet = quiet ? cdc_memory_quiet + 1 : 0;
 
     if (quiet) {
+        cdc_memory_filled = 0;
 
         /* an insert now and then would have it both ways all the time */
 

@@ -172,6 +172,45 @@ test_shed(void)
 }
 
 
+/* libraries go back when much comes to be held, and not each time */
+
+static void
+test_much(void)
+{
+    long      before, after;
+    unsigned  sum;
+
+    sum = 0;
+    cdc_memory_trim(1);
+    (void) dl_iterate_phdr(touch, &sum);
+
+    before = of_files();
+    cdc_memory_held(MB);
+    after = of_files();
+    ok(after > before / 8 * 7, "little is held: of %ld kB %ld are left",
+       before, after);
+
+    cdc_memory_held(7 * MB);
+    after = of_files();
+    ok(after < before / 4 * 3, "much is: %ld", after);
+
+    (void) dl_iterate_phdr(touch, &sum);
+    cdc_memory_held(8 * MB);
+    after = of_files();
+    ok(after > before / 8 * 7, "it still is: %ld", after);
+
+    cdc_memory_trim(0);
+    cdc_memory_held(8 * MB);
+    after = of_files();
+    ok(after > before / 8 * 7, "for a while: %ld", after);
+
+    cdc_memory_trim(1);
+    cdc_memory_held(8 * MB);
+    after = of_files();
+    ok(after < before / 4 * 3, "after little has come: %ld", after);
+}
+
+
 /* what a debugger has written into code, or whatever is not writable */
 
 static const char  shed_text[65536] = "a page of its own: ";
@@ -217,6 +256,7 @@ main(void)
     }
 
     test_shed();
+    test_much();
     test_changed();
 
     return done_testing();
