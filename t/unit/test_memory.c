@@ -14,6 +14,7 @@
 #include <link.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 
@@ -238,6 +239,42 @@ test_changed(void)
 }
 
 
+/* a library that another thread loads is a mapping of all of it first, some of
+ * which is written to a moment later: what is no library yet stays */
+
+static void
+test_loading(void)
+{
+    int                   fd;
+    long                  page;
+    uint64_t              there;
+    const volatile char  *p;
+
+    page = sysconf(_SC_PAGESIZE);
+    fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    p = mmap(NULL, (size_t) page, PROT_READ, MAP_PRIVATE, fd, 0);
+    (void) close(fd);
+    is_int(*p, 127, "a file that is mapped");
+    cdc_memory_shed();
+
+    fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+    if (fd == -1
+        || pread(fd, &there, sizeof(there),
+                 (off_t) ((uintptr_t) p / (uintptr_t) page * sizeof(there)))
+           != sizeof(there))
+    {
+        ok(1, "nobody can tell");
+
+    } else {
+        is_int((int64_t) (there >> 63), 1, "and is no library: it stays");
+    }
+
+    (void) close(fd);
+    (void) munmap((void *) (uintptr_t) p, (size_t) page);
+}
+
+
 int
 main(void)
 {
@@ -258,6 +295,7 @@ main(void)
     test_shed();
     test_much();
     test_changed();
+    test_loading();
 
     return done_testing();
 }
