@@ -290,7 +290,8 @@ cdc_meta_alias_tell_one(cdc_meta_t *m, cdc_meta_alias_entry_t *a)
 void
 cdc_meta_alias_tell(cdc_meta_t *m)
 {
-    size_t  i;
+    size_t                   i;
+    cdc_meta_alias_entry_t  *a;
 
     if (!m->alias_dirty) {
         return;
@@ -299,13 +300,16 @@ cdc_meta_alias_tell(cdc_meta_t *m)
     m->alias_dirty = 0;
 
     for (i = m->naliases; i > 0; i--) {
-        if (cdc_meta_database(m, m->aliases[i - 1]->db, 0) == NULL) {
-            continue;                    /* until its database comes */
+        a = m->aliases[i - 1];
+
+        /* one that is there waits for its database; etcd's history has those
+         * of databases that never come */
+
+        if (cdc_meta_database(m, a->db, 0) != NULL) {
+            cdc_meta_alias_tell_one(m, a);
         }
 
-        cdc_meta_alias_tell_one(m, m->aliases[i - 1]);
-
-        if (cdc_meta_alias_is_past(m, m->aliases[i - 1])) {
+        if (cdc_meta_alias_is_past(m, a)) {
             cdc_meta_alias_remove(m, i - 1);
         }
     }

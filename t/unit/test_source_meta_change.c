@@ -410,6 +410,28 @@ test_bounded(void)
 }
 
 
+/* etcd keeps the history of aliases whose database has gone, and a list has all
+ * of it */
+
+static void
+test_history(void)
+{
+    sample_t  list[2];
+
+    start();
+    list[0] = default_db;
+    list[1] = (sample_t) {
+        0, 0, "snapshots/root-coord/database/aliases/77/a_ts470621686656925698",
+        V("\012\001a\020\005")
+    };
+    feed(CDC_ETCD_LIST, list, 2, 1, 1);
+    is_int((int64_t) m.naliases, 0, "an alias of a database that is not there "
+           "is not kept");
+
+    cdc_meta_destroy(&m);
+}
+
+
 /* a source that makes and drops databases */
 
 static void
@@ -489,6 +511,7 @@ main(void)
     test_alias_first();
     test_old_key();
     test_bounded();
+    test_history();
     test_databases();
 
     return done_testing();
