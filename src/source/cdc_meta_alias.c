@@ -148,6 +148,14 @@ cdc_meta_alias_set(cdc_meta_t *m, const cdc_meta_key_t *k, cdc_span_t value,
             cdc_log(CDC_LOG_WARN, 0, "source: the metadata of alias \"%.*s\" "
                     "does not parse", (int) (k->name.len & 0xff),
                     (const char *) k->name.data);
+
+            a = cdc_meta_alias(m, cdc_meta_db_id(k->db), k->name, 0);
+
+            if (a != NULL && k->ts == 0) {
+                form = k->db != 0 ? &a->now : &a->old;
+                form->gen = m->gen;      /* it is there */
+            }
+
             return;
         }
 

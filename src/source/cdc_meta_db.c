@@ -202,6 +202,13 @@ cdc_meta_db_put(cdc_meta_t *m, int64_t id, cdc_span_t value)
     {
         cdc_log(CDC_LOG_WARN, 0, "source: the metadata of database %lld does "
                 "not parse", (long long) id);
+
+        db = cdc_meta_database(m, id, 0);
+
+        if (db != NULL) {
+            db->gen = m->gen;            /* it is there */
+        }
+
         goto done;
     }
 

@@ -432,6 +432,37 @@ test_history(void)
 }
 
 
+/* what cannot be read is as it was: it is there */
+
+static void
+test_unread(void)
+{
+    size_t       i, n;
+    sample_t     list[N(life_events) + 1];
+    const char  *key;
+
+    start();
+    n = listed(life_events, N(life_events), 84, list);
+    feed(CDC_ETCD_LIST, list, n, 1, 1);
+    is_str(each_alias(), "default.al=315@470621686656925698 ", "an alias");
+
+    for (i = 1; i < n; i++) {
+        key = list[i].key;
+
+        if (strstr(key, "database/aliases/") || strstr(key, "db-info/")) {
+            list[i].value = "\012\377";
+            list[i].len = 2;
+        }
+    }
+
+    feed(CDC_ETCD_LIST, list, n, 1, 1);
+    is_str(told(), "listed ", "it and a database do not parse any more: "
+           "they do not go");
+
+    cdc_meta_destroy(&m);
+}
+
+
 /* a source that makes and drops databases */
 
 static void
@@ -512,6 +543,7 @@ main(void)
     test_old_key();
     test_bounded();
     test_history();
+    test_unread();
     test_databases();
 
     return done_testing();
