@@ -17,7 +17,8 @@
  * had for them then goes back by malloc_trim(), and so does, once, what the
  * start has left: half of an idle task's own, and most of what is mapped of its
  * libraries (cdc_memory_file.c).  These go back when much comes to be held,
- * too, the first time after little has come: 5 of 16 MB.
+ * too, the first time after little has come and was held: 5 of 16 MB.  Behind
+ * a target that does not take anything little comes, but much stays.
  *
  * A source on RocksMQ has mappings of its own for what stays in memory
  * (cdc_rocksmq_msg.c).  RocksDB's blocks come and go one by one: with them the
@@ -46,7 +47,7 @@
 static unsigned  cdc_memory_tight, cdc_memory_quiet, cdc_memory_short;
 static unsigned  cdc_memory_slow;        /* much has been held all the time */
 static unsigned  cdc_memory_left = 1;    /* since the last trim in quiet */
-static unsigned  cdc_memory_filled;      /* since it was quiet last */
+static unsigned  cdc_memory_filled;      /* since little was held last */
 static size_t    cdc_memory_least = SIZE_MAX;    /* held since the last call
                                           * of cdc_memory_trim() */
 
@@ -122,12 +123,15 @@ cdc_memory_pace(void)
 void
 cdc_memory_trim(int quiet)
 {
+    if (quiet && cdc_memory_least < CDC_MEMORY_LITTLE) {
+        cdc_memory_filled = 0;
+    }
+
     cdc_memory_pace();
 
     cdc_memory_quiet = quiet ? cdc_memory_quiet + 1 : 0;
 
     if (quiet) {
-        cdc_memory_filled = 0;
 
         /* an insert now and then would have it both ways all the time */
 

@@ -205,10 +205,21 @@ test_much(void)
     after = of_files();
     ok(after > before / 8 * 7, "for a while: %ld", after);
 
+    /* a target that takes nothing: 8 MB stay, and nothing comes */
+
+    cdc_memory_trim(1);
+    cdc_memory_held(8 * MB);
     cdc_memory_trim(1);
     cdc_memory_held(8 * MB);
     after = of_files();
-    ok(after < before / 4 * 3, "after little has come: %ld", after);
+    ok(after > before / 8 * 7, "while it stays, and little comes: %ld", after);
+
+    cdc_memory_held(0);
+    cdc_memory_trim(1);
+    cdc_memory_held(8 * MB);
+    after = of_files();
+    ok(after < before / 4 * 3, "after little has come and was held: %ld",
+       after);
 }
 
 
