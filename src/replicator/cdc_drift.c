@@ -4,9 +4,10 @@
  * Every CDC_DRIFT_MS one collection is looked at: is it there under its name
  * and with its id, has it its partitions, and an index where the source has
  * one?  A look is three calls, so that none is looked at more often than every
- * CDC_DRIFT_SAME_MS, unless it was found changed.  What is not so is looked at
- * once more, because the source's metadata may be ahead of the operation that
- * brings it, and is then named in the task's reason until it is so again.
+ * CDC_DRIFT_SAME_MS, unless it was found changed or had no answer.  What is not
+ * so is looked at once more, because the source's metadata may be ahead of the
+ * operation that brings it, and is then named in the task's reason until it is
+ * so again.
  * Nothing is put right: a collection or a partition that was dropped there has
  * lost its rows, and what follows of them must not look as if it were whole.
  *
@@ -222,6 +223,7 @@ cdc_drift_done(cdc_job_t *job)
     }
 
     d->again = 0;
+    c->drift_next = cdc_now_ms() + CDC_DRIFT_SAME_MS;
 
     if (d->rc == CDC_OK && c->drift == NULL) {
         return;
@@ -416,7 +418,6 @@ cdc_drift_timer(cdc_timer_t *tm)
         return;
     }
 
-    c->drift_next = cdc_now_ms() + CDC_DRIFT_SAME_MS;
     d->job.run = cdc_drift_run;
     d->job.done = cdc_drift_done;
     d->job.data = d;

@@ -12,6 +12,7 @@
 
 static int64_t   there;                  /* the id of what has the name */
 static unsigned  looks;
+static int       rc = CDC_OK;            /* of a look */
 
 
 static int
@@ -24,9 +25,14 @@ describe(cdc_target_t *t, const char *db, const char *name, int64_t id,
     (void) id;
     (void) err;
 
+    __atomic_add_fetch(&looks, 1, __ATOMIC_SEQ_CST);
+
+    if (rc != CDC_OK) {
+        return rc;
+    }
+
     *c = calloc(1, sizeof(cdc_target_collection_t));
     (*c)->id = there;
-    __atomic_add_fetch(&looks, 1, __ATOMIC_SEQ_CST);
 
     return CDC_OK;
 }
@@ -83,6 +89,12 @@ main(void)
 
     is_int(looked(&r, 5000), 1, "one that is well is not asked for each time");
     is_str(r.cause[CDC_CAUSE_DRIFT], "", "and nothing is said");
+
+    rc = CDC_ERROR;
+    c->drift_next = 0;
+    n = looked(&r, 5000);
+    rc = CDC_OK;
+    ok(n >= 2, "a target that does not answer is asked again, soon (%u)", n);
 
     there = 8;
     c->drift_next = 0;
