@@ -18,6 +18,7 @@
 #define CDC_ROCKSMQ_PREFETCH    (1024 * 1024)
 #define CDC_ROCKSMQ_MOST        (4 * 1024 * 1024)
 #define CDC_ROCKSMQ_AHEAD       (8 * 1024 * 1024)
+#define CDC_ROCKSMQ_LITTLE      (64 * 1024)     /* beyond that, of a stream */
 
 #define CDC_ROCKSMQ_CACHE       (1024 * 1024)
 #define CDC_ROCKSMQ_FILES       256      /* tables open at a time */

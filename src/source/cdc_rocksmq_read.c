@@ -338,6 +338,16 @@ cdc_rocksmq_append(cdc_log_stream_t *s, uint64_t id, cdc_rocksmq_msg_t *m,
 }
 
 
+/* a little is one message, or short ones: cdc_rocksmq_room.c */
+
+static int
+cdc_rocksmq_enough(const cdc_rocksmq_queue_t *q, size_t room, size_t len)
+{
+    return q->head != NULL && room <= CDC_ROCKSMQ_LITTLE
+           && q->bytes + len > room;
+}
+
+
 /* CDC_OK: there is no room for more.  CDC_DONE: that was all. */
 
 static int
@@ -366,6 +376,11 @@ cdc_rocksmq_fill_tables(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q,
 
         if (rc == CDC_OK && id >= s->wanted) {
             body = cdc_rocksdb.iter_value(it, &len);
+
+            if (cdc_rocksmq_enough(q, room, len)) {
+                break;
+            }
+
             m = len != 0 ? cdc_rocksmq_msg(id, len, err) : NULL;
 
             if (len != 0) {
@@ -409,6 +424,10 @@ cdc_rocksmq_fill_logs(cdc_log_stream_t *s, cdc_rocksmq_queue_t *q, size_t room,
 
         if (e == NULL) {
             return CDC_DONE;
+        }
+
+        if (cdc_rocksmq_enough(q, room, e->len)) {
+            break;
         }
 
         if (!s->sure) {

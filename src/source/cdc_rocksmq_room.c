@@ -16,7 +16,8 @@
  * And one at a time: while somebody has been given something and has not
  * looked at it, nobody else gets any.  All who had nothing would else ask, and
  * be given, faster than one looks: a message for each stream, of which most
- * are not wanted when their turn has come.
+ * are not wanted when their turn has come.  For the same reason a little ends
+ * before a large message: the ticks before it may be all that is wanted.
  *
  * Nobody waits for ever.  A stream comes before those that were filled after
  * it; in a pass in which somebody has been told to ask nobody else gets a
@@ -31,9 +32,6 @@
 #endif
 
 #include "cdc_rocksmq_int.h"
-
-
-#define CDC_ROCKSMQ_LITTLE  (64 * 1024)
 
 
 /*

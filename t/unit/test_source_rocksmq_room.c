@@ -371,6 +371,45 @@ test_asked(void)
 }
 
 
+/* only the short ones that stand before a large one are wanted */
+
+static void
+test_between(const char *name, size_t memtable)
+{
+    int             t;
+    char            topic[32];
+    writer_child_t  w;
+
+    begin(&w, name, memtable, 2, MB);
+
+    for (t = 0; t < TOPICS; t++) {
+        (void) snprintf(topic, sizeof(topic), "dml_%d", t);
+        (void) writer_put_n(&w, topic, 3, 20);
+        (void) writer_put_n(&w, topic, 1, MB);
+        (void) writer_put_n(&w, topic, 3, 20);
+        (void) writer_put_n(&w, topic, 1, MB);
+    }
+
+    want_all(2);
+    spin(TOPICS * 2, 60000);
+    rest();
+    most = 0;
+
+    for (t = 0; t < TOPICS; t++) {
+        taken[t].want = 3;
+        readable(NULL, taken[t].stream);
+        spin(TOPICS * 2 + 3 * ((unsigned) t + 1), 5000);
+    }
+
+    is_int(total(), TOPICS * 5, "they come");
+    rest();
+    ok(most <= 12 * MB, "%s: at most %zu bytes were held", name, most);
+    all_came(10, name);
+
+    end(&w);
+}
+
+
 /* small ones: nobody goes short while all are taken */
 
 static void
@@ -542,6 +581,8 @@ main(int argc, char **argv)
     test_one("logs", 200 * MB);
     test_change();
     test_asked();
+    test_between("between, logs", 200 * MB);
+    test_between("between, tables", 4 * MB);
     test_small();
     test_end();
     test_live();
