@@ -9,6 +9,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 'lib', 'python'))
 
+from clock import Clock                                      # noqa: E402
 from e2e import E2E                                          # noqa: E402
 from pymilvus import Collection                              # noqa: E402
 
@@ -70,12 +71,15 @@ def gap(t, log, task, first):
     return load.next
 
 
-def taken_over(t, log, task, first):
-    """What came since the create is gone when the target is looked at."""
+def taken_over(t, log, task, first, clock):
+    """What came since the create is gone when the target is looked at.  At
+    one of the creates nginx's clock is ahead."""
     t.same(t.nginx.cdc('delete', {'task_id': task})[1].get('code'), 200,
            'delete')
-    strict = late(t, 'load')
     lenient = late(t, 'other', log_gap='earliest')
+    clock.set(3600)
+    strict = late(t, 'load')
+    clock.set(0)
     with Load(SHAPE, 'load', first=first), \
             Load(SHAPE, 'other', first=OTHER, deletes=False) as other:
         time.sleep(3)                      # all of it after the create
@@ -145,11 +149,12 @@ with E2E() as t:
     t.up(source={'mq': 'rocksmq', 'config': retention(
         5, 128 << 10, compact=7)})
     log = RocksMQ(t.bed['source'].rocksmq, os.path.join(t.bed.dir, 'look'))
-    task = t.start_nginx().create(t.bed['target'])
+    clock = Clock(os.path.join(t.bed.dir, 'jump'))
+    task = t.start_nginx(env=clock.env()).create(t.bed['target'])
     SHAPE.ready('load', 'source', wait=False)
     SHAPE.ready('other', 'source', OTHER, wait=False)
     t.needed(t.equal('an empty collection, and a small one', 60) is not None)
     following = steady(t, log)
     following = gap(t, log, task, following)
-    taken_over(t, log, task, following)
+    taken_over(t, log, task, following, clock)
     t.check_logs()

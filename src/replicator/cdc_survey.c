@@ -24,10 +24,7 @@
 
 #define CDC_SURVEY_TIMEOUT_MS  5000
 #define CDC_SURVEY_STEP        500       /* messages */
-#define CDC_SURVEY_UNKNOWN_MS  3600000     /* back, without a known time */
-#define CDC_SURVEY_TICK_MS     1000        /* there are five in it */
 #define CDC_SURVEY_ORDER_MS    30000       /* messages are out of order */
-#define CDC_SURVEY_LATE_MS     60000       /* a log may be emptied in more */
 
 
 static void cdc_survey_newest(void *arg);
@@ -394,52 +391,6 @@ cdc_survey_same(cdc_survey_row_t *row, const cdc_meta_collection_t *m)
 }
 
 
-/*
- * When the task was created.  The record has this machine's clock, or what
- * keeps the list in order when that was set back (cdc_store_create.c), and
- * each clock may be wrong by hours: a row that is taken for an older one is
- * lost, one that is taken for a newer one is settled.  So a time that has yet
- * to come, by this machine or by the target, says nothing, and all of the last
- * hour is settled.
- *
- * A source whose clock is behind stamps rows with times before it, and says so
- * only by its newest message: that is of now, and the create was as long ago
- * there as it is here.  (Or the source has stopped: then it is settled from a
- * little further back.)  A clock that was set between tells how long that is
- * wrong: this machine's and the target's are asked, the longer time is taken.
- */
-
-void
-cdc_survey_when(cdc_survey_when_t *w)
-{
-    int64_t  now, ago;
-
-    now = w->wall < w->target ? w->wall : w->target;
-
-    w->late = now > w->created + CDC_SURVEY_LATE_MS;
-    w->timed = w->created <= now + CDC_ADOPT_MS;
-    w->from = w->created;
-    ago = w->wall > w->created ? w->wall - w->created : 0;
-
-    if (!w->timed) {
-        ago = CDC_SURVEY_UNKNOWN_MS;
-        w->from = now - ago;
-    }
-
-    if (w->created_target && w->target - w->created_target > ago) {
-        ago = w->target - w->created_target;
-    }
-
-    if (w->newest && w->newest - ago < w->from) {
-        w->from = w->newest - ago;
-    }
-
-    if (w->from < CDC_SURVEY_UNKNOWN_MS) {       /* no time at all */
-        w->from = CDC_SURVEY_UNKNOWN_MS;
-    }
-}
-
-
 static void
 cdc_survey_created(cdc_survey_t *s)
 {
@@ -525,30 +476,19 @@ cdc_survey_wanted(cdc_survey_t *s)
 }
 
 
-/*
- * Has the log lost messages of the collection that are not older than the
- * task?  Of an empty one nobody knows; but it takes a while to be emptied.
- */
+/* has it lost messages of the collection that are not older than the task? */
 
 static int
 cdc_survey_lost(const cdc_survey_t *s, const cdc_survey_log_t *log,
     cdc_pos_t start)
 {
-    uint64_t  created;
-
-    if (!s->when.timed
-        || (log->end.lo != 0 && cdc_pos_cmp(start, log->end) <= 0
-            && cdc_pos_cmp(log->at, cdc_pos_next(start, 1)) <= 0))
+    if (log->end.lo != 0 && cdc_pos_cmp(start, log->end) <= 0
+        && cdc_pos_cmp(log->at, cdc_pos_next(start, 1)) <= 0)
     {
         return 0;
     }
 
-    /* what begins with a tick right behind the create was empty then */
-
-    created = cdc_ms_tso((uint64_t) s->when.created);
-
-    return log->ts ? log->ts > created + cdc_ms_tso(CDC_SURVEY_TICK_MS)
-                   : s->when.late;
+    return cdc_survey_after(&s->when, log->ts);
 }
 
 

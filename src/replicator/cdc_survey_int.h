@@ -1,4 +1,4 @@
-/* the inside of a survey: cdc_survey.c and cdc_survey_back.c */
+/* the inside of a survey: cdc_survey.c, cdc_survey_back.c, cdc_survey_when.c */
 
 #ifndef CDC_SURVEY_INT_H_INCLUDED
 #define CDC_SURVEY_INT_H_INCLUDED
@@ -47,11 +47,15 @@ typedef struct {
     int64_t             newest;          /* of the source's log; 0: none */
     int64_t             from;            /* by the source: it was not created
                                           * before that, as far as known */
-    unsigned            timed:1;         /* "created" may be true */
-    unsigned            late:1;          /* that was a while ago */
+    int64_t             since;           /* the same, what has come later is
+                                          * younger; INT64_MAX: not known */
+    unsigned            late:1;          /* it is known to be a while ago */
 } cdc_survey_when_t;
 
 void cdc_survey_when(cdc_survey_when_t *w);
+/* did a log whose first message has that timestamp (0: it has none) begin
+ * after the create? */
+int  cdc_survey_after(const cdc_survey_when_t *w, uint64_t ts);
 
 /* of all logs that are wanted; done() when it is known, or rc says not */
 void cdc_survey_back(cdc_survey_back_t *b);

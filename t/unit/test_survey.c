@@ -249,6 +249,102 @@ lost:
 }
 
 
+/*
+ * A log that has lost its beginning: its first message came "begins" ms behind
+ * the create, at which this machine's clock was "ahead"; it is right again
+ * "ago" ms later, when the survey comes.  The target's clock is "target" ahead
+ * all the time, the source's "behind".
+ */
+
+typedef struct {
+    int64_t   ahead, still, behind, target, ago;
+    unsigned  unknown:1;                 /* the record is an old one */
+} clocks_t;
+
+
+static int
+after(clocks_t c, int64_t begins)
+{
+    cdc_survey_when_t  w;
+
+    memset(&w, 0, sizeof(w));
+    w.created = (int64_t) FIRST + c.ahead;
+    w.created_target = c.unknown ? 0 : (int64_t) FIRST + c.target;
+    w.wall = (int64_t) FIRST + c.ago + c.still;
+    w.target = (int64_t) FIRST + c.ago + c.target;
+    w.newest = (int64_t) FIRST + c.ago - c.behind - 100;
+    cdc_survey_when(&w);
+
+    return cdc_survey_after(&w, begins < 0 && c.ago + begins < 0 ? 0
+                            : cdc_ms_tso((uint64_t) ((int64_t) FIRST - c.behind
+                                                     + begins)));
+}
+
+
+/* 1: what came before is known to have, and what came behind it */
+
+static int
+tells(clocks_t c)
+{
+    int64_t  begins;
+
+    for (begins = 2500; begins < c.ago; begins += begins / 3) {
+        if (!after(c, begins)) {
+            printf("# %lld ms behind the create: %lld ahead, %lld still, %lld "
+                   "behind, target %lld\n", (long long) begins,
+                   (long long) c.ahead, (long long) c.still,
+                   (long long) c.behind, (long long) c.target);
+            return 0;
+        }
+    }
+
+    return !after(c, 0) && !after(c, -c.ago / 2);
+}
+
+
+static void
+test_after(void)
+{
+    int64_t   ago, ms, hour;
+    unsigned  right, set, ahead, behind, both, off;
+
+    hour = 3600000;
+    right = set = ahead = behind = both = off = 1;
+
+    for (ago = 3000; ago < 30 * hour; ago *= 7) {
+        right &= tells((clocks_t) { .ago = ago });
+        right &= tells((clocks_t) { .ago = ago, .unknown = 1 });
+
+        for (ms = 7; ms < 20 * hour; ms *= 3) {
+            set &= tells((clocks_t) { .ahead = ms, .ago = ago });
+            ahead &= tells((clocks_t) { .ahead = ms, .still = ms,
+                                        .ago = ago });
+            behind &= tells((clocks_t) { .behind = ms, .ago = ago });
+            both &= tells((clocks_t) { .ahead = ms, .still = ms, .target = ms,
+                                       .ago = ago });
+            off &= tells((clocks_t) { .target = ms, .ago = ago })
+                   & tells((clocks_t) { .target = -ms, .ago = ago });
+        }
+    }
+
+    ok(right, "clocks that are right tell what a log has lost");
+    ok(set, "one of ours that was ahead and has been set right");
+    ok(ahead, "one of ours that is ahead");
+    ok(both, "and the target's as well");
+    ok(off, "the target's alone, one way or the other");
+    ok(behind, "the source's that is behind");
+
+    ok(!after((clocks_t) { .ahead = hour, .ago = 60000, .unknown = 1 }, 9000),
+       "a time that nobody knows says nothing");
+    ok(after((clocks_t) { .ahead = hour, .ago = 61000 }, -61001),
+       "a log that is empty may have been emptied");
+    ok(!after((clocks_t) { .ahead = hour, .ago = 59000 }, -59001),
+       "not so fast");
+    ok(!after((clocks_t) { .ahead = hour, .ago = 61000, .unknown = 1 },
+              -61001), "nor if nobody knows");
+}
+
+
 static void
 test_when(void)
 {
@@ -329,6 +425,7 @@ main(int argc, char **argv)
 
     test_when();
     test_ahead();
+    test_after();
     test_back();
     test_gone();
 

@@ -1,0 +1,84 @@
+/*
+ * When was the task created, by the source's clock?
+ *
+ * The record has this machine's clock, or what keeps the list in order when
+ * that was set back (cdc_store_create.c), and each clock may be wrong by
+ * hours: a row that is taken for an older one is lost, one that is taken for a
+ * newer one is settled.  So a time that has yet to come, by this machine or by
+ * the target, says nothing, and all of the last hour is settled.
+ *
+ * A source whose clock is behind stamps rows with times before it, and says so
+ * only by its newest message: that is of now, and the create was as long ago
+ * there as it is here.  (Or the source has stopped: then it is settled from a
+ * little further back.)  A clock that was set between tells how long that is
+ * wrong: this machine's and the target's are asked, the longer time is taken.
+ *
+ * The same goes for a log that has lost its beginning.  Taken for one that
+ * begins before the create it would be read from there, in silence; taken for
+ * one that begins behind it, it is said, and the user decides.  But an hour to
+ * be safe would stop a task each time that the log is short: it is the time
+ * that has gone by, as far as a clock tells it, or nothing is said.
+ */
+
+#include "cdc_survey_int.h"
+
+
+#define CDC_SURVEY_UNKNOWN_MS  3600000   /* back, without a known time */
+#define CDC_SURVEY_TICK_MS     1000      /* there are five in it */
+#define CDC_SURVEY_LATE_MS     60000     /* a log may be emptied in more */
+
+
+void
+cdc_survey_when(cdc_survey_when_t *w)
+{
+    int64_t   now, ago;
+    unsigned  timed, known;
+
+    now = w->wall < w->target ? w->wall : w->target;
+    ago = w->wall > w->created ? w->wall - w->created : 0;
+
+    if (w->created_target && w->target - w->created_target > ago) {
+        ago = w->target - w->created_target;
+    }
+
+    timed = w->created <= now + CDC_ADOPT_MS;
+    known = timed || (w->created_target && w->target >= w->created_target);
+
+    w->late = known && ago > CDC_SURVEY_LATE_MS;
+    w->since = timed ? w->created : INT64_MAX;
+
+    /* the newest message is of the last tick */
+
+    if (known && w->newest && w->newest - ago + CDC_SURVEY_TICK_MS < w->since)
+    {
+        w->since = w->newest - ago + CDC_SURVEY_TICK_MS;
+    }
+
+    w->from = w->created;
+
+    if (!timed) {
+        w->from = now - CDC_SURVEY_UNKNOWN_MS;
+        ago = ago > CDC_SURVEY_UNKNOWN_MS ? ago : CDC_SURVEY_UNKNOWN_MS;
+    }
+
+    if (w->newest && w->newest - ago < w->from) {
+        w->from = w->newest - ago;
+    }
+
+    if (w->from < CDC_SURVEY_UNKNOWN_MS) {       /* no time at all */
+        w->from = CDC_SURVEY_UNKNOWN_MS;
+    }
+}
+
+
+/*
+ * Of an empty log nobody knows; but it takes a while to be emptied.  What
+ * begins with a tick right behind the create was empty then.
+ */
+
+int
+cdc_survey_after(const cdc_survey_when_t *w, uint64_t ts)
+{
+    return ts ? (int64_t) cdc_tso_ms(ts) - CDC_SURVEY_TICK_MS > w->since
+              : w->late;
+}
