@@ -47,9 +47,12 @@
  *
  * A Milvus tells its channels one after the other.  One that ends or fails on
  * the way tells all of them again, seconds or hours later and with a later
- * timestamp, and only then takes the partition out of etcd: until that, one
- * whose drop has not been met on each channel ("told") is kept, or data nodes
- * of the target would keep its rows for ever.
+ * timestamp, and only then (20 minutes later, when its segments are collected)
+ * takes the partition out of etcd.  One whose drop has not been met on each
+ * channel ("told") is kept, or data nodes of the target would keep its rows
+ * for ever: until it is not in etcd and there is nothing more to be read, for
+ * a task that is behind knows of the former long before it reads of the drop.
+ * What a task was never told of (from before its start, say) ends there, too.
  *
  * One of a task with "ignore_partition" is not dropped on the target, which has
  * none; it has the timestamp of its drop all the same.
@@ -319,10 +322,33 @@ cdc_forget_coll(const cdc_coll_t *c)
 }
 
 
+/* all that the log had when etcd was as it is */
+
+static int
+cdc_forget_read(const cdc_coll_t *c)
+{
+    unsigned              i;
+    const cdc_repl_t     *r;
+    const cdc_channel_t  *ch;
+
+    r = c->repl;
+
+    for (i = 0; i < c->nshards; i++) {
+        ch = c->shards[i].ch;
+
+        if (ch->stream == NULL || !r->reader_ops->at_end(ch->stream)) {
+            return 0;
+        }
+    }
+
+    return r->cause[CDC_CAUSE_LOG][0] == '\0';
+}
+
+
 static int
 cdc_forget_part(const cdc_coll_t *c, const cdc_part_t *p)
 {
-    unsigned                      i;
+    unsigned                      i, told;
     const cdc_channel_t          *ch;
     const cdc_meta_partition_t   *mp;
     const cdc_meta_collection_t  *m;
@@ -341,19 +367,18 @@ cdc_forget_part(const cdc_coll_t *c, const cdc_part_t *p)
         }
     }
 
+    told = !p->gone || cdc_forget_all_told(c, p);
     m = cdc_meta_by_id(c->repl->meta, c->id);
 
     for (i = 0; m && i < m->npartitions; i++) {
         mp = &m->partitions[i];
 
-        if (mp->id == p->id && !mp->gone
-            && (!mp->dropping || (p->gone && !cdc_forget_all_told(c, p))))
-        {
-            return 0;
+        if (mp->id == p->id && !mp->gone) {
+            return mp->dropping && told;
         }
     }
 
-    return m != NULL;
+    return m && (told || cdc_forget_read(c));
 }
 
 

@@ -580,6 +580,8 @@ both(uint64_t ts, int64_t part, unsigned first, unsigned second)
 static void
 test_told_later(void)
 {
+    int                     told;
+    char                   *cause;
     json_t                 *saved;
     cdc_coll_t             *c;
     cdc_meta_partition_t    parts[1];
@@ -615,6 +617,30 @@ test_told_later(void)
     parts[0].gone = 1;
     cdc_forget(&repl);
     is_int(c->nparts, 1, "goes with its key in etcd");
+
+    cdc_coll_part_add(c, 502, "r", MS(1))->target_id = 9002;
+    parts[0].id = 502;
+    parts[0].gone = 0;
+    both(MS(7001), 502, 0, 1);
+    use(0, 0);
+    put_drop_partition(7, 502, MS(9001));
+    parts[0].gone = 1;
+    cdc_forget(&repl);
+    is_int(c->nparts, 2, "not while the log has more");
+    told = farewells();
+    both(MS(9001), 502, 0, 1);
+    is_int(farewells(), told + 2, "of which the first channel tells");
+    is_int(c->nparts, 1, "then it is forgotten");
+
+    cdc_coll_part_add(c, 503, "s", MS(1))->target_id = 9003;
+    parts[0].id = 503;
+    cause = repl.cause[CDC_CAUSE_LOG];
+    (void) snprintf(cause, CDC_REASON_MAX, "out of reach");
+    both(MS(10001), 503, 0, 1);
+    is_int(c->nparts, 2, "nor while the log is out of reach");
+    cause[0] = '\0';
+    cdc_forget(&repl);
+    is_int(c->nparts, 1, "but when it is back");
 
     meta_known = NULL;
     (void) count_keys();
