@@ -1,6 +1,7 @@
 /*
- * Databases.  A dropped one is remembered for as long as a collection or an
- * alias is that was in it: their names go by its name.
+ * Databases, by their ids: later ones have larger ids.  A dropped one is
+ * remembered for as long as a collection or an alias is that was in it: their
+ * names go by its name.
  */
 
 #include <stdlib.h>
@@ -13,6 +14,28 @@
 #define CDC_META_NANOSECONDS  1000000000000000000ULL
 
 
+/* how many have a smaller one */
+
+static size_t
+cdc_meta_db_before(const cdc_meta_t *m, int64_t id)
+{
+    size_t  low, high, i;
+
+    for (low = 0, high = m->ndbs; low < high; /* void */ ) {
+        i = low + (high - low) / 2;
+
+        if (m->dbs[i]->pub.id < id) {
+            low = i + 1;
+
+        } else {
+            high = i;
+        }
+    }
+
+    return low;
+}
+
+
 cdc_meta_database_t *
 cdc_meta_database(cdc_meta_t *m, int64_t id, int make)
 {
@@ -20,10 +43,10 @@ cdc_meta_database(cdc_meta_t *m, int64_t id, int make)
     size_t                i;
     cdc_meta_database_t  *db;
 
-    for (i = 0; i < m->ndbs; i++) {
-        if (m->dbs[i]->pub.id == id) {
-            return m->dbs[i];
-        }
+    i = cdc_meta_db_before(m, id);
+
+    if (i < m->ndbs && m->dbs[i]->pub.id == id) {
+        return m->dbs[i];
     }
 
     if (!make) {
@@ -46,7 +69,9 @@ cdc_meta_database(cdc_meta_t *m, int64_t id, int make)
     }
 
     db->pub.id = id;
-    m->dbs[m->ndbs++] = db;
+    memmove(&m->dbs[i + 1], &m->dbs[i],
+            (m->ndbs++ - i) * sizeof(cdc_meta_database_t *));
+    m->dbs[i] = db;
 
     return db;
 }
@@ -335,6 +360,17 @@ cdc_meta_db_tell(cdc_meta_t *m, unsigned gone)
 
 /* ---- lookups --- */
 
+static int
+cdc_meta_db_named(const cdc_meta_database_t *db, cdc_span_t name)
+{
+    if (name.len == 0) {
+        name = cdc_span("default");
+    }
+
+    return cdc_span_is(name, db->pub.name);
+}
+
+
 int
 cdc_meta_db_is(cdc_meta_t *m, int64_t id, cdc_span_t name)
 {
@@ -342,15 +378,7 @@ cdc_meta_db_is(cdc_meta_t *m, int64_t id, cdc_span_t name)
 
     db = cdc_meta_database(m, id, 0);
 
-    if (db == NULL) {
-        return 0;
-    }
-
-    if (name.len == 0) {
-        name = cdc_span("default");
-    }
-
-    return cdc_span_is(name, db->pub.name);
+    return db != NULL && cdc_meta_db_named(db, name);
 }
 
 
@@ -365,7 +393,7 @@ cdc_meta_db_by_name(cdc_meta_t *m, cdc_span_t name)
     for (i = m->ndbs; i > 0; i--) {
         db = m->dbs[i - 1];
 
-        if (!cdc_meta_db_is(m, db->pub.id, name)) {
+        if (!cdc_meta_db_named(db, name)) {
             continue;
         }
 

@@ -487,6 +487,46 @@ drop_databases(int n)
 }
 
 
+static int
+on_each_database(void *arg, const cdc_meta_db_t *db)
+{
+    (void) arg;
+
+    say("%s ", db->name);
+
+    return CDC_OK;
+}
+
+
+/* etcd lists them by their keys, 12 before 9; found they are by their ids */
+
+static void
+test_order(void)
+{
+    static const sample_t  list[] = {
+        { 0, 0, "root-coord/database/db-info/1", V("\022\007default\030\001") },
+        { 0, 0, "root-coord/database/db-info/12", V("\022\003d12\030\014") },
+        { 0, 0, "root-coord/database/db-info/200", V("\022\004d200") },
+        { 0, 0, "root-coord/database/db-info/9", V("\022\002d9\030\011") }
+    };
+
+    start();
+    feed(CDC_ETCD_LIST, list, 4, 1, 1);
+    (void) told();
+    (void) cdc_meta_each_database(&m, on_each_database, NULL);
+    is_str(told(), "default d9 d12 d200 ", "databases, by age");
+    ok(cdc_meta_database(&m, 9, 0) == m.dbs[1]
+       && cdc_meta_database(&m, 200, 0) == m.dbs[3]
+       && cdc_meta_database(&m, 1, 0) == m.dbs[0]
+       && cdc_meta_database(&m, 12, 0) == m.dbs[2], "each is found");
+    ok(cdc_meta_database(&m, 0, 0) == NULL
+       && cdc_meta_database(&m, 10, 0) == NULL
+       && cdc_meta_database(&m, 201, 0) == NULL, "and no other");
+
+    cdc_meta_destroy(&m);
+}
+
+
 static void
 test_databases(void)
 {
@@ -544,6 +584,7 @@ main(void)
     test_bounded();
     test_history();
     test_unread();
+    test_order();
     test_databases();
 
     return done_testing();
