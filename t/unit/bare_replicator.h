@@ -31,7 +31,7 @@ bare_begin(cdc_repl_t *r)
 }
 
 
-static void
+static void __attribute__((unused))
 bare_end(cdc_repl_t *r)
 {
     cdc_selection_free(r->selection);
