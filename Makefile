@@ -195,11 +195,12 @@ UNIT_C        := $(wildcard $(TOP)/t/unit/test_*.c)
 UNIT          := $(UNIT_C:$(TOP)/t/unit/%.c=$(B)/unit/%)
 TESTS         ?= $(UNIT)
 # so many at a time, but for those that t/unit/testrules.yml leaves alone
-JOBS          ?= $(shell nproc)
+JOBS          ?= $(shell nproc 2>/dev/null)
 
 check: $(UNIT)
 	$(if $(UNIT),HARNESS_RULESFILE=$(TOP)/t/unit/testrules.yml \
-	    $(PROVE) -e '' --jobs $(JOBS) $(TESTS),@echo 'no unit tests')
+	    $(PROVE) -e '' --jobs $(or $(strip $(JOBS)),1) $(TESTS), \
+	    @echo 'no unit tests')
 
 $(B)/unit/%: $(TOP)/t/unit/%.c $(LIB) $(wildcard $(TOP)/t/unit/*.h)
 	@mkdir -p $(@D)
