@@ -61,7 +61,7 @@ class Grow:
     With them it finds five ticks of each channel for each second that the
     source took for the rows: a slow source makes many channels look dear.
     These, its waking and what an idle task costs do not grow with the rows:
-    a last round, as long as the others, is one without rows.
+    behind each round comes one without rows that is as long.
     """
 
     def __init__(self, bed, service, figures, kind, rows):
@@ -130,9 +130,10 @@ class Grow:
             for n in range(tasks):
                 tested.create(self.target, names[n * per:(n + 1) * per])
             self.live(tested)
-            rounds = [self.round(tested, names, shards)
-                      for _ in range(ROUNDS)]
-            figures = self.compared(rounds, self.empty(tested, rounds[-1]))
+            figures = []
+            for _ in range(ROUNDS):
+                full = self.round(tested, names, shards)
+                figures += self.compared(full, self.empty(tested, full))
             figures.append(('peak memory of each task, MB',
                             tested.memory() / tasks))
         finally:
@@ -172,19 +173,17 @@ class Grow:
         return tested.cpu() - before
 
     @staticmethod
-    def compared(rounds, empty):
+    def compared(full, empty):
+        n = full['sent']
+        gb = n['bytes'] / 1e9
         found = []
-        for r in rounds:
-            n = r['sent']
-            gb = n['bytes'] / 1e9
-            if n['last_rows'] > n['first_rows']:     # in several requests
-                found.append(('rows/s', n['rows'] / (n['last_rows']
-                                                     - n['first_rows'])))
-            found += [('CPU-s per GB', r['cpu'] / gb),
-                      ('CPU-s per GB, less a round without rows',
-                       (r['cpu'] - empty) / gb),
-                      ('s that the ticks among them are of', r['took'])]
-        return found
+        if n['last_rows'] > n['first_rows']:         # in several requests
+            found.append(('rows/s', n['rows'] / (n['last_rows']
+                                                 - n['first_rows'])))
+        return found + [('CPU-s per GB', full['cpu'] / gb),
+                        ('CPU-s per GB, less a round without rows',
+                         (full['cpu'] - empty) / gb),
+                        ('s that the ticks among them are of', full['took'])]
 
     def run(self, most, channels=(1, 4, 16, 64), each=50):
         """most collections; each: of how many one task has one at last
