@@ -350,11 +350,7 @@ ngx_http_milvus_cdc_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_milvus_cdc_loc_conf_t *prev = parent;
     ngx_http_milvus_cdc_loc_conf_t *conf = child;
 
-    ngx_str_t                         main;
-    ngx_uint_t                        i;
-    ngx_http_core_loc_conf_t         *clcf;
-    ngx_http_milvus_cdc_source_t    **src;
-    ngx_http_milvus_cdc_main_conf_t  *mcf;
+    ngx_http_core_loc_conf_t  *clcf;
 
     ngx_conf_merge_uint_value(conf->http_status, prev->http_status,
                               NGX_HTTP_MILVUS_CDC_STRICT);
@@ -381,40 +377,12 @@ ngx_http_milvus_cdc_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_OK;
     }
 
-    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_milvus_cdc_module);
-    src = mcf->sources.elts;
-
-    if (conf->source) {
-        return NGX_CONF_OK;
+    if (conf->source == NULL) {
+        conf->source = ngx_http_milvus_cdc_source_of(cf, &conf->source_name,
+                                                     &clcf->name);
     }
 
-    if (conf->source_name.len == 0 && mcf->sources.nelts == 1) {
-        conf->source = src[0];
-        return NGX_CONF_OK;
-    }
-
-    ngx_str_set(&main, "main");
-
-    if (conf->source_name.len == 0) {
-        conf->source_name = main;
-    }
-
-    for (i = 0; i < mcf->sources.nelts; i++) {
-        if (src[i]->name.len == conf->source_name.len
-            && ngx_strncmp(src[i]->name.data, conf->source_name.data,
-                           src[i]->name.len) == 0)
-        {
-            conf->source = src[i];
-            return NGX_CONF_OK;
-        }
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "milvus_cdc_source \"%V\" is not declared, which the "
-                       "\"milvus_cdc\" of location \"%V\" needs",
-                       &conf->source_name, &clcf->name);
-
-    return NGX_CONF_ERROR;
+    return conf->source ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -574,8 +542,10 @@ ngx_http_milvus_cdc_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if ((size_t) size < ngx_http_milvus_cdc_table_size(1)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "zone \"%V\" is too small",
-                           &value[1]);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "milvus_cdc_zone \"%V\" is too small: one task "
+                           "needs %uzk", &name,
+                           (ngx_http_milvus_cdc_table_size(1) + 1023) / 1024);
         return NGX_CONF_ERROR;
     }
 
@@ -673,14 +643,14 @@ ngx_http_milvus_cdc_allow_target(ngx_conf_t *cf, ngx_command_t *cmd,
         u.default_port = 19530;
         u.no_resolve = 1;
 
-        if (host.len == 0
-            || ngx_strlchr(host.data, host.data + host.len, '*') != NULL
+        if (host.len == 0 || strcspn((char *) host.data, "*,") < host.len
             || ngx_parse_url(cf->pool, &u) != NGX_OK
             || u.family == AF_UNIX || u.host.len == 0 || u.uri.len)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid target \"%V\", it should be host or "
-                               "host:port", &value[i]);
+                               "host:port; *.domain is what is below it; "
+                               "blanks between several", &value[i]);
             return NGX_CONF_ERROR;
         }
 

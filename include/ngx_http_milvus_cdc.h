@@ -100,6 +100,11 @@ char *ngx_http_milvus_cdc_source(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_http_milvus_cdc_source_t *ngx_http_milvus_cdc_source_default(
     ngx_conf_t *cf, ngx_str_t *name);
 
+/* the source of a location's "milvus_cdc": the given one; with "" the only one,
+ * else "main".  NULL: there is none, which has been logged */
+ngx_http_milvus_cdc_source_t *ngx_http_milvus_cdc_source_of(ngx_conf_t *cf,
+    ngx_str_t *given, ngx_str_t *location);
+
 /* the console's page for a location; "paths": where the API is, "" or paths
  * with blanks between them */
 ngx_int_t ngx_http_milvus_cdc_console_page(ngx_conf_t *cf,

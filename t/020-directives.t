@@ -770,3 +770,53 @@ Sesame-1
 $main::base . main::source('kafka 127.0.0.1, 127.0.0.2;')
 --- error_log eval
 [main::says('comma in "127.0.0.1,": addresses have blanks')]
+
+
+
+=== TEST 66: dies: a zone without room for one task, and how much that is
+--- http_config eval
+$main::base . 'milvus_cdc_zone tasks:32k;'
+--- error_log eval
+[main::says('milvus_cdc_zone "tasks" is too small: one task needs \d+k')]
+
+
+
+=== TEST 67: dies: several sources, no main, and a location that names none
+--- http_config eval
+$main::base . 'milvus_cdc_source a { } milvus_cdc_source b { }'
+--- config
+location /cdc { milvus_cdc; }
+--- error_log eval
+[main::says('location "/cdc" has to name its source: there are 2')]
+
+
+
+=== TEST 68: dies: a comma between targets
+--- http_config eval
+$main::base . 'milvus_cdc_allow_target 10.0.0.1,10.0.0.2;'
+--- error_log eval
+[main::says('invalid target "10.0.0.1,10.0.0.2", .* blanks between')]
+
+
+
+=== TEST 69: dies: any target, and what is wanted
+--- http_config eval
+$main::base . 'milvus_cdc_allow_target *;'
+--- error_log eval
+[main::says('invalid target "\*", it should be .* \*\.domain')]
+
+
+
+=== TEST 70: dies: an address of etcd with no host
+--- http_config eval
+$main::base . main::source('etcd http://;')
+--- error_log eval
+[main::says('no host in "http://"')]
+
+
+
+=== TEST 71: dies: an address of etcd with a path
+--- http_config eval
+$main::base . main::source('etcd http://127.0.0.1:2379/v3;')
+--- error_log eval
+[main::says('nothing may follow the port in "http://127.0.0.1:2379/v3"')]

@@ -163,6 +163,52 @@ ngx_http_milvus_cdc_source_default(ngx_conf_t *cf, ngx_str_t *name)
 }
 
 
+ngx_http_milvus_cdc_source_t *
+ngx_http_milvus_cdc_source_of(ngx_conf_t *cf, ngx_str_t *given,
+    ngx_str_t *location)
+{
+    ngx_str_t                         name;
+    ngx_uint_t                        i;
+    ngx_http_milvus_cdc_source_t    **src;
+    ngx_http_milvus_cdc_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_milvus_cdc_module);
+    src = mcf->sources.elts;
+
+    if (given->len == 0 && mcf->sources.nelts == 1) {
+        return src[0];
+    }
+
+    name = *given;
+
+    if (name.len == 0) {
+        ngx_str_set(&name, "main");
+    }
+
+    for (i = 0; i < mcf->sources.nelts; i++) {
+        if (src[i]->name.len == name.len
+            && ngx_strncmp(src[i]->name.data, name.data, name.len) == 0)
+        {
+            return src[i];
+        }
+    }
+
+    if (given->len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the \"milvus_cdc\" of location \"%V\" has to name "
+                           "its source: there are %ui, and none of them is "
+                           "\"main\"", location, mcf->sources.nelts);
+        return NULL;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "milvus_cdc_source \"%V\" is not declared, which the "
+                       "\"milvus_cdc\" of location \"%V\" needs",
+                       &name, location);
+    return NULL;
+}
+
+
 static char *
 ngx_http_milvus_cdc_source_option(ngx_conf_t *cf, ngx_command_t *dummy,
     void *conf)
@@ -459,6 +505,12 @@ ngx_http_milvus_cdc_option_endpoint(ngx_conf_t *cf, ngx_str_t *value,
         return NGX_CONF_ERROR;
     }
 
+    if (strcspn((char *) address->data, "/?#") < address->len) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "nothing may follow the port "
+                           "in \"%V\"", value);
+        return NGX_CONF_ERROR;
+    }
+
     ngx_memzero(&u, sizeof(ngx_url_t));
     u.url = *address;
     u.default_port = port;
@@ -507,17 +559,13 @@ ngx_http_milvus_cdc_option_etcd(ngx_conf_t *cf, ngx_str_t *value, void *field)
 {
     ngx_str_t  address;
 
-    if (value->len && value->data[value->len - 1] == '/') {
-        value->len--;
-    }
-
     address = *value;
 
-    if (address.len > 7 && ngx_strncmp(address.data, "http://", 7) == 0) {
+    if (address.len >= 7 && ngx_strncmp(address.data, "http://", 7) == 0) {
         address.data += 7;
         address.len -= 7;
 
-    } else if (address.len > 8
+    } else if (address.len >= 8
                && ngx_strncmp(address.data, "https://", 8) == 0)
     {
         address.data += 8;
@@ -528,6 +576,11 @@ ngx_http_milvus_cdc_option_etcd(ngx_conf_t *cf, ngx_str_t *value, void *field)
                            "etcd endpoint \"%V\" must begin with http:// "
                            "or https://", value);
         return NGX_CONF_ERROR;
+    }
+
+    if (address.len && address.data[address.len - 1] == '/') {
+        address.len--;
+        value->len--;
     }
 
     return ngx_http_milvus_cdc_option_endpoint(cf, value, &address, 2379,
