@@ -31,7 +31,7 @@
       "Sec-Fetch-Site; a proxy in front has to pass the Host on")             \
     X(BODY_READ, 500, 500, "fail to read the request body, error: %s")        \
     X(BODY_TOO_LARGE, 413, 413,                                               \
-      "the request body is larger than client_max_body_size")                 \
+      "the request body is larger than 1 MB")                                 \
     X(BODY_NOT_JSON, 500, 500,                                                \
       "fail to unmarshal the request, error: %s")                             \
     X(REQUEST_TYPE, 400, 400,                                                 \
@@ -116,7 +116,7 @@
       "the milvus uri is invalid, it should be http(s)://host:port, %s")      \
     X(BAD_TASK_ID, 400, 400,                                                  \
       "the task_id is invalid, it should be 1 to 255 characters of "          \
-      "[A-Za-z0-9_.-]")                                                       \
+      "[A-Za-z0-9_.-], and not \".\" or \"..\"")                              \
     /* host:port */                                                           \
     X(TARGET_NOT_ALLOWED, 400, 400,                                           \
       "the target %s is not in milvus_cdc_allow_target")                      \

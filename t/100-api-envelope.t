@@ -190,7 +190,7 @@ location /cdc { client_body_buffer_size 1k; client_body_in_file_only on;
 [200, 200, 413, 200]
 --- response_body eval
 [(CDC::empty_list()) x 2,
- CDC::failure(413, 'the request body is larger than client_max_body_size'),
+ CDC::failure(413, 'the request body is larger than 1 MB'),
  CDC::empty_list()]
 --- no_error_log
 temporary file
@@ -348,7 +348,7 @@ location /cdc { client_max_body_size 0; milvus_cdc main; }
 . ("10000\r\n" . 'y' x 65536 . "\r\n") x 20 . "0\r\n\r\n"
 --- error_code: 413
 --- response_body eval
-CDC::failure(413, 'the request body is larger than client_max_body_size')
+CDC::failure(413, 'the request body is larger than 1 MB')
 --- no_error_log
 temporary file
 [alert]

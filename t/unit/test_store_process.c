@@ -32,7 +32,8 @@ test_create(int c)
 
     create(c, 4, "../b", "two");
     answers(c, 4, CDC_E_BAD_TASK_ID, "the task_id is invalid, it should be 1 "
-            "to 255 characters of [A-Za-z0-9_.-]", "an id that is a path");
+            "to 255 characters of [A-Za-z0-9_.-], and not \".\" or "
+            "\"..\"", "an id that is a path");
 
     /* the client goes away while the probe runs */
 
