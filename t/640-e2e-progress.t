@@ -151,8 +151,21 @@ def stop(t):
         for pid in t.nginx.replicators():
             os.kill(pid, sig)
 
-    phase(t, 'replicator hangs', 3, lambda: send(signal.SIGSTOP),
-          lambda: send(signal.SIGCONT))
+    def hang():
+        send(signal.SIGSTOP)
+        for _ in range(15):
+            figures = dict(re.findall(
+                r'^milvus_cdc_(live|lag_seconds)\{.*\} (\S+)$',
+                t.nginx.get('/cdc/metrics')[1], re.M))
+            scrapes.append((int(figures['live']),
+                            float(figures['lag_seconds'])))
+            time.sleep(0.2)
+
+    scrapes = []
+    phase(t, 'replicator hangs', 0, hang, lambda: send(signal.SIGCONT))
+    t.ok(scrapes[0][0] == 1 and scrapes[-1][1] > 2
+         and not [s for s in scrapes if s[0] and s[1] >= 2],
+         'the metrics call nothing live that is behind', scrapes)
 
 
 def nginx(t):

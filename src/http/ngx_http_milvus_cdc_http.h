@@ -292,9 +292,6 @@ typedef struct {
 void ngx_http_milvus_cdc_told(ngx_http_milvus_cdc_told_t *told,
     ngx_http_milvus_cdc_slot_t *slot);
 
-/* ms since the last report, from when it is late; 0: it is of now */
-uint64_t ngx_http_milvus_cdc_age(ngx_http_milvus_cdc_told_t *told);
-
 /* ms, or CDC_UNKNOWN */
 uint64_t ngx_http_milvus_cdc_lag(cdc_task_status_t *st,
     ngx_http_milvus_cdc_told_t *told);
@@ -305,6 +302,9 @@ uint64_t ngx_http_milvus_cdc_retention_left(cdc_task_status_t *st,
 
 /* 1 while a replicator tells, so that what it told is of now */
 ngx_uint_t ngx_http_milvus_cdc_fresh(ngx_http_milvus_cdc_told_t *told);
+/* 1 when the task has read its log to the end, and nothing holds it up */
+ngx_uint_t ngx_http_milvus_cdc_live(cdc_task_status_t *st,
+    ngx_http_milvus_cdc_told_t *told);
 
 
 /* ---- metrics of more than tasks (.._measure.c) ------------------------- */

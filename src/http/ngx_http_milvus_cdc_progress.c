@@ -67,7 +67,9 @@ ngx_http_milvus_cdc_report_age(ngx_http_milvus_cdc_told_t *told)
 }
 
 
-uint64_t
+/* ms since the last report, from when it is late; 0: it is of now */
+
+static uint64_t
 ngx_http_milvus_cdc_age(ngx_http_milvus_cdc_told_t *told)
 {
     uint64_t  age;
@@ -113,6 +115,17 @@ ngx_http_milvus_cdc_fresh(ngx_http_milvus_cdc_told_t *told)
 {
     return told->reported && told->up
            && ngx_http_milvus_cdc_age(told) <= NGX_HTTP_MILVUS_CDC_FRESH;
+}
+
+
+/* what it told was of then: the lag has grown since */
+
+ngx_uint_t
+ngx_http_milvus_cdc_live(cdc_task_status_t *st,
+    ngx_http_milvus_cdc_told_t *told)
+{
+    return ngx_http_milvus_cdc_fresh(told) && st->live
+           && ngx_http_milvus_cdc_lag(st, told) < CDC_LIVE_MS;
 }
 
 
@@ -181,7 +194,7 @@ ngx_http_milvus_cdc_progress_json(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_progress_state(t, slot);
 
     ngx_http_milvus_cdc_text_printf(t, ",\"live\":%s",
-                                    fresh && st->live && lag < CDC_LIVE_MS
+                                    ngx_http_milvus_cdc_live(st, &told)
                                     ? "true" : "false");
     ngx_http_milvus_cdc_seconds(t, "lag_seconds", lag);
 

@@ -159,8 +159,8 @@ static const ngx_http_milvus_cdc_metric_t  ngx_http_milvus_cdc_metrics[] = {
     { "channels", "gauge", "Channels of the source's log that a task reads.",
       NGX_HTTP_MILVUS_CDC_U32, ngx_http_milvus_cdc_status_field(channels) },
 
-    { "live", "gauge", "1 when a task has no backlog.",
-      NGX_HTTP_MILVUS_CDC_LIVE, ngx_http_milvus_cdc_status_field(live) },
+    { "live", "gauge", "1 when a task has no backlog, and no lag to speak of.",
+      NGX_HTTP_MILVUS_CDC_LIVE, 0 },
 
     { "errors_total", "counter", "Times that a task became degraded, or "
       "paused by itself.",
@@ -550,7 +550,7 @@ ngx_http_milvus_cdc_metric_value(const ngx_http_milvus_cdc_metric_t *m,
         return fresh;
 
     case NGX_HTTP_MILVUS_CDC_LIVE:
-        return fresh && *(uint32_t *) p;
+        return ngx_http_milvus_cdc_live(&row->status, &row->told);
 
     case NGX_HTTP_MILVUS_CDC_U32:
         return row->known ? *(uint32_t *) p : CDC_UNKNOWN;
