@@ -454,7 +454,9 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
  main::wrong(name_mapping => [{source_db => 'd', target_db => 'e'}],
              collection_infos => [{name => 'a'}]),
  main::wrong(name_mapping => [map { {source_db => 'd', target_db => $_} }
-                              qw(e f)])]
+                              qw(e f)]),
+ main::wrong(name_mapping => [{source_db => 'd',
+                               collection_mapping => {a => 'b'}}])]
 --- response_body_like eval
 [(map { CDC::refused_like('create', '`name_mapping` is invalid, ' . $_) }
     ('.+ would both be .+default\.b.+ on the target') x 2,
@@ -462,7 +464,9 @@ CDC::http_config() . 'milvus_cdc_allow_target 127.0.0.2:19530 milvus.a;'
  (CDC::refused_like('create', 'the collection name in the name mapping is not '
                     . 'in the collection info, checkout it')) x 2,
  CDC::refused_like('create', '`name_mapping` is invalid, the database .+ is '
-                   . 'mapped to .+ and to .+')]
+                   . 'mapped to .+ and to .+'),
+ CDC::refused_like('create', '`name_mapping` is invalid, the database ."d." '
+                   . 'has no ."target_db.": give it, .+')]
 
 
 

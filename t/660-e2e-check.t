@@ -349,6 +349,14 @@ def collections(t):
                                 for k, v in text.items())
          and any('alias of "here"' in k for k in text),
          'a name that is not there, and an alias', text)
+    answer = t.nginx.cdc('create', {
+        'milvus_connect_param': {'uri': t.bed['target'].uri},
+        'collection_infos': [{'name': 'heer'}, {'name': 'alias'}],
+        'db_collections': {}, 'task_id': 'slip'})[1]
+    said = answer['data'].get('warnings', [])
+    t.ok(len(said) == 2 and sorted(said) == sorted(text),
+         'a create warns of both', answer)
+    t.nginx.cdc('delete', {'task_id': 'slip'})
     finds(t, 'names that match nothing', Check(
         t, db_collections={'nix': STAR}, collection_infos=[]),
         'collections.matched', 'warning', 'see the names',

@@ -65,7 +65,7 @@ void cdc_look_log_open(cdc_look_t *l);
 void cdc_look_log_has(cdc_look_t *l, const cdc_meta_collection_t *m);
 void cdc_look_log_end(cdc_look_t *l);
 
-/* cdc_probe_names.c: a check's */
+/* cdc_probe_names.c: warnings; of a check, findings */
 void cdc_look_names(cdc_look_t *l);
 
 

@@ -314,7 +314,7 @@ cdc_probe_source_version(cdc_probe_t *p, const cdc_probe_etcd_t *e,
     }
 
     cdc_finding(p->findings, "source.running", CDC_FINE, NULL,
-                "%u servers of the source are registered", e->sessions);
+                "servers of the source that are registered: %u", e->sessions);
 
     if (cdc_probe_version(e->version, &major, &minor) != CDC_OK) {
         cdc_finding(p->findings, "source.version", CDC_NOTE, NULL, "the "

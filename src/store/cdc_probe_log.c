@@ -549,7 +549,7 @@ cdc_look_log_end(cdc_look_t *l)
     } else {
         cdc_look_channels(l);
         cdc_finding(l->probe->findings, "collections.channels", CDC_NOTE,
-                    NULL, "the collections have %zu channels; the target may "
+                    NULL, "channels of the collections: %zu; the target may "
                     "have any number of them", l->nchannels);
     }
 

@@ -5,6 +5,7 @@
  *   one that it lacks, and the log no longer reaches back        log_gap
  *   two that would have one name there                           refused
  *   users whose password the target cannot take                  a warning
+ *   a name that the source does not have                         a warning
  *
  * The replicator asks the same when it starts, so this is the early answer
  * and no more: a source that does not answer in CDC_LOOK_MS is not looked at,
@@ -393,7 +394,7 @@ cdc_look_users(cdc_look_t *l)
                                          "users.passwords"))
     {
         cdc_finding(l->probe->findings, "users.passwords", CDC_FINE, NULL,
-                    "the target has all %u users of the source", l->users);
+                    "the target has all users of the source: %u", l->users);
     }
 
     return rc;
@@ -416,6 +417,10 @@ cdc_look_all(cdc_look_t *l)
         rc = cdc_look_users(l);
     }
 
+    if (rc == CDC_OK && l->probe->error == CDC_E_OK) {
+        cdc_look_names(l);
+    }
+
     return rc;
 }
 
@@ -435,15 +440,15 @@ cdc_look_summary(cdc_look_t *l)
 
     if (l->probe->met && cdc_finding_ok(findings, "collections.schema")) {
         cdc_finding(findings, "collections.schema", CDC_FINE, NULL,
-                    "%u collections will be created on the target, %u are "
-                    "there with the same schema (these go on from now, their "
-                    "rows are not sent again)", l->fresh, l->same);
+                    "collections that will be created on the target: %u; that "
+                    "are there with the same schema, and go on from now "
+                    "without sending their rows again: %u", l->fresh, l->same);
     }
 
     if (l->probe->met && !l->deaf && l->alien == 0 && l->ngaps == 0) {
         cdc_finding(findings, "collections.retention", CDC_FINE, NULL,
-                    "the source's log reaches back to the start of the %u "
-                    "that the target lacks", l->fresh);
+                    "the source's log reaches back to the start of all that "
+                    "the target lacks");
     }
 }
 

@@ -1,6 +1,7 @@
 /*
- * A check's look at the names of a request: what is not there may come yet,
- * or is a slip of the pen.
+ * The names of a request: what is not there may come yet, or is a slip of the
+ * pen, and then nothing would ever be followed.  A create warns of them, a
+ * check says of those that are there as well how many.
  */
 
 #ifndef _GNU_SOURCE
@@ -60,7 +61,7 @@ cdc_look_names_db(void *arg, const cdc_meta_db_t *db)
 static void
 cdc_look_no_db(cdc_look_names_t *n, const char *db)
 {
-    char  cure[CDC_REASON_MAX];
+    char  cure[CDC_REASON_MAX], text[CDC_REASON_MAX];
 
     n->n = 0;
     n->len = 0;
@@ -70,15 +71,17 @@ cdc_look_no_db(cdc_look_names_t *n, const char *db)
                     n->len ? n->names : "none",
                     n->n > CDC_LOOK_SHOWN ? " .." : "");
 
-    cdc_finding(n->look->probe->findings, "collections.names", CDC_WARNING,
-                cure, "the source has no database \"%s\" (yet)", db);
+    (void) snprintf(text, sizeof(text), "the source has no database "
+                    "\"%.256s\" (yet): it is followed once there is one", db);
+
+    cdc_look_warn(n->look, "collections.names", cure, text);
 }
 
 
 static void
 cdc_look_no_collection(cdc_look_names_t *n, const char *db, const char *name)
 {
-    char  cure[CDC_REASON_MAX];
+    char  cure[CDC_REASON_MAX], text[CDC_REASON_MAX];
 
     n->db = db;
     n->n = 0;
@@ -89,21 +92,42 @@ cdc_look_no_collection(cdc_look_names_t *n, const char *db, const char *name)
                     "are %s%s", n->len ? n->names : "none",
                     n->n > CDC_LOOK_SHOWN ? " .." : "");
 
-    cdc_finding(n->look->probe->findings, "collections.names", CDC_WARNING,
-                cure, "the source has no collection \"%s.%s\" (yet): it is "
-                "followed once there is one", db, name);
+    (void) snprintf(text, sizeof(text), "the source has no collection "
+                    "\"%.256s.%.256s\" (yet): it is followed once there is "
+                    "one", db, name);
+
+    cdc_look_warn(n->look, "collections.names", cure, text);
+}
+
+
+static void
+cdc_look_alias(cdc_look_names_t *n, const char *db, const char *name,
+    const char *of)
+{
+    char  cure[CDC_REASON_MAX], text[CDC_REASON_MAX];
+
+    (void) snprintf(cure, sizeof(cure), "give the name \"%.200s\": its aliases "
+                    "go with it", of);
+    (void) snprintf(text, sizeof(text), "\"%.256s.%.256s\" is an alias of "
+                    "\"%.200s\": nothing is followed by that name", db, name,
+                    of);
+
+    cdc_look_warn(n->look, "collections.names", cure, text);
 }
 
 
 static int
 cdc_look_pattern(void *arg, const char *db, const char *name)
 {
-    char                          cure[CDC_REASON_MAX];
     cdc_look_names_t             *n = arg;
     const cdc_meta_collection_t  *m;
 
     if (strcmp(db, "*") == 0) {
         return CDC_OK;
+    }
+
+    if (cdc_look_left(n->look) == 0) {
+        return CDC_DONE;
     }
 
     if (cdc_meta_db_by_name(n->look->meta, cdc_span_n(db, strlen(db)))
@@ -126,11 +150,7 @@ cdc_look_pattern(void *arg, const char *db, const char *name)
         cdc_look_no_collection(n, db, name);
 
     } else if (strcmp(m->name, name) != 0) {
-        (void) snprintf(cure, sizeof(cure), "give the name \"%.200s\": its "
-                        "aliases go with it", m->name);
-        cdc_finding(n->look->probe->findings, "collections.names",
-                    CDC_WARNING, cure, "\"%s.%s\" is an alias of \"%.200s\": "
-                    "nothing is followed by that name", db, name, m->name);
+        cdc_look_alias(n, db, name, m->name);
 
     } else {
         n->found++;
@@ -167,11 +187,16 @@ cdc_look_names(cdc_look_t *l)
     findings = l->probe->findings;
 
     (void) cdc_selection_each(l->probe->selection, cdc_look_pattern, &n);
+
+    if (findings == NULL) {
+        return;
+    }
+
     (void) cdc_meta_each_collection(l->meta, cdc_look_match, &n);
 
     if (n.asked != 0 && n.asked == n.found) {
         cdc_finding(findings, "collections.names", CDC_FINE, NULL, "the "
-                    "source has each of the %u collections", n.found);
+                    "source has all collections that are named: %u", n.found);
     }
 
     if (n.matched == 0 && n.asked == 0) {
@@ -186,6 +211,7 @@ cdc_look_names(cdc_look_t *l)
 
     } else {
         cdc_finding(findings, "collections.matched", CDC_FINE, NULL,
-                    "%u collections of the source are followed", n.matched);
+                    "collections of the source that are followed: %u",
+                    n.matched);
     }
 }

@@ -248,6 +248,40 @@ cdc_check_excluded(const cdc_selection_t *s, const json_t *list,
 }
 
 
+/* ---- name_mapping --- */
+
+/* "" is "default" on both sides: who has left "target_db" out means, rather,
+ * that the database stays, and would have all of it moved */
+
+static cdc_error_e
+cdc_check_target_db(const json_t *list, char text[CDC_REASON_MAX])
+{
+    char         why[CDC_REASON_MAX];
+    size_t       i;
+    json_t      *entry;
+    const char  *source, *target;
+
+    json_array_foreach(list, i, entry) {
+        source = json_string_value(json_object_get(entry, "source_db"));
+        target = json_string_value(json_object_get(entry, "target_db"));
+
+        if (source == NULL || *source == '\0' || strcmp(source, "default") == 0
+            || (target != NULL && *target != '\0'))
+        {
+            continue;
+        }
+
+        (void) snprintf(why, sizeof(why), "the database \"%.256s\" has no "
+                        "\"target_db\": give it, also where the database keeps "
+                        "its name", source);
+        cdc_store_format(text, CDC_E_BAD_MAPPING, why);
+        return CDC_E_BAD_MAPPING;
+    }
+
+    return CDC_E_OK;
+}
+
+
 /* ---- all of it --- */
 
 cdc_error_e
@@ -259,6 +293,13 @@ cdc_stored_check(cdc_stored_t *t, const json_t *source,
     const cdc_selection_t  *s;
 
     rc = cdc_check_positions(t->request, cdc_log_reader_of(source), text);
+
+    if (rc != CDC_E_OK) {
+        return rc;
+    }
+
+    rc = cdc_check_target_db(json_object_get(t->request, "name_mapping"),
+                             text);
 
     if (rc != CDC_E_OK) {
         return rc;

@@ -78,7 +78,7 @@ cdc_dry_limit(cdc_store_t *s, json_t *findings)
     }
 
     cdc_finding(findings, "tasks.limit", CDC_FINE, NULL,
-                "there are %u tasks, of at most %d", s->ntasks, s->max_tasks);
+                "tasks: %u, of at most %d", s->ntasks, s->max_tasks);
 }
 
 

@@ -386,7 +386,7 @@ cdc_store_parked(cdc_store_t *s, cdc_store_wait_t *w, const char *type,
         return;
     }
 
-    (void) snprintf(id, sizeof(id), "%llu", (unsigned long long)
+    (void) snprintf(id, sizeof(id), "%lld", (long long)
                     json_integer_value(json_object_get(data, "id")));
     w->arg = strdup(id);
 
