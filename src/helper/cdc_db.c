@@ -122,7 +122,22 @@ cdc_db_status(const cdc_db_t *db, char *err, char *status)
 
 
 static int
-cdc_db_mkdir(const char *path)
+cdc_db_mkdir(const char *path, char *err)
+{
+    if (mkdir(path, 0700) == -1 && errno != EEXIST) {
+        cdc_db_fail(err, "the directory \"%.512s\" cannot be made: %s", path,
+                    strerror(errno));
+        return CDC_ERROR;
+    }
+
+    return CDC_OK;
+}
+
+
+/* and the one above it */
+
+static int
+cdc_db_mkdirs(const char *path, char *err)
 {
     char  *slash, parent[PATH_MAX];
 
@@ -133,18 +148,12 @@ cdc_db_mkdir(const char *path)
     if (slash != NULL && slash != parent) {
         *slash = '\0';
 
-        if (mkdir(parent, 0700) == -1 && errno != EEXIST) {
-            cdc_log(CDC_LOG_CRIT, errno, "mkdir() \"%s\" failed", parent);
+        if (cdc_db_mkdir(parent, err) != CDC_OK) {
             return CDC_ERROR;
         }
     }
 
-    if (mkdir(path, 0700) == -1 && errno != EEXIST) {
-        cdc_log(CDC_LOG_CRIT, errno, "mkdir() \"%s\" failed", path);
-        return CDC_ERROR;
-    }
-
-    return CDC_OK;
+    return cdc_db_mkdir(path, err);
 }
 
 
@@ -233,13 +242,7 @@ cdc_db_open(const char *path, char *err)
         return NULL;
     }
 
-    if (cdc_db_mkdir(path) != CDC_OK) {
-        if (err != NULL) {
-            (void) snprintf(err, CDC_REASON_MAX,
-                            "the directory \"%.512s\" cannot be made: %s",
-                            path, strerror(errno));
-        }
-
+    if (cdc_db_mkdirs(path, err) != CDC_OK) {
         return NULL;
     }
 

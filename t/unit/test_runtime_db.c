@@ -252,6 +252,20 @@ test_half_made(const char *path)
 
 
 static void
+test_no_directory(const char *path)
+{
+    char  err[CDC_REASON_MAX], sub[300], want[400];
+
+    (void) snprintf(sub, sizeof(sub), "%s/none/one", path);
+    (void) snprintf(want, sizeof(want), "the directory \"%s/none\" cannot be "
+                    "made: No such file or directory", path);
+
+    ok(cdc_db_open(sub, err) == NULL, "no directory for it");
+    is_str(err, want, "which one, and why");
+}
+
+
+static void
 test_remove(const char *path)
 {
     char         sub[300], file[320], out[320];
@@ -292,6 +306,7 @@ main(void)
     test_headless(path);
     (void) cdc_db_remove(path);
     test_half_made(path);
+    test_no_directory("/nowhere");
     (void) cdc_db_remove(path);
 
     (void) snprintf(path, sizeof(path), "%s/tasks", dir);
