@@ -185,9 +185,6 @@ int  cdc_meta_each_rbac(cdc_meta_t *m,
 int  cdc_meta_each_operation(cdc_meta_t *m, int64_t collection_id,
     int (*fn)(void *arg, cdc_span_t request), void *arg);
 
-/* 1 when the source writes its log in the form of Milvus 2.6 */
-int  cdc_meta_streaming(cdc_meta_t *m);
-
 /* 1 while the source holds the collection (or partition) loaded */
 int  cdc_meta_loaded(cdc_meta_t *m, int64_t collection_id,
     int64_t partition_id);

@@ -13,6 +13,7 @@
 #define NGX_HTTP_MILVUS_CDC_JSON          "application/json"
 
 
+static void ngx_http_milvus_cdc_cleanup(void *data);
 static ngx_int_t ngx_http_milvus_cdc_foreign(ngx_http_milvus_cdc_ctx_t *c,
     json_t *root);
 static const ngx_http_milvus_cdc_type_t *ngx_http_milvus_cdc_find_type(
@@ -165,7 +166,10 @@ ngx_http_milvus_cdc_api_handler(ngx_http_request_t *r)
 }
 
 
-void
+/* releases what is not in the request's pool; once the request ends, or before
+ * that when the answer is known */
+
+static void
 ngx_http_milvus_cdc_cleanup(void *data)
 {
     ngx_http_milvus_cdc_ctx_t *c = data;

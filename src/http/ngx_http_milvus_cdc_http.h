@@ -248,9 +248,6 @@ ngx_int_t ngx_http_milvus_cdc_request(ngx_http_milvus_cdc_ctx_t *c);
 /* ends the request from an event handler */
 void ngx_http_milvus_cdc_finalize(ngx_http_milvus_cdc_ctx_t *c, ngx_int_t rc);
 
-/* releases what is not in the request's pool; the request's cleanup */
-void ngx_http_milvus_cdc_cleanup(void *data);
-
 /* 1: a browser sends it for a page of another site */
 ngx_uint_t ngx_http_milvus_cdc_cross_site(ngx_http_request_t *r);
 

@@ -23,7 +23,7 @@
 #include <string.h>
 
 
-const char *
+static const char *
 cdc_selection_db(const char *db)
 {
     return *db == '\0' ? CDC_DEFAULT_DB : db;

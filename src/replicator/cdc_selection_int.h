@@ -34,7 +34,4 @@ struct cdc_selection_s {
 };
 
 
-const char *cdc_selection_db(const char *db);
-
-
 #endif /* CDC_SELECTION_INT_H_INCLUDED */

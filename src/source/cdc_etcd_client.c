@@ -275,7 +275,9 @@ nomem:
 }
 
 
-int
+/* a token, when there is a user */
+
+static int
 cdc_etcd_client_authenticate(cdc_etcd_client_t *c, unsigned ms,
     cdc_grpc_error_t *err)
 {

@@ -42,9 +42,6 @@ void cdc_etcd_client_free(cdc_etcd_client_t *c);
 
 /* makes c->g to the current endpoint; no network is touched */
 int  cdc_etcd_client_connect(cdc_etcd_client_t *c, cdc_grpc_error_t *err);
-/* [blocks] a token, when there is a user */
-int  cdc_etcd_client_authenticate(cdc_etcd_client_t *c, unsigned ms,
-    cdc_grpc_error_t *err);
 /* closes, so that the next call goes to the next endpoint */
 void cdc_etcd_client_rotate(cdc_etcd_client_t *c);
 
@@ -120,7 +117,6 @@ int  cdc_etcd_ask(cdc_etcd_follow_t *f, Etcd__RangeRequest *req, unsigned ms,
 /* until it breaks: CDC_ERROR, CDC_DECLINED (list again), CDC_DONE (stop) */
 int  cdc_etcd_watch(cdc_etcd_follow_t *f, cdc_grpc_error_t *err);
 
-void cdc_etcd_sync_start(cdc_etcd_follow_t *f);
 void cdc_etcd_sync_check(cdc_etcd_follow_t *f);
 void cdc_etcd_sync_close(cdc_etcd_follow_t *f);
 

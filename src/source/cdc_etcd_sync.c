@@ -30,6 +30,7 @@
 #define CDC_ETCD_SYNC_RETRY_MS  200
 
 
+static void cdc_etcd_sync_start(cdc_etcd_follow_t *f);
 static void cdc_etcd_sync_ask(cdc_etcd_follow_t *f);
 
 
@@ -61,7 +62,7 @@ cdc_etcd_sync_timer(cdc_timer_t *tm)
 
 /* a new round, when there is a list and nothing is under way */
 
-void
+static void
 cdc_etcd_sync_start(cdc_etcd_follow_t *f)
 {
     if (f->sync != CDC_ETCD_SYNC_IDLE || f->seen == 0 || f->retry.slot != 0

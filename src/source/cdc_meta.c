@@ -22,8 +22,7 @@ static const cdc_etcd_keys_t  cdc_meta_ranges[] = {
       0 },
     { "querycoord-replica/", "querycoord-replica0", 1 },
     { "root-coord/", "root-coord0", 0 },
-    { "snapshots/root-coord/database/", "snapshots/root-coord/database0", 1 },
-    { "streamingcoord-meta/pchannel/", "streamingcoord-meta/pchannel0", 1 }
+    { "snapshots/root-coord/database/", "snapshots/root-coord/database0", 1 }
 };
 
 #define CDC_META_RANGES  (sizeof(cdc_meta_ranges) / sizeof(cdc_meta_ranges[0]))
@@ -281,9 +280,3 @@ cdc_meta_each_collection(cdc_meta_t *m,
     return CDC_OK;
 }
 
-
-int
-cdc_meta_streaming(cdc_meta_t *m)
-{
-    return m->streaming;
-}

@@ -474,10 +474,6 @@ cdc_meta_kv(cdc_meta_t *m, const cdc_etcd_kv_t *kv, int snapshots)
         cdc_meta_alias_set(m, &k, kv->value, gone);
         return;
 
-    case CDC_META_STREAMING:
-        m->streaming |= !gone;
-        return;
-
     default:
         break;
     }
@@ -499,7 +495,6 @@ cdc_meta_apply(cdc_meta_t *m, const cdc_etcd_batch_t *batch)
 
     if (batch->kind == CDC_ETCD_LIST && batch->first) {
         m->gen++;
-        m->streaming = 0;
     }
 
     for (pass = 0; pass < 2; pass++) {

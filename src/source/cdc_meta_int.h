@@ -39,7 +39,6 @@ typedef enum {
 
     CDC_META_DB,
     CDC_META_ALIAS,
-    CDC_META_STREAMING,
 
     CDC_META_RAW_USER,                   /* users and roles, from here on */
     CDC_META_RAW_ROLE,
@@ -198,7 +197,6 @@ struct cdc_meta_s {
     cdc_meta_waiter_t    *waiters;
     unsigned              gen;
     unsigned              alias_dirty:1; /* or a collection, for an alias */
-    unsigned              streaming:1;
     unsigned              oom:1;
 };
 

@@ -45,8 +45,6 @@ static const cdc_meta_path_t  cdc_meta_paths[] = {
                   CDC_META_RAW_PRIVILEGE, "n"),
     cdc_meta_path("root-coord/privilege-group/", CDC_META_RAW_GROUP, "n"),
 
-    cdc_meta_path("streamingcoord-meta/pchannel/", CDC_META_STREAMING, "n"),
-
     /* what a Milvus before databases wrote, and later ones still read */
 
     cdc_meta_path("root-coord/collection/", CDC_META_INFO, "c"),

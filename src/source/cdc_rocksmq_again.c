@@ -19,6 +19,10 @@
 
 /* ---- messages --- */
 
+/* CDC_OK: go on */
+typedef int (*cdc_rocksmq_each_pt)(void *arg, cdc_span_t topic,
+    const cdc_rocksmq_entry_t *e);
+
 typedef struct {
     cdc_rocksmq_each_pt   handler;
     void                 *arg;
@@ -49,9 +53,10 @@ cdc_rocksmq_each_op(void *arg, const cdc_rocksmq_op_t *op)
 }
 
 
-/* whole records only, that were found good before */
+/* each message that lies in a log and was read: whole records only, that were
+ * found good before */
 
-int
+static int
 cdc_rocksmq_wal_each(cdc_rocksmq_wal_t *wal, cdc_rocksmq_each_pt handler,
     void *arg, char *err)
 {

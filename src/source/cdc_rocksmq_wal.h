@@ -278,11 +278,6 @@ typedef struct {
 } cdc_rocksmq_wal_t;
 
 
-/* of cdc_rocksmq_wal_each(); CDC_OK: go on */
-typedef int (*cdc_rocksmq_each_pt)(void *arg, cdc_span_t topic,
-    const cdc_rocksmq_entry_t *e);
-
-
 int  cdc_rocksmq_wal_init(cdc_rocksmq_wal_t *wal, const char *dir);
 
 /* as after init; "chain" goes on */
@@ -309,10 +304,6 @@ void cdc_rocksmq_wal_check(cdc_rocksmq_wal_t *wal, uint64_t sequence);
 
 /* what topics that are "fresh" keep; CDC_ERROR: err */
 int  cdc_rocksmq_wal_again(cdc_rocksmq_wal_t *wal, char *err);
-
-/* each message that lies in a log and was read; CDC_ERROR: err */
-int  cdc_rocksmq_wal_each(cdc_rocksmq_wal_t *wal, cdc_rocksmq_each_pt handler,
-    void *arg, char *err);
 
 /* ids of the first message in logs that is left and of the last; 0: none */
 int  cdc_rocksmq_wal_ends(cdc_rocksmq_wal_t *wal, cdc_rocksmq_topic_t *t,

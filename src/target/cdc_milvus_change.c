@@ -21,6 +21,12 @@
 #define CDC_MILVUS_NEW_DB           5
 
 
+typedef struct {
+    cdc_span_t  key, value;
+    cdc_span_t  body;                    /* both */
+} cdc_milvus_kv_t;
+
+
 /* ---- rename -------------------------------------------------------- */
 
 /*
@@ -175,7 +181,9 @@ cdc_milvus_alias(cdc_target_t *t, const char *db, const char *alias,
 
 /* ---- properties ---------------------------------------------------- */
 
-int
+/* of a list of KeyValuePair, fields of one number */
+
+static int
 cdc_milvus_kv_next(cdc_span_t *list, uint32_t number, cdc_milvus_kv_t *kv)
 {
     int          rc;

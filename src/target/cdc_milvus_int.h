@@ -128,18 +128,9 @@ int  cdc_milvus_alter_database(cdc_target_t *t, const char *db,
     cdc_span_t before, cdc_span_t after, uint64_t ts,
     cdc_target_error_t *err);
 
-/* lists of KeyValuePair, as serialized fields of one number */
-
-typedef struct {
-    cdc_span_t  key, value;
-    cdc_span_t  body;                    /* both */
-} cdc_milvus_kv_t;
-
-int  cdc_milvus_kv_next(cdc_span_t *list, uint32_t number,
-    cdc_milvus_kv_t *kv);
-
-/* adds the pairs that are new or differ, and the keys that are gone; n
- * counts them.  c may be NULL: CDC_ERROR */
+/* before and after: lists of KeyValuePair, as serialized fields of one number.
+ * Adds the pairs that are new or differ, and the keys that are gone; n counts
+ * them.  c may be NULL: CDC_ERROR */
 int  cdc_milvus_kv_changed(cdc_chain_t *c, uint32_t out, cdc_span_t before,
     cdc_span_t after, uint32_t number, unsigned *n);
 int  cdc_milvus_kv_removed(cdc_chain_t *c, uint32_t out, cdc_span_t before,

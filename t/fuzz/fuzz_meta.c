@@ -54,8 +54,7 @@ static const char  *fuzz_keys[] = {
     "root-coord/credential/grantee-id/1/*",
     "root-coord/credential/grantee-id/2/PrivilegeGroupg",
     "root-coord/credential/grantee-id/2/",
-    "root-coord/privilege-group/g",
-    "streamingcoord-meta/pchannel/c"
+    "root-coord/privilege-group/g"
 };
 
 #define FUZZ_KEYS  (sizeof(fuzz_keys) / sizeof(fuzz_keys[0]))
@@ -165,7 +164,6 @@ fuzz_ask(cdc_meta_t *m, size_t *sum)
 
     (void) cdc_meta_each_alias(m, fuzz_alias, sum);
     (void) cdc_meta_each_rbac(m, fuzz_rbac, sum);
-    (void) cdc_meta_streaming(m);
     (void) cdc_meta_each_operation(m, 100, fuzz_request, sum);
     (void) cdc_meta_loaded(m, 100, 7);
     (void) cdc_meta_by_name(m, cdc_span("default"), cdc_span("a"), 0);

@@ -240,25 +240,6 @@ test_no_handler(void)
 }
 
 
-static void
-test_streaming(void)
-{
-    static const sample_t  channel = {
-        0, 0, "streamingcoord-meta/pchannel/by-dev-rootcoord-dml_0",
-        V("\012\006by-dev")
-    };
-
-    start();
-    feed(CDC_ETCD_LIST, built_in, N(built_in), 1, 1);
-    is_int(cdc_meta_streaming(&m), 0, "2.3 to 2.5");
-    feed(CDC_ETCD_EVENTS, &channel, 1, 0, 0);
-    is_int(cdc_meta_streaming(&m), 1, "it becomes a 2.6");
-    feed(CDC_ETCD_LIST, built_in, N(built_in), 1, 1);
-    is_int(cdc_meta_streaming(&m), 0, "another etcd");
-    cdc_meta_destroy(&m);
-}
-
-
 int
 main(void)
 {
@@ -268,7 +249,6 @@ main(void)
     test_relist();
     test_versions();
     test_no_handler();
-    test_streaming();
 
     return done_testing();
 }
