@@ -154,8 +154,9 @@ class Bench:
 
 def main():
     parser = argparse.ArgumentParser(prog='bench/run')
-    parser.add_argument('cases', nargs='*', choices=[[], *Bench.CASES],
-                        help='all, if none is named')
+    parser.add_argument('cases', nargs='*', metavar='case',
+                        help='of %s; all, if none is named'
+                        % ', '.join(Bench.CASES))
     parser.add_argument('--source', default='kafka,rocksmq')
     parser.add_argument('--runs', type=int, help='5 of a backlog, and 1 to 3 '
                         'of what takes long, if not given')
@@ -163,6 +164,9 @@ def main():
     parser.add_argument('--collections', type=int, default=1000,
                         help='the most of "grow"')
     args = parser.parse_args()
+    for case in args.cases:
+        if case not in Bench.CASES:
+            parser.error('%s: no such case' % case)
     bench = Bench(args)
     if bench.reference and not os.access(bench.reference, os.X_OK) \
             or os.path.isdir(bench.reference or ''):
