@@ -87,8 +87,15 @@ ngx_http_milvus_cdc_helper_spawn(ngx_http_milvus_cdc_supervisor_t *sv,
         return NGX_ERROR;
     }
 
-    ngx_log_error(NGX_LOG_INFO, sv->log, 0, "milvus_cdc: started %s %s%s%P",
-                  argv[1], h->task ? argv[2] : "", h->task ? ", " : "", pid);
+    if (h->task) {
+        ngx_log_error(NGX_LOG_INFO, sv->log, 0,
+                      "milvus_cdc: replicator %P of task %V has been started",
+                      pid, &h->task->id);
+
+    } else {
+        ngx_log_error(NGX_LOG_INFO, sv->log, 0,
+                      "milvus_cdc: store %P has been started", pid);
+    }
 
     if (ngx_http_milvus_cdc_frames_open(&h->frames, sp[0], sv->log) != NGX_OK
         || ngx_http_milvus_cdc_helper_send_init(sv, h) != NGX_OK)
