@@ -65,7 +65,6 @@ typedef struct {
     const char  *server_name;            /* instead of the host's; or NULL */
     /* what these are called where one sets them */
     const char  *ca_option, *cert_option, *name_option;
-    unsigned     any_name:1;             /* the name is not checked */
 } cdc_tls_look_t;
 
 /* [blocks, ms] a handshake, and no more.  CDC_ERROR, CDC_AGAIN: no

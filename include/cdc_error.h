@@ -17,8 +17,6 @@
  * status is api.md's.  Formats take printf arguments (%s, %d); the texts
  * that clients of the existing service may compare are kept word for word
  * (milvus-cdc-behaviour 1.2 to 1.5).  Keep this list and doc/errors.md in step.
- *
- * The owner of src/http fills in the list; names start with CDC_E_.
  */
 
 #include "cdc_error_table.h"

@@ -404,15 +404,21 @@ uint64_t cdc_store_send_gone(cdc_store_t *s, const char *id);
 /* cdc_store_start.c: after load(), before anybody is told */
 void cdc_store_auto_start(cdc_store_t *s);
 
-/* cdc_store_disk.c */
-int  cdc_store_load(cdc_store_t *s);
+/*
+ * cdc_store_disk.c: all but put() and dirty() wait for the disk, on the main
+ * thread, and so does everybody whose request is behind: one synced write.
+ * CDC_ERROR: nothing has changed, err (CDC_REASON_MAX bytes) or the log says
+ * why.
+ */
+int  cdc_store_load(cdc_store_t *s);     /* at the start: the tasks */
 int  cdc_store_put(const cdc_stored_t *t, cdc_db_batch_t *b);
 int  cdc_store_write(cdc_store_t *s, const cdc_stored_t *t, char *err);
 int  cdc_store_erase(cdc_store_t *s, const cdc_stored_t *t, char *err);
-void cdc_store_dirty(cdc_store_t *s);           /* try again later */
+void cdc_store_dirty(cdc_store_t *s);    /* those marked so, later */
 int  cdc_store_rmdir(cdc_store_t *s, const char *id);
 /* for a new task: its directory, with the file "new"; durable */
 int  cdc_store_mkdir(cdc_store_t *s, const char *id);
+/* at the start: directories of tasks that there are not */
 void cdc_store_sweep(cdc_store_t *s);
 
 /* the directory of a deleted task: goes when STOPPED comes */

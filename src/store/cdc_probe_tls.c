@@ -429,7 +429,7 @@ cdc_tls_judge(cdc_tls_t *t, const char *name)
         cdc_tls_untrusted(t, cert, why);
     }
 
-    if (!t->look->any_name && X509_check_host(cert, name, 0, 0, NULL) != 1
+    if (X509_check_host(cert, name, 0, 0, NULL) != 1
         && X509_check_ip_asc(cert, name, 0) != 1)
     {
         cdc_tls_names(cert, names);
