@@ -33,6 +33,10 @@ is($first->state('one'), 'Running', 'and its task');
        || @{$answer->{json}{data}{tasks}} == 1, 'and never an empty list');
 }
 
+ok(CDC::wait_for(sub {
+    $second->log =~ /\[error\].* another nginx works on "\Q$first->{state}\E"/
+}, 15), 'and its log says so, at the level of a default error_log');
+
 $first->stop('QUIT');
 ok($second->ready, 'the second takes over');
 is(scalar($second->stores), 1, 'it has a store now');

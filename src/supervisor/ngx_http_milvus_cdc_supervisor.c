@@ -33,6 +33,7 @@
 
 #define NGX_HTTP_MILVUS_CDC_TICK        500     /* ms */
 #define NGX_HTTP_MILVUS_CDC_STORE_STOP  300     /* ms of the drain timeout */
+#define NGX_HTTP_MILVUS_CDC_LOCK_WAIT   10000   /* ms: no reload takes that */
 
 
 static ngx_int_t ngx_http_milvus_cdc_supervisor_init(
@@ -231,6 +232,7 @@ ngx_http_milvus_cdc_supervisor_lock(ngx_http_milvus_cdc_supervisor_t *sv)
                 ngx_log_error(NGX_LOG_INFO, sv->log, 0,
                               "milvus_cdc: waiting for the former supervisor "
                               "of \"%V\"", &sv->conf->path->name);
+                sv->lock_since = ngx_current_msec;
 
             } else {
                 ngx_log_error(NGX_LOG_EMERG, sv->log, err,
@@ -239,6 +241,17 @@ ngx_http_milvus_cdc_supervisor_lock(ngx_http_milvus_cdc_supervisor_t *sv)
             }
 
             sv->lock_err = err;
+
+        } else if (sv->lock_since
+                   && ngx_current_msec - sv->lock_since
+                      > NGX_HTTP_MILVUS_CDC_LOCK_WAIT)
+        {
+            ngx_log_error(NGX_LOG_ERR, sv->log, 0,
+                          "milvus_cdc: another nginx works on \"%V\": this one "
+                          "waits until it has ended, or needs a "
+                          "milvus_cdc_path of its own",
+                          &sv->conf->path->name);
+            sv->lock_since = 0;
         }
 
         return NGX_AGAIN;

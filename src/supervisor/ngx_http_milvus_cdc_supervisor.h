@@ -62,6 +62,8 @@ typedef struct {
     ngx_log_t                       *log;
     ngx_pid_t                        pid;
     ino_t                            log_inode;
+    ngx_msec_t                       lock_since; /* another one has it; 0: it
+                                                    has not, or was named */
     ngx_err_t                        lock_err;
     int                              lock;
 
