@@ -108,6 +108,7 @@ struct cdc_log_stream_s {
     rd_kafka_resp_err_t  last_err;       /* that has been logged */
     unsigned             end:1;
     unsigned             full:1;         /* there may be something to take */
+    unsigned             live:1;         /* was at its end in this turn */
     unsigned             waits:1;        /* for its turn */
     unsigned             paused:1;       /* its turn is over */
     unsigned             asking:1;

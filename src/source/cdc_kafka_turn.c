@@ -36,10 +36,11 @@
  *
  * What is live does not wait for what is behind.  A turn begins with the first
  * message that is taken since the stream was at its end: one that is read
- * loses nothing to one that waits.  One that has little to come, by its own
- * messages, needs no place, neither to go on nor to begin again; only if that
- * is not taken for CDC_KAFKA_LITTLE_MS either, for a message holds all of the
- * answer that it came in.
+ * loses nothing to one that waits.  One that was at its end in this turn and
+ * has little to come, by its own messages, needs no place to go on; only if
+ * that is not taken for CDC_KAFKA_LITTLE_MS, for the next may be larger than
+ * any before, and a message holds all of the answer that it came in.  One that
+ * was not at its end yet is not judged so: a log of ticks may have rows next.
  */
 
 #include "cdc_kafka_int.h"
@@ -104,7 +105,7 @@ cdc_kafka_turn_little(cdc_log_stream_t *s)
 {
     cdc_pos_t  end;
 
-    return s->largest != 0 && cdc_kafka_end(s, &end) == CDC_OK
+    return s->live && s->largest != 0 && cdc_kafka_end(s, &end) == CDC_OK
            && (int64_t) end.lo - s->next_offset
               <= (int64_t) (CDC_KAFKA_LITTLE / s->largest);
 }
@@ -127,8 +128,10 @@ cdc_kafka_turn_behind(cdc_log_stream_t *s, uint64_t now)
 }
 
 
+/* is there room even if all that fetch hold as much as they may? */
+
 static int
-cdc_kafka_turn_room(const cdc_log_reader_t *r, unsigned more, uint64_t now)
+cdc_kafka_turn_all(const cdc_log_reader_t *r, unsigned more)
 {
     unsigned           n;
     cdc_log_stream_t  *s;
@@ -139,7 +142,17 @@ cdc_kafka_turn_room(const cdc_log_reader_t *r, unsigned more, uint64_t now)
         n += s->queue != NULL && !s->paused;
     }
 
-    if (n * cdc_kafka_turn_size(r) <= CDC_KAFKA_ROOM) {
+    return n * cdc_kafka_turn_size(r) <= CDC_KAFKA_ROOM;
+}
+
+
+static int
+cdc_kafka_turn_room(const cdc_log_reader_t *r, unsigned more, uint64_t now)
+{
+    unsigned           n;
+    cdc_log_stream_t  *s;
+
+    if (cdc_kafka_turn_all(r, more)) {
         return 1;
     }
 
@@ -184,11 +197,13 @@ cdc_kafka_turn_over(const cdc_log_reader_t *r, uint64_t now)
 static void
 cdc_kafka_turn_soon(cdc_log_reader_t *r, uint64_t ms)
 {
-    if (r->turn.slot == 0) {
-        r->turn.handler = cdc_kafka_turn_timer;
-        r->turn.data = r;
-        cdc_timer_add(r->loop, &r->turn, ms);
+    if (r->turn.slot != 0 && r->turn.when <= cdc_now_ms() + ms) {
+        return;
     }
+
+    r->turn.handler = cdc_kafka_turn_timer;
+    r->turn.data = r;
+    cdc_timer_add(r->loop, &r->turn, ms);
 }
 
 
@@ -197,6 +212,7 @@ cdc_kafka_turn_new(cdc_log_stream_t *s)
 {
     s->end = 0;
     s->full = 0;
+    s->live = 0;
     s->turn = 0;
     s->asked_at = cdc_now_ms();
     s->fetch_at = s->asked_at;
@@ -253,21 +269,34 @@ cdc_kafka_turn_leave(cdc_log_stream_t *s)
 }
 
 
-/* something came: does it stay, and is it more than there is room for? */
+/*
+ * Something came: does it stay, and is it more than there is room for?  Or
+ * will it be, if what is little now is not taken for long?
+ */
 
 void
 cdc_kafka_turn_full(cdc_log_reader_t *r)
 {
+    uint64_t           now;
     cdc_log_stream_t  *s;
 
     for (s = r->streams; s != NULL && !s->full; s = s->next) {
         /* void */
     }
 
-    if (s != NULL && r->turn.slot == 0
-        && !cdc_kafka_turn_room(r, 0, cdc_now_ms()))
+    now = cdc_now_ms();
+
+    if (s == NULL
+        || (r->turn.slot != 0 && r->turn.when <= now + CDC_KAFKA_TURN_MS))
     {
+        return;
+    }
+
+    if (!cdc_kafka_turn_room(r, 0, now)) {
         cdc_kafka_turn_soon(r, CDC_KAFKA_TURN_MS);
+
+    } else if (!cdc_kafka_turn_all(r, 0)) {
+        cdc_kafka_turn_soon(r, CDC_KAFKA_LITTLE_MS);
     }
 }
 
@@ -281,6 +310,7 @@ cdc_kafka_turn_empty(cdc_log_stream_t *s)
 
     if (cdc_kafka_at_end(s)) {
         s->turn = 0;
+        s->live = 1;
 
         if (s->reader->waiting != NULL) {
             cdc_kafka_turn_soon(s->reader, 0);
@@ -401,30 +431,9 @@ cdc_kafka_turn_begin(cdc_log_stream_t *s)
 }
 
 
-/* whose turn it is; *more: it needs a place */
-
-static cdc_log_stream_t *
-cdc_kafka_turn_first(const cdc_log_reader_t *r, unsigned *more)
-{
-    cdc_log_stream_t  *s;
-
-    for (s = r->waiting; s != NULL; s = s->wait_next) {
-        if (cdc_kafka_turn_little(s)) {
-            *more = 0;
-            return s;
-        }
-    }
-
-    *more = r->waiting != NULL;
-
-    return r->waiting;
-}
-
-
 static void
 cdc_kafka_turn_timer(cdc_timer_t *tm)
 {
-    unsigned           more;
     uint64_t           now;
     cdc_log_reader_t  *r;
     cdc_log_stream_t  *s, *over;
@@ -433,9 +442,9 @@ cdc_kafka_turn_timer(cdc_timer_t *tm)
     now = cdc_now_ms();
 
     for ( ;; ) {
-        s = cdc_kafka_turn_first(r, &more);
+        s = r->waiting;
 
-        if ((s == NULL || more) && !cdc_kafka_turn_room(r, more, now)) {
+        if (!cdc_kafka_turn_room(r, s != NULL, now)) {
             over = cdc_kafka_turn_over(r, now);
 
             if (over == NULL) {
@@ -448,6 +457,7 @@ cdc_kafka_turn_timer(cdc_timer_t *tm)
         }
 
         if (s == NULL) {
+            cdc_kafka_turn_full(r);
             return;
         }
 
