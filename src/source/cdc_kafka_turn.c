@@ -280,8 +280,10 @@ cdc_kafka_turn_full(cdc_log_reader_t *r)
     uint64_t           now;
     cdc_log_stream_t  *s;
 
-    for (s = r->streams; s != NULL && !s->full; s = s->next) {
-        /* void */
+    for (s = r->streams; s != NULL; s = s->next) {
+        if (s->full && !s->paused) {
+            break;
+        }
     }
 
     now = cdc_now_ms();
