@@ -45,6 +45,7 @@ static char *ngx_http_milvus_cdc_check_timeout(ngx_conf_t *cf, void *post,
 static char *ngx_http_milvus_cdc_check_drain(ngx_conf_t *cf, void *post,
     void *data);
 
+static ngx_int_t ngx_http_milvus_cdc_executable(ngx_str_t *name);
 static ngx_int_t ngx_http_milvus_cdc_set_path(ngx_conf_t *cf,
     ngx_http_milvus_cdc_main_conf_t *mcf, ngx_str_t *name);
 static ngx_int_t ngx_http_milvus_cdc_set_zone(ngx_conf_t *cf,
@@ -269,7 +270,7 @@ ngx_http_milvus_cdc_init_main_conf(ngx_conf_t *cf, void *conf)
     if (mcf->helper.len == 0) {
         ngx_str_set(&mcf->helper, NGX_HTTP_MILVUS_CDC_HELPER);
 
-        if (access((char *) mcf->helper.data, X_OK) == -1) {
+        if (ngx_http_milvus_cdc_executable(&mcf->helper) != NGX_OK) {
             ngx_conf_log_error(NGX_LOG_WARN, cf, ngx_errno,
                                "the helper \"%V\" cannot be executed, see "
                                "milvus_cdc_helper", &mcf->helper);
@@ -666,6 +667,28 @@ ngx_http_milvus_cdc_allow_target(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
+/* NGX_ERROR: ngx_errno; of a directory X means something else */
+
+static ngx_int_t
+ngx_http_milvus_cdc_executable(ngx_str_t *name)
+{
+    ngx_file_info_t  fi;
+
+    if (ngx_file_info(name->data, &fi) == -1
+        || access((char *) name->data, X_OK) == -1)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_is_dir(&fi)) {
+        ngx_set_errno(NGX_EISDIR);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
 static char *
 ngx_http_milvus_cdc_helper(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -687,7 +710,7 @@ ngx_http_milvus_cdc_helper(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (access((char *) value[1].data, X_OK) == -1) {
+    if (ngx_http_milvus_cdc_executable(&value[1]) != NGX_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
                            "the helper \"%V\" cannot be executed",
                            &value[1]);

@@ -773,7 +773,7 @@ $main::base . main::source('kafka 127.0.0.1, 127.0.0.2;')
 
 
 
-=== TEST 66: dies: a zone without room for one task, and how much that is
+=== TEST 82: dies: a zone without room for one task, and how much that is
 --- http_config eval
 $main::base . 'milvus_cdc_zone tasks:32k;'
 --- error_log eval
@@ -781,7 +781,7 @@ $main::base . 'milvus_cdc_zone tasks:32k;'
 
 
 
-=== TEST 67: dies: several sources, no main, and a location that names none
+=== TEST 83: dies: several sources, no main, and a location that names none
 --- http_config eval
 $main::base . 'milvus_cdc_source a { } milvus_cdc_source b { }'
 --- config
@@ -791,7 +791,7 @@ location /cdc { milvus_cdc; }
 
 
 
-=== TEST 68: dies: a comma between targets
+=== TEST 84: dies: a comma between targets
 --- http_config eval
 $main::base . 'milvus_cdc_allow_target 10.0.0.1,10.0.0.2;'
 --- error_log eval
@@ -799,7 +799,7 @@ $main::base . 'milvus_cdc_allow_target 10.0.0.1,10.0.0.2;'
 
 
 
-=== TEST 69: dies: any target, and what is wanted
+=== TEST 85: dies: any target, and what is wanted
 --- http_config eval
 $main::base . 'milvus_cdc_allow_target *;'
 --- error_log eval
@@ -807,7 +807,7 @@ $main::base . 'milvus_cdc_allow_target *;'
 
 
 
-=== TEST 70: dies: an address of etcd with no host
+=== TEST 86: dies: an address of etcd with no host
 --- http_config eval
 $main::base . main::source('etcd http://;')
 --- error_log eval
@@ -815,8 +815,16 @@ $main::base . main::source('etcd http://;')
 
 
 
-=== TEST 71: dies: an address of etcd with a path
+=== TEST 87: dies: an address of etcd with a path
 --- http_config eval
 $main::base . main::source('etcd http://127.0.0.1:2379/v3;')
 --- error_log eval
 [main::says('nothing may follow the port in "http://127.0.0.1:2379/v3"')]
+
+
+
+=== TEST 88: dies: a helper that is a directory
+--- http_config eval
+$main::base =~ s/milvus_cdc_helper \S+/milvus_cdc_helper \/tmp;/r
+--- error_log eval
+[main::says('the helper "/tmp" cannot be executed \(21: Is a directory\)')]

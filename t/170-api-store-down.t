@@ -68,4 +68,17 @@ sub timed {
     is($nginx->state('one'), 'Running', 'it runs');
 }
 
+{
+    # one that never runs: health names it, the log has the cause
+    my $without = CDC::Nginx->new(workers => 1,
+        http_config => CDC::http_config()
+                       =~ s{milvus_cdc_helper \K[^;]+}{/bin/true}r)->start;
+    my $answer = $without->http('GET /cdc/health');
+
+    is($answer->{status}, 503, 'without a store health is 503');
+    is($answer->{json}{status}, 'starting', 'starting');
+    like($answer->{json}{reason}, qr/the task store .+ error log says why/,
+         'and says where to look');
+}
+
 CDC::done();

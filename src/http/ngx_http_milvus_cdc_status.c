@@ -361,7 +361,10 @@ ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r)
     if (!ngx_http_milvus_cdc_table_ready(mcf->zone)
         || ngx_http_milvus_cdc_health_tasks(mcf->zone, &h) != NGX_OK)
     {
-        ngx_http_milvus_cdc_text_str(&t, "{\"status\":\"starting\"}\n");
+        ngx_http_milvus_cdc_text_str(&t, "{\"status\":\"starting\",\"reason\":"
+                                     "\"the task store has not told all its "
+                                     "tasks yet: if this lasts, nginx's error "
+                                     "log says why\"}\n");
 
         return ngx_http_milvus_cdc_text_send(&t, r,
                                              NGX_HTTP_SERVICE_UNAVAILABLE,
