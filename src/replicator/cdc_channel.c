@@ -33,7 +33,7 @@
 #include <string.h>
 
 
-#define CDC_READ_BATCH  64
+#define CDC_READ_BATCH  64               /* messages, then it is others' turn */
 
 
 static void cdc_channel_skip(cdc_item_t *item);

@@ -32,8 +32,8 @@
 
 
 #define CDC_CHECKPOINT_FORMAT    1
-#define CDC_CHECKPOINT_RETRY_MS  1000
-#define CDC_CHECKPOINT_KEY       2048
+#define CDC_CHECKPOINT_RETRY_MS  1000    /* a batch that was not written */
+#define CDC_CHECKPOINT_KEY       2048    /* bytes: a kind, and names */
 
 
 typedef struct cdc_waiter_s  cdc_waiter_t;

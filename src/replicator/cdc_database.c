@@ -16,7 +16,7 @@
 #include <string.h>
 
 
-#define CDC_DROP_DATABASE_WAIT_MS  5000
+#define CDC_DROP_DATABASE_WAIT_MS  5000  /* for the channel's message */
 
 
 static cdc_dbase_t *

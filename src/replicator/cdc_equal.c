@@ -21,7 +21,7 @@
 
 #define CDC_EQUAL_FIRST     1024
 #define CDC_EQUAL_MAX       (1 << 18)
-#define CDC_EQUAL_TIRED_MS  60000
+#define CDC_EQUAL_TIRED_MS  60000        /* nothing was settled for so long */
 #define CDC_EQUAL_FREE      0
 #define CDC_EQUAL_TAKEN_OUT 1
 

@@ -25,7 +25,7 @@
 #include <string.h>
 
 
-#define CDC_LOAD_WAIT_MS  300
+#define CDC_LOAD_WAIT_MS  300            /* the channel is read first */
 
 
 static int

@@ -33,7 +33,7 @@
 #include <string.h>
 
 
-#define CDC_OP_RUNNING  8
+#define CDC_OP_RUNNING  8                /* with the ops thread at a time */
 
 
 static void cdc_op_scan(cdc_post_t *post);

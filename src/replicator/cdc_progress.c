@@ -12,8 +12,8 @@
  * A tick without rows counts as acknowledged when it has been handed over,
  * because the target gets one a second only; a lane that has had no answer
  * for CDC_LANE_SILENT_MS counts with the last one that was, or that found
- * nothing of the lane left to do.  What is not on
- * the target at all is behind since it was created, on the source.
+ * nothing of the lane left to do.  What is not on the target at all is behind
+ * since it was created, on the source.
  *
  * A restart goes on with the ticks, the clock and the counters of the last
  * checkpoint; the zone keeps the rest until the first report.
@@ -29,14 +29,14 @@
 
 
 #define CDC_REPORT_QUEUE      (256 * 1024)   /* to a slow supervisor */
-#define CDC_LANE_SILENT_MS    2000
-#define CDC_SOURCE_SILENT_MS  5000
-#define CDC_CLOCK_WINDOW_MS   10000
+#define CDC_LANE_SILENT_MS    2000       /* for an answer */
+#define CDC_SOURCE_SILENT_MS  5000       /* 25 ticks have not come */
+#define CDC_CLOCK_WINDOW_MS   10000      /* the fastest tick of it counts */
 #define CDC_BEHIND_MS         10000      /* then "caught up" is worth a word */
-#define CDC_CAUGHT_MS         1000
+#define CDC_CAUGHT_MS         1000       /* behind no more: it has caught up */
 #define CDC_MEAN_BYTES        (64 * 1024 * 1024)
 #define CDC_MEAN_LEAST        1024       /* less are ticks alone */
-#define CDC_PACE_SHARE        64
+#define CDC_PACE_SHARE        64         /* of the old pace to one of the new */
 
 
 /* ---- what is seen going by ---- */

@@ -25,7 +25,7 @@
 #include <string.h>
 
 
-#define CDC_RBAC_RETRY_MS  5000
+#define CDC_RBAC_RETRY_MS  5000          /* what was refused */
 
 
 typedef struct cdc_rbac_entry_s  cdc_rbac_entry_t;

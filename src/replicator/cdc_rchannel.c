@@ -17,7 +17,7 @@
 #include <string.h>
 
 
-#define CDC_RCHANNEL_AHEAD  256
+#define CDC_RCHANNEL_AHEAD  256          /* operations read and not done */
 
 
 static void cdc_rchannel_take(cdc_repl_t *r, cdc_log_msg_t *msg);

@@ -38,10 +38,10 @@
 #include <unistd.h>
 
 
-#define CDC_ENDS_MS         5000
-#define CDC_STOP_MARGIN_MS  500
-#define CDC_OPEN_RETRY_MS   1000
-#define CDC_STOP_OPS_MS     500
+#define CDC_ENDS_MS         5000         /* to ask where a channel ends */
+#define CDC_STOP_MARGIN_MS  500          /* of the drain time: a last batch */
+#define CDC_OPEN_RETRY_MS   1000         /* a full disk, say */
+#define CDC_STOP_OPS_MS     500          /* for the call of the ops thread */
 
 
 static void cdc_repl_hello_timer(cdc_timer_t *tm);

@@ -28,7 +28,7 @@
 #include <stdlib.h>
 
 
-#define CDC_RESTORED_TIMEOUT_MS  5000
+#define CDC_RESTORED_TIMEOUT_MS  5000    /* to ask where a channel ends */
 #define CDC_RESTORED_RETRY_MS    1000
 
 

@@ -10,9 +10,9 @@
 #include <string.h>
 
 
-#define CDC_STATUS_MS       500
+#define CDC_STATUS_MS       500          /* between two reports */
 #define CDC_CLOCK_MS        2000         /* behind, before it is said */
-#define CDC_CLOCK_AGAIN_MS  10000
+#define CDC_CLOCK_AGAIN_MS  10000        /* then the target's is asked again */
 #define CDC_CLOCKS_MS       5            /* between two looks at a clock */
 #define CDC_TRIM_BYTES      (16 * 1024 * 1024)
 #define CDC_TRIM_QUIET      (1024 * 1024)    /* in CDC_STATUS_MS */

@@ -20,8 +20,8 @@
 #include <stdlib.h>
 
 
-#define CDC_TRACK_MIN  1024
-#define CDC_TRACK_SUM  128
+#define CDC_TRACK_MIN  1024              /* messages, at first */
+#define CDC_TRACK_SUM  128               /* first bytes of a message */
 
 
 static cdc_mark_t *
