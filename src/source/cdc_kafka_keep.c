@@ -14,8 +14,8 @@
 #include "cdc_kafka_int.h"
 
 
-#define CDC_KAFKA_KEEP_MS        600000
-#define CDC_KAFKA_KEEP_AGAIN_MS  30000
+#define CDC_KAFKA_KEEP_MS        600000  /* until it may be another */
+#define CDC_KAFKA_KEEP_AGAIN_MS  30000   /* after no answer */
 
 
 static int64_t

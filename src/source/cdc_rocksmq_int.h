@@ -14,20 +14,20 @@
 #include "cdc_rocksmq_wal.h"
 
 
-/* of a stream; all of them together, cdc_rocksmq_room.c */
+/* bytes ahead: of a stream, from and to; of all of them (cdc_rocksmq_room.c) */
 #define CDC_ROCKSMQ_PREFETCH    (1024 * 1024)
 #define CDC_ROCKSMQ_MOST        (4 * 1024 * 1024)
 #define CDC_ROCKSMQ_AHEAD       (8 * 1024 * 1024)
 #define CDC_ROCKSMQ_LITTLE      (64 * 1024)     /* beyond that, of a stream */
 
-#define CDC_ROCKSMQ_CACHE       (1024 * 1024)
+#define CDC_ROCKSMQ_CACHE       (1024 * 1024)   /* of RocksDB's blocks */
 #define CDC_ROCKSMQ_FILES       256      /* tables open at a time */
 
 #define CDC_ROCKSMQ_PACE_MS     4        /* between two looks, while busy */
 #define CDC_ROCKSMQ_IDLE_MS     200      /* without a word from inotify */
 #define CDC_ROCKSMQ_FOLLOW_MS   1000     /* at most, while it speaks */
-#define CDC_ROCKSMQ_LIVE_MS     250
-#define CDC_ROCKSMQ_RETRY_MS    200
+#define CDC_ROCKSMQ_LIVE_MS     250      /* since something came */
+#define CDC_ROCKSMQ_RETRY_MS    200      /* until it is opened again */
 #define CDC_ROCKSMQ_STEADY      50       /* tries to see a steady MANIFEST */
 #define CDC_ROCKSMQ_TROUBLE     10       /* failed reads before a reopen */
 

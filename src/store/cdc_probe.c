@@ -29,8 +29,8 @@
 #include "cdc_store.h"
 
 
-#define CDC_PROBE_RETRY_MS       200
-#define CDC_PROBE_RESOLVE_MS     2000
+#define CDC_PROBE_RETRY_MS       200     /* between two greetings */
+#define CDC_PROBE_RESOLVE_MS     2000    /* for other tasks' names */
 
 #define CDC_GRPC_UNIMPLEMENTED   12
 #define CDC_GRPC_UNAUTHENTICATED 16

@@ -18,10 +18,10 @@
 #include "cdc_store.h"
 
 
-#define CDC_SESSIONS_MAX     256
-#define CDC_ROOTS_MS         1000
-#define CDC_ROOTS_MAX        5
-#define CDC_TLS_SERVERS      4
+#define CDC_SESSIONS_MAX     256         /* that are read */
+#define CDC_ROOTS_MS         1000        /* to look for other paths */
+#define CDC_ROOTS_MAX        5           /* paths in a cure */
+#define CDC_TLS_SERVERS      4           /* of etcd, and of Kafka */
 #define CDC_ETCD_CURE        512
 #define CDC_ETCD_LEAST_MS    1000        /* even when the target has taken
                                           * the time of all */

@@ -36,8 +36,8 @@
 #include "cdc_text.h"
 
 
-#define CDC_LOOK_MS        3000
-#define CDC_LOOK_WARNINGS  100
+#define CDC_LOOK_MS        3000          /* in all */
+#define CDC_LOOK_WARNINGS  100           /* of one create */
 
 
 /* ---- waiting --- */

@@ -25,9 +25,9 @@
 #include "cdc_wire.h"
 
 
-#define CDC_SOURCE_TIMEOUT_MS  2000
+#define CDC_SOURCE_TIMEOUT_MS  2000      /* all servers of etcd */
 #define CDC_SOURCE_KEYS        64        /* tombstones count, too */
-#define CDC_SOURCE_DESCRIBES   4
+#define CDC_SOURCE_DESCRIBES   4         /* collections that are compared */
 
 
 /* of etcd.CollectionInfo (proto-facts 6) */

@@ -29,9 +29,9 @@
 #include "cdc_store.h"
 
 
-#define CDC_STORE_STOP_MS    150
-#define CDC_STORE_QUIET_MS   20
-#define CDC_STORE_STOP_TICK  5
+#define CDC_STORE_STOP_MS    150         /* after the last request, at most */
+#define CDC_STORE_QUIET_MS   20          /* without one: no more will come */
+#define CDC_STORE_STOP_TICK  5           /* ms */
 
 
 /* ---- the list of tasks --- */

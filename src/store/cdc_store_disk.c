@@ -40,7 +40,7 @@
 #include "cdc_store.h"
 
 
-#define CDC_STORE_DIRTY_MS  2000
+#define CDC_STORE_DIRTY_MS  2000         /* until it is tried again */
 
 
 static const char  cdc_key_format[] = "format";
