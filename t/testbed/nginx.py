@@ -136,7 +136,9 @@ class Nginx(Process):
                 '-p', self.dir, '-e', self.errors, '-c', self.conf]
 
     def environment(self):
-        return dict(self.env, ASAN_OPTIONS='detect_leaks=0:' +
+        preload = os.environ.get('TEST_NGINX_LD_PRELOAD')     # t/run asan
+        more = {'LD_PRELOAD': preload} if preload else {}
+        return dict(more, **self.env, ASAN_OPTIONS='detect_leaks=0:' +
                     os.environ.get('ASAN_OPTIONS', ''))
 
     def start(self):
