@@ -76,7 +76,7 @@ cdc_pos_cmp(cdc_pos_t a, cdc_pos_t b)
 }
 
 
-/* TSO: physical milliseconds << 18 | logical counter (proto-facts 8) */
+/* TSO, a Milvus's timestamp: Unix ms << 18 | logical counter */
 
 #define cdc_tso_ms(tso)     ((tso) >> 18)
 #define cdc_ms_tso(ms)      ((uint64_t) (ms) << 18)

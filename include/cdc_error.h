@@ -10,14 +10,8 @@
 #define CDC_ERROR_H_INCLUDED
 
 
-/*
- * X(name, code, http status, format of the message)
- *
- * "code" is the body's code as the existing service answers it; the HTTP
- * status is api.md's.  Formats take printf arguments (%s, %d); the texts
- * that clients of the existing service may compare are kept word for word
- * (milvus-cdc-behaviour 1.2 to 1.5).  Keep this list and doc/errors.md in step.
- */
+/* the rows, X(name, code, HTTP status, format), and what they follow.  Keep
+ * them and doc/errors.md in step. */
 
 #include "cdc_error_table.h"
 

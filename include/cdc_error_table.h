@@ -2,7 +2,7 @@
  * What a client sees for each failure: X(name, code, HTTP status, format).
  *
  * "code" and the text are those of the existing service wherever it has the
- * case (milvus-cdc-behaviour 1.2 to 1.5), misspellings included: clients
+ * case (zilliztech/milvus-cdc 3a4af3b), misspellings included: clients
  * compare them.  The HTTP status is the code: an unknown task is 400 and a
  * body that is no JSON is 500, as clients of that service know them, rather
  * than the 404 and 400 that one would choose today.  Cases that the existing

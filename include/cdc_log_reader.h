@@ -55,7 +55,7 @@ typedef struct {
     int  (*ends)(cdc_log_reader_t *r, const char *channel, unsigned ms,
         cdc_pos_t *first, cdc_pos_t *end, char *err);
 
-    /* MsgPosition.msgID / KeyDataPair.data <-> position (proto-facts 9) */
+    /* MsgPosition.msgID or KeyDataPair.data, as Milvus writes it */
     int  (*parse_id)(cdc_span_t id, cdc_pos_t *pos);
 
     /* reads from the first message at or behind "from" */

@@ -5,8 +5,8 @@
  * next (cdc_etcd.h).
  *
  * The etcd thread hands over raw keys, a whole revision at a time; parsing
- * and all functions here run on the main thread and do not block.  Keys,
- * messages, tombstones: proto-facts 6; milvus-cdc-behaviour 3.1.
+ * and all functions here run on the main thread and do not block.  Keys:
+ * cdc_meta_key.c; messages: proto/milvus_meta.proto.
  * A collection is known by its id.  It becomes visible (handler) when it is
  * in state Created with all its fields and its partitions.
  *

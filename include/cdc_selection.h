@@ -50,8 +50,8 @@ int  cdc_selection_mapping(const cdc_selection_t *s, char err[CDC_REASON_MAX]);
 /* ---- positions ---------------------------------------------------- */
 
 /*
- * base64 of MsgPosition{1 channel_name, 2 msgID, 4 timestamp} (proto-facts
- * 9).  *id is malloc()ed and not empty; CDC_ERROR: err says what is wrong.
+ * base64 of a MsgPosition (proto/milvus_msg.proto).  *id, its msgID, is
+ * malloc()ed and not empty; CDC_ERROR: err says what is wrong.
  */
 int  cdc_position_decode(const char *text, uint8_t **id, size_t *len,
     uint64_t *ts, char err[CDC_REASON_MAX]);

@@ -39,9 +39,9 @@ typedef struct {
     uint32_t  get_len;
 
     /*
-     * The public JSON object of the task without "state" and "reason",
-     * in the two shapes of api.md (get adds "enable_tls" to the earlier
-     * form); made by the store, secrets left out.
+     * The public JSON object of the task without "state" and "reason", in
+     * two shapes (get adds "enable_tls" to the earlier form); made by the
+     * store, secrets left out.
      */
     char      list_doc[CDC_DOC_MAX];
     char      get_doc[CDC_DOC_MAX];

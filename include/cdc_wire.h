@@ -2,7 +2,7 @@
  * Protobuf on the wire: walking envelopes and splicing messages without
  * decoding what they carry (src/wire/).
  *
- * Field numbers: proto-facts 3, 4, 7, 8 and 11.  Everything here is pure
+ * Field numbers are those of proto/milvus_*.proto.  Everything here is pure
  * memory work: no I/O, no globals, safe on any thread as long as one object
  * is used by one thread at a time.  Input comes from the network: every
  * length is checked, nothing recurses, and a malformed message is CDC_ERROR

@@ -18,6 +18,8 @@
 #define NGX_HTTP_MILVUS_CDC_CONNECT_TIMEOUT  5000    /* ms, the default */
 #define NGX_HTTP_MILVUS_CDC_PROBE_EXTRA      6000    /* ms: the source */
 #define NGX_HTTP_MILVUS_CDC_CHECK_EXTRA      20000   /* ms: 10 s, and a queue */
+#define NGX_HTTP_MILVUS_CDC_ADDRESS_MAX      512     /* no host is so long: the
+                                                      * store refuses those */
 
 
 /* NGX_DECLINED: no objection; anything else is the answer's result */
@@ -38,6 +40,10 @@ static ngx_int_t ngx_http_milvus_cdc_check_policies(
     ngx_http_milvus_cdc_ctx_t *c);
 static ngx_int_t ngx_http_milvus_cdc_check_supported(
     ngx_http_milvus_cdc_ctx_t *c);
+static ngx_int_t ngx_http_milvus_cdc_target_url(
+    ngx_http_milvus_cdc_ctx_t *c, json_t *m,
+    char given[NGX_HTTP_MILVUS_CDC_ADDRESS_MAX], ngx_str_t *url,
+    in_port_t *port);
 static ngx_int_t ngx_http_milvus_cdc_check_target(
     ngx_http_milvus_cdc_ctx_t *c);
 static ngx_int_t ngx_http_milvus_cdc_check_task_id(
@@ -261,7 +267,7 @@ ngx_http_milvus_cdc_addressed(ngx_http_milvus_cdc_ctx_t *c)
 }
 
 
-/* 1 to 5 */
+/* address, login, timeout */
 
 static ngx_int_t
 ngx_http_milvus_cdc_check_connect(ngx_http_milvus_cdc_ctx_t *c)
@@ -314,8 +320,6 @@ ngx_http_milvus_cdc_check_connect(ngx_http_milvus_cdc_ctx_t *c)
 }
 
 
-/* 6 */
-
 static ngx_int_t
 ngx_http_milvus_cdc_check_kafka(ngx_http_milvus_cdc_ctx_t *c)
 {
@@ -332,8 +336,6 @@ ngx_http_milvus_cdc_check_kafka(ngx_http_milvus_cdc_ctx_t *c)
     return NGX_DECLINED;
 }
 
-
-/* 7 */
 
 static ngx_int_t
 ngx_http_milvus_cdc_check_buffer(ngx_http_milvus_cdc_ctx_t *c)
@@ -353,8 +355,6 @@ ngx_http_milvus_cdc_check_buffer(ngx_http_milvus_cdc_ctx_t *c)
     return NGX_DECLINED;
 }
 
-
-/* 16 */
 
 static ngx_int_t
 ngx_http_milvus_cdc_check_rpc_channel(ngx_http_milvus_cdc_ctx_t *c)
@@ -424,21 +424,21 @@ ngx_http_milvus_cdc_check_supported(ngx_http_milvus_cdc_ctx_t *c)
 }
 
 
-static ngx_int_t
-ngx_http_milvus_cdc_check_target(ngx_http_milvus_cdc_ctx_t *c)
-{
-    char         given[512], shown[512];
-    json_t      *m;
-    in_port_t    port;
-    ngx_str_t    url;
-    ngx_url_t    u;
-    const char  *uri, *host;
+/* the address, of either form, without its scheme; url->data NULL: an
+ * objection, which may have been put with others */
 
-    m = json_object_get(c->data, "milvus_connect_param");
+static ngx_int_t
+ngx_http_milvus_cdc_target_url(ngx_http_milvus_cdc_ctx_t *c, json_t *m,
+    char given[NGX_HTTP_MILVUS_CDC_ADDRESS_MAX], ngx_str_t *url,
+    in_port_t *port)
+{
+    const char  *uri, *host;
 
     uri = ngx_http_milvus_cdc_str(m, "uri");
     host = ngx_http_milvus_cdc_str(m, "host");
-    port = 19530;
+
+    ngx_str_null(url);
+    *port = 19530;
 
     if (uri[0] == '\0') {
         if (ngx_http_milvus_cdc_int(m, "port") > 65535) {
@@ -446,31 +446,53 @@ ngx_http_milvus_cdc_check_target(ngx_http_milvus_cdc_ctx_t *c)
                                              "the port exceeds 65535");
         }
 
-        (void) snprintf(given, sizeof(given),
+        (void) snprintf(given, NGX_HTTP_MILVUS_CDC_ADDRESS_MAX,
                         strchr(host, ':') && host[0] != '[' ? "[%s]:%d"
                                                             : "%s:%d",
                         host, (int) ngx_http_milvus_cdc_int(m, "port"));
 
-        url.data = (u_char *) given;
+        url->data = (u_char *) given;
 
     } else if (ngx_strncasecmp((u_char *) uri, (u_char *) "http://", 7) == 0) {
-        url.data = (u_char *) uri + 7;
+        url->data = (u_char *) uri + 7;
 
     } else if (ngx_strncasecmp((u_char *) uri, (u_char *) "https://", 8)
                == 0)
     {
-        url.data = (u_char *) uri + 8;
-        port = 443;
+        url->data = (u_char *) uri + 8;
+        *port = 443;
 
     } else {
         return ngx_http_milvus_cdc_error(c, CDC_E_BAD_URI,
                                          "it has no http:// or https://");
     }
 
-    url.len = ngx_strlen(url.data);
+    url->len = ngx_strlen(url->data);
 
-    if (url.len && url.data[url.len - 1] == '/') {
-        url.len--;
+    if (url->len && url->data[url->len - 1] == '/') {
+        url->len--;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_milvus_cdc_check_target(ngx_http_milvus_cdc_ctx_t *c)
+{
+    char        given[NGX_HTTP_MILVUS_CDC_ADDRESS_MAX];
+    char        shown[NGX_HTTP_MILVUS_CDC_ADDRESS_MAX];
+    json_t     *m;
+    ngx_int_t   rc;
+    in_port_t   port;
+    ngx_str_t   url;
+    ngx_url_t   u;
+
+    m = json_object_get(c->data, "milvus_connect_param");
+    rc = ngx_http_milvus_cdc_target_url(c, m, given, &url, &port);
+
+    if (url.data == NULL) {
+        return rc;
     }
 
     ngx_memzero(&u, sizeof(ngx_url_t));
@@ -487,9 +509,10 @@ ngx_http_milvus_cdc_check_target(ngx_http_milvus_cdc_ctx_t *c)
 
     if (strcspn((char *) url.data, "/?#") < url.len) {
         return ngx_http_milvus_cdc_error(c, CDC_E_BAD_URI,
-                           uri[0] ? "nothing may follow the port (a database "
-                                    "goes into \"name_mapping\")"
-                                  : "\"host\" is a name or an address alone");
+                           url.data != (u_char *) given
+                           ? "nothing may follow the port (a database goes "
+                             "into \"name_mapping\")"
+                           : "\"host\" is a name or an address alone");
     }
 
     if (url.len == 0

@@ -1,7 +1,7 @@
 /*
- * create: the checks of what is to be followed, 8 to 15 of the existing
- * service, which takes one collection of one database at a time where we
- * take any number.
+ * create: the checks of what is to be followed, in the order of the existing
+ * service, which takes one collection of one database at a time where we take
+ * any number.
  */
 
 #include "ngx_http_milvus_cdc_http.h"
@@ -115,7 +115,7 @@ ngx_http_milvus_cdc_check_dbs(ngx_http_milvus_cdc_ctx_t *c, json_t *dbs)
 }
 
 
-/* of one database; 12 to 15 */
+/* of one database */
 
 static ngx_int_t
 ngx_http_milvus_cdc_check_infos(ngx_http_milvus_cdc_ctx_t *c, json_t *infos)

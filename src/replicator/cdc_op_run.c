@@ -7,9 +7,9 @@
  * target id that it is about; otherwise a drop sent twice would hit the
  * collection that was created after it.
  *
- * Timestamps: the lower of the source's and the target's own clock.  A create
- * ahead of the target's clock is not kept when it is dropped soon after
- * (design.md 4.4).
+ * Timestamps: the lower of the source's and the target's own clock.  Of a
+ * create ahead of the target's clock, by 22 ms, say, a drop that soon follows
+ * is not kept: the collection is back when the target starts again.
  */
 
 #include "cdc_replicator.h"

@@ -30,7 +30,7 @@
 #define CDC_SOURCE_DESCRIBES   4         /* collections that are compared */
 
 
-/* of etcd.CollectionInfo (proto-facts 6) */
+/* of CollectionInfo: proto/milvus_meta.proto */
 
 #define CDC_INFO_ID            1
 #define CDC_INFO_SCHEMA        2         /* its field 1 is the name */

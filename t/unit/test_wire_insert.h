@@ -1,5 +1,5 @@
 /*
- * An insert of TEST_ROWS rows, as Milvus 2.3 writes it (proto-facts 8): a
+ * An insert of TEST_ROWS rows, as Milvus 2.3 writes it: a
  * number, a string and a vector for each row.
  */
 
