@@ -279,4 +279,3 @@ cdc_meta_each_collection(cdc_meta_t *m,
 
     return CDC_OK;
 }
-
