@@ -98,6 +98,32 @@ def backlogs(t):
         target.stop()
 
 
+def small(t):
+    """A broker cuts the last batch of an answer: of answers that are hardly
+    larger than one, much would be fetched in vain, and many requests made."""
+    rows, each = 20000, 100
+    backlog.fill('speed_small', rows, DIM, 1, batch_bytes=each * DIM * 4)
+    found = []
+    while len(found) < 3 and not few(found):     # a busy machine makes more
+        target, tested = NullTarget(t.bed).start(), Module(t.bed)
+        try:
+            tested.create(target, ['speed_small'])
+            n = target.wait_rows(rows, 30)
+            t.same(n['rows'], rows, 'a backlog of small messages arrives')
+            found.append((n['bytes'], len(set(
+                at for at, _, _, count in target.trace() if count))))
+        finally:
+            tested.stop()
+            target.stop()
+    t.ok(few(found), 'in requests of some hundred kB, too: bytes, requests: '
+         '%s' % found)
+
+
+def few(found):
+    """14 to 28 requests; 38 to 41 with answers of 256 KB."""
+    return any(requests < size / 350000 for size, requests in found)
+
+
 def slow(t):
     """Behind a target that takes seconds for each request, what is held
     depends neither on the backlog nor on how many channels have one."""
@@ -184,6 +210,7 @@ with E2E() as t:
     # of a RocksMQ, what its source has not flushed is in memory as well
     t.up(targets=(), source={'mq': 'kafka', 'channels': CHANNELS})
     backlogs(t)
+    small(t)
     slow(t)
     lively(t)
     many_ask(t)

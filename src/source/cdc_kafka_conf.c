@@ -31,15 +31,18 @@ static const cdc_kafka_setting_t  cdc_kafka_settings[] = {
      * Memory.  A stream holds up to queued.max.messages.kbytes and one more
      * Fetch answer of fetch.message.max.bytes; a message larger than that
      * still comes, one in an answer.  How many streams do:
-     * cdc_kafka_turn.c.  fetch.max.bytes is more than that message, for what
-     * is live beside it is to come in the same answer.
+     * cdc_kafka_turn.c.  A broker cuts the last batch of an answer, and that
+     * part comes again: so some batches fit.  fetch.max.bytes is more than
+     * a message, for what is live beside it is to come in the same answer,
+     * and little, for an answer of many streams is taken apart as a whole
+     * before any of it is sent.
      * queued.min.messages bounds what the bookkeeping of small messages
      * costs.  receive.message.max.bytes only guards against nonsense: the
      * largest message is the broker's to limit.
      */
     { "queued.min.messages", "2000" },
-    { "fetch.message.max.bytes", "262144" },
-    { "fetch.max.bytes", "8388608" },
+    { "fetch.message.max.bytes", "524288" },
+    { "fetch.max.bytes", "4194304" },
     { "receive.message.max.bytes", "1000000000" },
 
     /*

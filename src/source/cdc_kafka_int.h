@@ -12,7 +12,7 @@
 #include "cdc_log_reader.h"
 
 
-#define CDC_KAFKA_PREFETCH  256          /* KB that may wait in a stream */
+#define CDC_KAFKA_PREFETCH  512          /* KB that may wait in a stream */
 #define CDC_KAFKA_LARGEST   (2 * 1024 * 1024)   /* until one is known */
 #define CDC_KAFKA_SMALL     4096         /* messages up to it are copied */
 #define CDC_KAFKA_WAKE      (256 * 1024)
