@@ -100,6 +100,10 @@ char *ngx_http_milvus_cdc_source(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_http_milvus_cdc_source_t *ngx_http_milvus_cdc_source_default(
     ngx_conf_t *cf, ngx_str_t *name);
 
+/* the declared source of that name, or NULL */
+ngx_http_milvus_cdc_source_t *ngx_http_milvus_cdc_source_find(
+    ngx_http_milvus_cdc_main_conf_t *mcf, ngx_str_t *name);
+
 /* the source of a location's "milvus_cdc": the given one; with "" the only one,
  * else "main".  NULL: there is none, which has been logged */
 ngx_http_milvus_cdc_source_t *ngx_http_milvus_cdc_source_of(ngx_conf_t *cf,

@@ -379,26 +379,17 @@ ngx_http_milvus_cdc_progress_ends(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_slot_t *slot, ngx_http_milvus_cdc_main_conf_t *mcf)
 {
     ngx_str_t                       name;
-    ngx_uint_t                      i, told;
+    ngx_uint_t                      told;
     cdc_task_status_t              *st;
     ngx_http_milvus_cdc_source_t  **src, *found;
 
     st = &slot->status;
     told = (st->updated_ms != 0);
-    found = NULL;
     src = mcf->sources.elts;
-
-    for (i = 0; i < mcf->sources.nelts; i++) {
-        if (ngx_strlen(st->source) == src[i]->name.len
-            && ngx_strncmp(st->source, src[i]->name.data, src[i]->name.len)
-               == 0)
-        {
-            found = src[i];
-        }
-    }
 
     name.data = (u_char *) st->source;
     name.len = ngx_strlen(st->source);
+    found = ngx_http_milvus_cdc_source_find(mcf, &name);
 
     if (!told && mcf->sources.nelts == 1) {
         found = src[0];

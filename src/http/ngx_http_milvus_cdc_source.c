@@ -70,6 +70,27 @@ static ngx_http_milvus_cdc_option_t  ngx_http_milvus_cdc_options[] = {
 };
 
 
+ngx_http_milvus_cdc_source_t *
+ngx_http_milvus_cdc_source_find(ngx_http_milvus_cdc_main_conf_t *mcf,
+    ngx_str_t *name)
+{
+    ngx_uint_t                      i;
+    ngx_http_milvus_cdc_source_t  **src;
+
+    src = mcf->sources.elts;
+
+    for (i = 0; i < mcf->sources.nelts; i++) {
+        if (src[i]->name.len == name->len
+            && ngx_strncmp(src[i]->name.data, name->data, name->len) == 0)
+        {
+            return src[i];
+        }
+    }
+
+    return NULL;
+}
+
+
 char *
 ngx_http_milvus_cdc_source(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -77,7 +98,6 @@ ngx_http_milvus_cdc_source(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     char                           *rv;
     ngx_str_t                      *value;
-    ngx_uint_t                      i;
     ngx_conf_t                      save;
     ngx_http_milvus_cdc_source_t   *src, **srcp;
 
@@ -88,18 +108,10 @@ ngx_http_milvus_cdc_source(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    srcp = mcf->sources.elts;
-
-    for (i = 0; i < mcf->sources.nelts; i++) {
-        if (srcp[i]->name.len == value[1].len
-            && ngx_strncmp(srcp[i]->name.data, value[1].data, value[1].len)
-               == 0)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "duplicate milvus_cdc_source \"%V\"",
-                               &value[1]);
-            return NGX_CONF_ERROR;
-        }
+    if (ngx_http_milvus_cdc_source_find(mcf, &value[1]) != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate milvus_cdc_source \"%V\"", &value[1]);
+        return NGX_CONF_ERROR;
     }
 
     src = ngx_pcalloc(cf->pool, sizeof(ngx_http_milvus_cdc_source_t));
@@ -168,15 +180,14 @@ ngx_http_milvus_cdc_source_of(ngx_conf_t *cf, ngx_str_t *given,
     ngx_str_t *location)
 {
     ngx_str_t                         name;
-    ngx_uint_t                        i;
-    ngx_http_milvus_cdc_source_t    **src;
+    ngx_http_milvus_cdc_source_t     *src, **srcp;
     ngx_http_milvus_cdc_main_conf_t  *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_milvus_cdc_module);
-    src = mcf->sources.elts;
 
     if (given->len == 0 && mcf->sources.nelts == 1) {
-        return src[0];
+        srcp = mcf->sources.elts;
+        return srcp[0];
     }
 
     name = *given;
@@ -185,12 +196,10 @@ ngx_http_milvus_cdc_source_of(ngx_conf_t *cf, ngx_str_t *given,
         ngx_str_set(&name, "main");
     }
 
-    for (i = 0; i < mcf->sources.nelts; i++) {
-        if (src[i]->name.len == name.len
-            && ngx_strncmp(src[i]->name.data, name.data, name.len) == 0)
-        {
-            return src[i];
-        }
+    src = ngx_http_milvus_cdc_source_find(mcf, &name);
+
+    if (src != NULL) {
+        return src;
     }
 
     if (given->len == 0) {
