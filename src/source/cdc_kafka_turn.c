@@ -194,10 +194,19 @@ cdc_kafka_turn_over(const cdc_log_reader_t *r, uint64_t now)
 }
 
 
+/* the timer runs within that time */
+
+static int
+cdc_kafka_turn_due(const cdc_log_reader_t *r, uint64_t ms)
+{
+    return r->turn.slot != 0 && r->turn.when <= cdc_now_ms() + ms;
+}
+
+
 static void
 cdc_kafka_turn_soon(cdc_log_reader_t *r, uint64_t ms)
 {
-    if (r->turn.slot != 0 && r->turn.when <= cdc_now_ms() + ms) {
+    if (cdc_kafka_turn_due(r, ms)) {
         return;
     }
 
@@ -277,7 +286,6 @@ cdc_kafka_turn_leave(cdc_log_stream_t *s)
 void
 cdc_kafka_turn_full(cdc_log_reader_t *r)
 {
-    uint64_t           now;
     cdc_log_stream_t  *s;
 
     for (s = r->streams; s != NULL; s = s->next) {
@@ -286,20 +294,14 @@ cdc_kafka_turn_full(cdc_log_reader_t *r)
         }
     }
 
-    now = cdc_now_ms();
-
-    if (s == NULL
-        || (r->turn.slot != 0 && r->turn.when <= now + CDC_KAFKA_TURN_MS))
+    if (s == NULL || cdc_kafka_turn_due(r, CDC_KAFKA_TURN_MS)
+        || cdc_kafka_turn_all(r, 0))
     {
         return;
     }
 
-    if (!cdc_kafka_turn_room(r, 0, now)) {
-        cdc_kafka_turn_soon(r, CDC_KAFKA_TURN_MS);
-
-    } else if (!cdc_kafka_turn_all(r, 0)) {
-        cdc_kafka_turn_soon(r, CDC_KAFKA_LITTLE_MS);
-    }
+    cdc_kafka_turn_soon(r, cdc_kafka_turn_room(r, 0, cdc_now_ms())
+                           ? CDC_KAFKA_LITTLE_MS : CDC_KAFKA_TURN_MS);
 }
 
 
