@@ -8,9 +8,8 @@
 #include <unistd.h>
 
 #include <jansson.h>
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 
+#include "kafka_broker.h"
 #include "tap.h"
 #include "cdc_log_reader.h"
 
@@ -352,7 +351,6 @@ test_denied(void)
     json_t                    *conf;
     cdc_pos_t                  pos;
     rd_kafka_t                *client;
-    rd_kafka_conf_t           *kc;
     rd_kafka_topic_t          *topic;
     cdc_log_reader_t          *r;
     cdc_log_stream_t          *s;
@@ -360,17 +358,10 @@ test_denied(void)
     rd_kafka_mock_cluster_t   *mock;
 
     no = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-    kc = rd_kafka_conf_new();
-    (void) rd_kafka_conf_set(kc, "log_level", "0", err, sizeof(err));
-    client = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
-    mock = rd_kafka_mock_cluster_new(client, 1);
+    mock = kafka_broker(&client);
     (void) rd_kafka_mock_topic_create(mock, "t", 1, 1);
 
-    kc = rd_kafka_conf_new();
-    (void) rd_kafka_conf_set(kc, "bootstrap.servers",
-                             rd_kafka_mock_cluster_bootstraps(mock), err,
-                             sizeof(err));
-    producer = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
+    producer = kafka_producer(rd_kafka_mock_cluster_bootstraps(mock));
     topic = rd_kafka_topic_new(producer, "t", NULL);
 
     conf = conf_of(rd_kafka_mock_cluster_bootstraps(mock));

@@ -16,9 +16,8 @@
 #include <unistd.h>
 
 #include <jansson.h>
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 
+#include "kafka_broker.h"
 #include "tap.h"
 #include "cdc_log_reader.h"
 
@@ -187,22 +186,11 @@ static rd_kafka_mock_cluster_t *
 broker(rd_kafka_t **client)
 {
     int                       i;
-    char                      err[256], name[16];
-    rd_kafka_conf_t          *kc;
+    char                      name[16];
     rd_kafka_mock_cluster_t  *mock;
 
-    kc = rd_kafka_conf_new();
-    (void) rd_kafka_conf_set(kc, "log_level", "0", err, sizeof(err));
-    *client = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
-    mock = rd_kafka_mock_cluster_new(*client, 1);
-
-    kc = rd_kafka_conf_new();
-    (void) rd_kafka_conf_set(kc, "log_level", "0", err, sizeof(err));
-    (void) rd_kafka_conf_set(kc, "linger.ms", "0", err, sizeof(err));
-    (void) rd_kafka_conf_set(kc, "bootstrap.servers",
-                             rd_kafka_mock_cluster_bootstraps(mock), err,
-                             sizeof(err));
-    idle.producer = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
+    mock = kafka_broker(client);
+    idle.producer = kafka_producer(rd_kafka_mock_cluster_bootstraps(mock));
 
     for (i = 0; i < TOPICS; i++) {
         (void) snprintf(name, sizeof(name), "t%d", i);

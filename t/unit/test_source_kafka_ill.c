@@ -5,9 +5,8 @@
  */
 
 #include <jansson.h>
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 
+#include "kafka_broker.h"
 #include "tap.h"
 #include "cdc_log_reader.h"
 
@@ -125,13 +124,9 @@ main(void)
     char               err[CDC_REASON_MAX];
     json_t            *conf;
     rd_kafka_t        *client;
-    rd_kafka_conf_t   *kc;
     cdc_log_handler_t  h;
 
-    kc = rd_kafka_conf_new();
-    (void) rd_kafka_conf_set(kc, "log_level", "0", err, sizeof(err));
-    client = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
-    broker = rd_kafka_mock_cluster_new(client, 1);
+    broker = kafka_broker(&client);
     conf = json_pack("{s{ss}}", "kafka", "brokers",
                      rd_kafka_mock_cluster_bootstraps(broker));
 

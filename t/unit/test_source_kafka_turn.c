@@ -7,9 +7,8 @@
 #include <malloc.h>
 
 #include <jansson.h>
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 
+#include "kafka_broker.h"
 #include "tap.h"
 #include "cdc_log_reader.h"
 
@@ -201,7 +200,6 @@ produce(const char *name, unsigned n, size_t len)
                                  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
                                  RD_KAFKA_V_END);
     }
-
 }
 
 
@@ -216,21 +214,11 @@ static rd_kafka_mock_cluster_t *
 broker(void)
 {
     int                       i;
-    char                      err[CDC_REASON_MAX], name[16];
-    rd_kafka_conf_t          *kc;
+    char                      name[16];
     rd_kafka_mock_cluster_t  *mock;
 
-    kc = rd_kafka_conf_new();
-    (void) rd_kafka_conf_set(kc, "log_level", "0", err, sizeof(err));
-    turns.client = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
-    mock = rd_kafka_mock_cluster_new(turns.client, 1);
-
-    kc = rd_kafka_conf_new();
-    (void) rd_kafka_conf_set(kc, "bootstrap.servers",
-                             rd_kafka_mock_cluster_bootstraps(mock), err,
-                             sizeof(err));
-    (void) rd_kafka_conf_set(kc, "linger.ms", "0", err, sizeof(err));
-    turns.producer = rd_kafka_new(RD_KAFKA_PRODUCER, kc, err, sizeof(err));
+    mock = kafka_broker(&turns.client);
+    turns.producer = kafka_producer(rd_kafka_mock_cluster_bootstraps(mock));
 
     for (i = 0; i < BEHIND; i++) {
         (void) snprintf(name, sizeof(name), "t%d", i);
