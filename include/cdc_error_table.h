@@ -178,7 +178,7 @@
     /* size, limit */                                                         \
     X(DOC_TOO_LARGE, 400, 400,                                                \
       "the task is too large to be kept, %d bytes of at most %d")             \
-    /* what LevelDB says */                                                   \
+    /* which file, and what LevelDB or the system says */                     \
     X(STORE_FAILED, 500, 500, "fail to write the task store: %s")             \
     X(START_FAILED, 500, 500, "fail to start the task: %s")                   \
     X(INTERNAL, 500, 500, "internal error")

@@ -186,7 +186,7 @@ void cdc_db_batch_destroy(cdc_db_batch_t *b);
 int  cdc_db_write(cdc_db_t *db, cdc_db_batch_t *b, char *err);
 
 /* removes a database that nobody has open, and its directory */
-int  cdc_db_remove(const char *path);
+int  cdc_db_remove(const char *path, char *err);
 
 
 /* ---- memory ------------------------------------------------------- */

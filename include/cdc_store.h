@@ -415,9 +415,9 @@ int  cdc_store_put(const cdc_stored_t *t, cdc_db_batch_t *b);
 int  cdc_store_write(cdc_store_t *s, const cdc_stored_t *t, char *err);
 int  cdc_store_erase(cdc_store_t *s, const cdc_stored_t *t, char *err);
 void cdc_store_dirty(cdc_store_t *s);    /* those marked so, later */
-int  cdc_store_rmdir(cdc_store_t *s, const char *id);
+int  cdc_store_rmdir(cdc_store_t *s, const char *id, char *err);
 /* for a new task: its directory, with the file "new"; durable */
-int  cdc_store_mkdir(cdc_store_t *s, const char *id);
+int  cdc_store_mkdir(cdc_store_t *s, const char *id, char *err);
 /* at the start: directories of tasks that there are not */
 void cdc_store_sweep(cdc_store_t *s);
 

@@ -113,9 +113,9 @@ cdc_db_cure(const char *status)
 
 
 static void
-cdc_db_status(const cdc_db_t *db, char *err, char *status)
+cdc_db_status(const char *path, char *err, char *status)
 {
-    cdc_db_fail(err, "LevelDB \"%s\" %s: %s", db->path, cdc_db_cure(status),
+    cdc_db_fail(err, "LevelDB \"%s\" %s: %s", path, cdc_db_cure(status),
                 status);
     leveldb_free(status);
 }
@@ -166,7 +166,7 @@ cdc_db_start(cdc_db_t *db, char *err)
     db->db = leveldb_open(db->options, db->path, &status);
 
     if (status != NULL) {
-        cdc_db_status(db, err, status);
+        cdc_db_status(db->path, err, status);
         db->db = NULL;
         return CDC_ERROR;
     }
@@ -323,7 +323,7 @@ cdc_db_get(cdc_db_t *db, cdc_span_t key, uint8_t **value, size_t *len)
     (void) pthread_rwlock_unlock(&db->lock);
 
     if (status != NULL) {
-        cdc_db_status(db, NULL, status);
+        cdc_db_status(db->path, NULL, status);
         return CDC_ERROR;
     }
 
@@ -397,7 +397,7 @@ cdc_db_each(cdc_db_t *db, cdc_span_t prefix,
     (void) pthread_rwlock_unlock(&db->lock);
 
     if (status != NULL) {
-        cdc_db_status(db, NULL, status);
+        cdc_db_status(db->path, NULL, status);
         return CDC_ERROR;
     }
 
@@ -484,7 +484,7 @@ cdc_db_write(cdc_db_t *db, cdc_db_batch_t *b, char *err)
 
     if (status != NULL) {
         db->broken = 1;
-        cdc_db_status(db, err, status);
+        cdc_db_status(db->path, err, status);
         return CDC_ERROR;
     }
 
@@ -543,7 +543,7 @@ cdc_db_rmdir(int at, const char *name)
 
 
 int
-cdc_db_remove(const char *path)
+cdc_db_remove(const char *path, char *err)
 {
     char               *status;
     struct stat         st;
@@ -561,14 +561,13 @@ cdc_db_remove(const char *path)
     leveldb_options_destroy(options);
 
     if (status != NULL) {
-        cdc_log(CDC_LOG_ERR, 0, "LevelDB \"%s\" %s: %s", path,
-                cdc_db_cure(status), status);
-        leveldb_free(status);
+        cdc_db_status(path, err, status);
         return CDC_ERROR;
     }
 
     if (cdc_db_rmdir(AT_FDCWD, path) != CDC_OK) {
-        cdc_log(CDC_LOG_ERR, errno, "removing \"%s\" failed", path);
+        cdc_db_fail(err, "\"%.512s\" cannot be removed: %s", path,
+                    strerror(errno));
         return CDC_ERROR;
     }
 

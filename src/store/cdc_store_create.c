@@ -479,16 +479,10 @@ cdc_create_finish(cdc_store_create_t *c)
         return;
     }
 
-    if (cdc_store_rmdir(s, t->id) != CDC_OK) {
-        cdc_store_format(text, CDC_E_STORE_FAILED, "the directory of a former "
-                         "task of this id cannot be removed");
-        cdc_create_fail(c, CDC_E_STORE_FAILED, text);
-        return;
-    }
-
-    if (cdc_store_mkdir(s, t->id) != CDC_OK) {
-        cdc_store_format(text, CDC_E_STORE_FAILED, "the directory of the task "
-                         "cannot be made");
+    if (cdc_store_rmdir(s, t->id, err) != CDC_OK    /* of a former task */
+        || cdc_store_mkdir(s, t->id, err) != CDC_OK)
+    {
+        cdc_store_format(text, CDC_E_STORE_FAILED, err);
         cdc_create_fail(c, CDC_E_STORE_FAILED, text);
         return;
     }

@@ -318,24 +318,26 @@ cdc_store_load(cdc_store_t *s)
 /* ---- directories --- */
 
 int
-cdc_store_rmdir(cdc_store_t *s, const char *id)
+cdc_store_rmdir(cdc_store_t *s, const char *id, char *err)
 {
     char  path[PATH_MAX];
 
     if (snprintf(path, sizeof(path), "%s/tasks/%s", s->dir, id)
         >= (int) sizeof(path))
     {
+        (void) snprintf(err, CDC_REASON_MAX, "the path of a task's directory "
+                        "is too long");
         return CDC_ERROR;
     }
 
-    return cdc_db_remove(path);
+    return cdc_db_remove(path, err);
 }
 
 
 /* a name in a directory, as durable as a record that follows */
 
 static int
-cdc_store_made(const char *path, int dir)
+cdc_store_made(const char *path, int dir, char *err)
 {
     int   fd, rc;
     char  parent[PATH_MAX];
@@ -344,7 +346,9 @@ cdc_store_made(const char *path, int dir)
              : open(path, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, 0600);
 
     if (fd == -1 && errno != EEXIST) {
-        cdc_log(CDC_LOG_CRIT, errno, "making \"%s\" failed", path);
+        (void) snprintf(err, CDC_REASON_MAX, "\"%.512s\" cannot be made: %s",
+                        path, strerror(errno));
+        cdc_log(CDC_LOG_CRIT, 0, "%s", err);
         return CDC_ERROR;
     }
 
@@ -359,7 +363,9 @@ cdc_store_made(const char *path, int dir)
     rc = fd != -1 && fsync(fd) == 0 ? CDC_OK : CDC_ERROR;
 
     if (rc != CDC_OK) {
-        cdc_log(CDC_LOG_CRIT, errno, "fsync() of \"%s\" failed", parent);
+        (void) snprintf(err, CDC_REASON_MAX, "fsync() of \"%.512s\" failed: "
+                        "%s", parent, strerror(errno));
+        cdc_log(CDC_LOG_CRIT, 0, "%s", err);
     }
 
     if (fd != -1) {
@@ -371,28 +377,32 @@ cdc_store_made(const char *path, int dir)
 
 
 int
-cdc_store_mkdir(cdc_store_t *s, const char *id)
+cdc_store_mkdir(cdc_store_t *s, const char *id, char *err)
 {
     int   n;
     char  path[PATH_MAX];
 
     n = snprintf(path, sizeof(path), "%s/tasks", s->dir);
 
-    if (n + CDC_TASK_ID_MAX + 8 >= (int) sizeof(path)
-        || cdc_store_made(path, 1) != CDC_OK)
-    {
+    if (n + CDC_TASK_ID_MAX + 8 >= (int) sizeof(path)) {
+        (void) snprintf(err, CDC_REASON_MAX, "the path of a task's directory "
+                        "is too long");
+        return CDC_ERROR;
+    }
+
+    if (cdc_store_made(path, 1, err) != CDC_OK) {
         return CDC_ERROR;
     }
 
     n += snprintf(path + n, sizeof(path) - (size_t) n, "/%s", id);
 
-    if (cdc_store_made(path, 1) != CDC_OK) {
+    if (cdc_store_made(path, 1, err) != CDC_OK) {
         return CDC_ERROR;
     }
 
     (void) snprintf(path + n, sizeof(path) - (size_t) n, "/new");
 
-    return cdc_store_made(path, 0);
+    return cdc_store_made(path, 0, err);
 }
 
 
@@ -430,7 +440,7 @@ cdc_store_sweep_dir(cdc_store_t *s, const char *name, unsigned tasks)
 
         cdc_log(CDC_LOG_NOTICE, 0, "removing what is left of the %s %s",
                 tasks ? "deleted task" : "create of task", de->d_name);
-        (void) cdc_db_remove(path);
+        (void) cdc_db_remove(path, NULL);
     }
 
     (void) closedir(dir);
@@ -502,13 +512,14 @@ cdc_store_gone_add(cdc_store_t *s, const char *id, uint64_t seq)
 void
 cdc_store_gone_stopped(cdc_store_t *s, const char *id)
 {
+    char               err[CDC_REASON_MAX];
     cdc_store_gone_t  *g, **link;
 
     if (cdc_store_find(s, id) != NULL || !cdc_stored_id_valid(id)) {
         return;                          /* paused, or it lives again */
     }
 
-    (void) cdc_store_rmdir(s, id);
+    (void) cdc_store_rmdir(s, id, err);          /* the log says it */
 
     for (link = &s->gone; (g = *link) != NULL; link = &g->next) {
 

@@ -795,7 +795,7 @@ test_batch(void)
     ok(repl.forgotten == NULL && repl.forgetting == NULL, "once");
 
     cdc_db_close(db);
-    (void) cdc_db_remove(path);
+    (void) cdc_db_remove(path, NULL);
     (void) rmdir(dir);
     tear_down();
 }

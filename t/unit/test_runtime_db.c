@@ -66,7 +66,10 @@ test_basic(const char *path)
     err[0] = '\0';
     ok(cdc_db_open(path, err) == NULL, "a second opening fails");
     ok(strstr(err, "is open in another process") != NULL, "and says why");
-    is_int(cdc_db_remove(path), CDC_ERROR, "an open database is not removed");
+    is_int(cdc_db_remove(path, err), CDC_ERROR,
+           "an open database is not removed");
+    ok(strstr(err, path) != NULL && strstr(err, "another process") != NULL,
+       "and says which and why");
 
     b = cdc_db_batch_create();
     cdc_db_batch_put(b, cdc_span("a/2"), cdc_span("two"));
@@ -278,10 +281,11 @@ test_remove(const char *path)
     close(open(file, O_CREAT|O_WRONLY, 0600));
     (void) !symlink("/etc", out);
 
-    is_int(cdc_db_remove(path), CDC_OK, "removes what is in the directory");
+    is_int(cdc_db_remove(path, NULL), CDC_OK,
+           "removes what is in the directory");
     is_int(stat(path, &st), -1, "and the directory");
     is_int(stat("/etc/passwd", &st), 0, "and follows no link");
-    is_int(cdc_db_remove(path), CDC_OK, "removing nothing is fine");
+    is_int(cdc_db_remove(path, NULL), CDC_OK, "removing nothing is fine");
 }
 
 
@@ -304,10 +308,10 @@ main(void)
     test_corrupt(path);
     test_remove(path);
     test_headless(path);
-    (void) cdc_db_remove(path);
+    (void) cdc_db_remove(path, NULL);
     test_half_made(path);
     test_no_directory("/nowhere");
-    (void) cdc_db_remove(path);
+    (void) cdc_db_remove(path, NULL);
 
     (void) snprintf(path, sizeof(path), "%s/tasks", dir);
     (void) rmdir(path);

@@ -146,6 +146,44 @@ disk(int full)
 
 
 static void
+refused(int c, const char *id, const char *what)
+{
+    char  want[512];
+
+    create(c, 9, id, "one-more");
+    (void) read_frame(c, 5000);
+    is_int(frame.status, CDC_E_STORE_FAILED, "a create without a directory");
+    (void) snprintf(want, sizeof(want), "fail to write the task store: "
+                    "\"%s/tasks/%s\" %s", dir, id, what);
+    is_str((char *) payload, want, "says which one, and why");
+}
+
+
+/* the tasks' directories are where none can be */
+
+static void
+test_no_directory(int c)
+{
+    char  tasks[256], kept[256];
+
+    (void) snprintf(tasks, sizeof(tasks), "%s/tasks", dir);
+    (void) snprintf(kept, sizeof(kept), "%s/kept", dir);
+    (void) rename(tasks, kept);
+
+    is_int(symlink("nowhere", tasks), 0, "a place that is not there");
+    refused(c, "none", "cannot be made: No such file or directory");
+    (void) unlink(tasks);
+
+    (void) close(open(tasks, O_WRONLY|O_CREAT, 0600));
+    refused(c, "file", "cannot be removed: Not a directory");
+    (void) unlink(tasks);
+
+    (void) rename(kept, tasks);
+    nothing(control, "no task came of it");
+}
+
+
+static void
 test_disk(void)
 {
     int   c, i;
@@ -159,6 +197,7 @@ test_disk(void)
     (void) read_frame(control, 5000);
 
     c = client();
+    test_no_directory(c);
     disk(1);
 
     for (i = 1; i <= 2; i++) {
