@@ -17,7 +17,7 @@
 
 
 /* grows whenever a struct below, or one inside it, changes */
-#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   8
+#define NGX_HTTP_MILVUS_CDC_TABLE_LAYOUT   9
 
 
 typedef struct {
@@ -33,8 +33,6 @@ typedef struct {
     uint64_t                    lag_at;      /* when, ngx_current_msec */
     uint64_t                    restarts;    /* of its replicator, by fault */
     uint32_t                    in_use;
-    uint32_t                    generation;  /* of the slot: grows with each
-                                                task that takes it */
     uint32_t                    seq;         /* odd: a write is under way, or
                                                 its writer was killed in it */
     uint32_t                    epoch;       /* of the last synchronization
@@ -42,7 +40,6 @@ typedef struct {
     uint32_t                    up;          /* its replicator reports */
     uint32_t                    born;        /* created since this table is:
                                                 its counters began at 0 */
-    uint32_t                    pad;
     uint32_t                    nevents;
     cdc_task_event_t            events[CDC_PROGRESS_EVENTS];
     cdc_task_status_t           status;

@@ -422,7 +422,6 @@ ngx_http_milvus_cdc_slot_new(ngx_http_milvus_cdc_table_t *t,
 
         ngx_memzero(&slot->status, sizeof(cdc_task_status_t));
         ngx_memzero(&slot->progress, sizeof(cdc_task_progress_t));
-        slot->generation++;
         slot->restarts = 0;
         slot->nevents = 0;
         slot->up = 0;
