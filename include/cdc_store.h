@@ -91,6 +91,7 @@ struct cdc_stored_s {
     uint64_t           created_ms;
     uint64_t           target_ms;        /* then, by the target's clock; 0:
                                           * not known */
+    uint64_t           source_ms;        /* the same of the source's */
     uint64_t           seq;              /* of the last TASK sent */
     uint64_t           ended;            /* revision at which it is known to
                                           * have no process */
@@ -190,6 +191,8 @@ typedef struct {
     json_t            *warnings;         /* texts; NULL: none */
     uint64_t           target_ms;        /* the target's clock when it met us,
                                           * less cdc_now_ms(); 0: unknown */
+    uint64_t           source_ms;        /* time of the newest message of the
+                                          * source's log; 0: unknown */
     cdc_look_t        *look;             /* to be closed; NULL: was not */
     unsigned           silent:1;         /* the source's etcd */
     unsigned           met:1;            /* the target has answered */

@@ -404,6 +404,8 @@ cdc_survey_created(cdc_survey_t *s)
     w->created = json_integer_value(json_object_get(r->config, "created_ms"));
     w->created_target = json_integer_value(json_object_get(r->config,
                                                            "target_ms"));
+    w->created_source = json_integer_value(json_object_get(r->config,
+                                                           "source_ms"));
     w->wall = (int64_t) cdc_wall_ms();
     w->target = (int64_t) cdc_now_ms() + r->clock_offset;
     w->newest = 0;

@@ -40,6 +40,8 @@ struct cdc_look_s {
     char                         gaps[CDC_REASON_MAX / 2];
     unsigned                     ngaps, shown;
     unsigned                     listed:1;
+    unsigned                     timed:1;        /* the newest message has
+                                          * been asked for */
 
     /* a check's */
     unsigned                     matched, same, fresh;
@@ -60,6 +62,8 @@ void cdc_look_warn(cdc_look_t *l, const char *check, const char *cure,
 /* cdc_probe_log.c: CDC_ERROR: l->why */
 int  cdc_look_log(cdc_look_t *l, const cdc_meta_collection_t *m);
 void cdc_look_refuse_gaps(cdc_look_t *l);
+/* a create's: probe->source_ms */
+void cdc_look_newest(cdc_look_t *l, const cdc_meta_collection_t *m);
 /* a check's: does the log answer, does it hold that collection's channels */
 void cdc_look_log_open(cdc_look_t *l);
 void cdc_look_log_has(cdc_look_t *l, const cdc_meta_collection_t *m);

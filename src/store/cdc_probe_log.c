@@ -271,6 +271,47 @@ cdc_look_log(cdc_look_t *l, const cdc_meta_collection_t *m)
 }
 
 
+/* of the last message; 0: none came */
+
+static uint64_t
+cdc_look_last(cdc_look_t *l, const cdc_look_channel_t *ch)
+{
+    cdc_pos_t  last;
+
+    last = ch->end;
+    last.lo--;
+
+    return cdc_look_stamp(l, ch->name, last);
+}
+
+
+/*
+ * A collection that the target has goes on from the create: what time is that
+ * on the source (cdc_survey_when.c)?  All channels tick together, so one that
+ * has a message tells; one that gives none is not waited for twice.
+ */
+
+void
+cdc_look_newest(cdc_look_t *l, const cdc_meta_collection_t *m)
+{
+    cdc_look_channel_t  *ch;
+
+    if (l->probe->findings != NULL || l->timed || m->nshards == 0) {
+        return;
+    }
+
+    ch = cdc_look_channel(l, m->shards[0].pchannel);
+
+    if (ch == NULL || ch->end.lo != 0) {
+        l->timed = 1;
+    }
+
+    if (ch != NULL && ch->end.lo != 0) {
+        l->probe->source_ms = cdc_tso_ms(cdc_look_last(l, ch));
+    }
+}
+
+
 /* ---- is it the source's? --- */
 
 static const char *
@@ -445,13 +486,9 @@ cdc_look_clock(cdc_look_t *l, const cdc_look_channel_t *ch)
 {
     int64_t    apart;
     uint64_t   ts;
-    cdc_pos_t  last;
     json_t    *findings;
 
-    last = ch->end;
-    last.lo--;
-
-    ts = cdc_look_stamp(l, ch->name, last);
+    ts = cdc_look_last(l, ch);
     findings = l->probe->findings;
 
     if (ts == 0) {

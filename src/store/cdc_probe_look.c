@@ -174,6 +174,7 @@ cdc_look_schema(cdc_look_t *l, const cdc_meta_collection_t *m,
 
     if (rc != CDC_DECLINED) {
         l->same++;
+        cdc_look_newest(l, m);
         return CDC_OK;
     }
 

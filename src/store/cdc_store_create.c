@@ -494,6 +494,7 @@ cdc_create_finish(cdc_store_create_t *c)
     t->created_ms = now > s->last_created_ms ? now : s->last_created_ms + 1;
     t->target_ms = c->probe->target_ms != 0
                    ? c->probe->target_ms + cdc_now_ms() : 0;
+    t->source_ms = c->probe->source_ms;
     t->warnings = json_incref(c->probe->warnings);
 
     if (cdc_store_write(s, t, err) != CDC_OK) {

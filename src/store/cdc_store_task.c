@@ -6,11 +6,11 @@
  * inside, "target_group" where the server has another name as well,
  * "claimed", how many at the end of its "exclude_collections" were put there
  * for the sake of other tasks (cdc_store_select.c), "target_ms", what the
- * target's clock said at "created_ms", and "warnings", what its create had to
- * say, for one that asks again.  A record that cannot be
- * read must neither stop the store nor vanish: its task shows as Paused with
- * the cause, its bytes stay as they are in LevelDB, and all that can be done
- * with it is to delete it.
+ * target's clock said at "created_ms", "source_ms", of when the newest message
+ * of the source's log was then, and "warnings", what its create had to say,
+ * for one that asks again.  A record that cannot be read must neither stop the
+ * store nor vanish: its task shows as Paused with the cause, its bytes stay as
+ * they are in LevelDB, and all that can be done with it is to delete it.
  */
 
 #ifndef _GNU_SOURCE
@@ -218,21 +218,23 @@ cdc_stored_parse(cdc_stored_t *t, json_t *root, char *err)
 {
     int           i;
     json_t       *request, *warnings;
-    json_int_t    revision, created, claimed, target_ms;
+    json_int_t    revision, created, claimed, target_ms, source_ms;
     const char   *state, *reason, *source, *group;
     json_error_t  je;
 
-    claimed = target_ms = 0;
+    claimed = target_ms = source_ms = 0;
     group = NULL;
     warnings = NULL;
 
     if (json_unpack_ex(root, &je, 0,
-                       "{s:s, s:s, s:s, s:I, s:I, s:o, s?s, s?I, s?I, s?o}",
+                       "{s:s, s:s, s:s, s:I, s:I, s:o,"
+                       " s?s, s?I, s?I, s?I, s?o}",
                        "state", &state, "reason", &reason,
                        "source", &source, "revision", &revision,
                        "created_ms", &created, "request_data", &request,
                        "target_group", &group, "claimed", &claimed,
-                       "target_ms", &target_ms, "warnings", &warnings)
+                       "target_ms", &target_ms, "source_ms", &source_ms,
+                       "warnings", &warnings)
         != 0)
     {
         (void) snprintf(err, CDC_REASON_MAX, "%s", je.text);
@@ -242,6 +244,7 @@ cdc_stored_parse(cdc_stored_t *t, json_t *root, char *err)
     t->revision = (uint64_t) revision;
     t->created_ms = (uint64_t) created;
     t->target_ms = (uint64_t) target_ms;
+    t->source_ms = (uint64_t) source_ms;
 
     for (i = CDC_TASK_INITIAL; i <= CDC_TASK_PAUSED; i++) {
         if (strcmp(state, cdc_stored_states[i]) == 0) {
@@ -358,6 +361,11 @@ cdc_stored_more(const cdc_stored_t *t, json_t *root)
     if (t->target_ms != 0) {
         (void) json_object_set_new(root, "target_ms",
                                    json_integer((json_int_t) t->target_ms));
+    }
+
+    if (t->source_ms != 0) {
+        (void) json_object_set_new(root, "source_ms",
+                                   json_integer((json_int_t) t->source_ms));
     }
 }
 

@@ -30,8 +30,12 @@ static int
 ends(cdc_log_reader_t *r, const char *channel, unsigned ms, cdc_pos_t *first,
     cdc_pos_t *end, char *err)
 {
+    if (strcmp(channel, "deaf") == 0) {
+        return CDC_ERROR;
+    }
+
     *first = (cdc_pos_t) { 0, 1 };
-    *end = (cdc_pos_t) { 0, 8 };
+    *end = (cdc_pos_t) { 0, strcmp(channel, "empty") == 0 ? 0 : 8 };
 
     (void) usleep(slow_ends * 500);
     newest = cdc_ms_tso((uint64_t) ((int64_t) cdc_wall_ms() + off));
@@ -153,6 +157,67 @@ check(const char *text, const char *name)
 }
 
 
+/* ---- what a create notes --- */
+
+static uint64_t
+noted(int check, unsigned times)
+{
+    uint64_t                ms;
+    cdc_look_t              l;
+    cdc_probe_t             probe;
+    cdc_meta_shard_t        shard;
+    cdc_meta_collection_t   m;
+
+    memset(&l, 0, sizeof(l));
+    memset(&m, 0, sizeof(m));
+    memset(&probe, 0, sizeof(probe));
+    memset(&shard, 0, sizeof(shard));
+
+    probe.findings = check ? json_array() : NULL;
+    l.probe = &probe;
+    l.ops = &reader;
+    l.loop = cdc_loop_create();
+    l.end = cdc_now_ms() + 60000;
+    m.nshards = 1;
+    m.shards = &shard;
+    shard.pchannel = (char *) "empty";
+
+    while (times-- != 0) {
+        cdc_look_newest(&l, &m);
+        shard.pchannel = (char *) (times > 1 ? "deaf" : "a");
+    }
+
+    ms = probe.source_ms;
+
+    while (l.nchannels-- != 0) {
+        free(l.channels[l.nchannels].name);
+    }
+
+    free(l.channels);
+    json_decref(probe.findings);
+    cdc_loop_destroy(l.loop);
+
+    return ms;
+}
+
+
+static void
+test_noted(void)
+{
+    uint64_t  ms;
+
+    off = -3600000;
+
+    is_int((int64_t) noted(0, 1), 0, "a log that is empty says no time");
+    is_int((int64_t) noted(1, 2), 0, "a check needs none");
+    ms = noted(0, 2);
+    is_int((int64_t) ms, (int64_t) cdc_tso_ms(newest),
+           "a create notes the time of the newest message");
+    is_int((int64_t) noted(0, 3), 0, "one that cannot be read is the last");
+    off = 0;
+}
+
+
 int
 main(void)
 {
@@ -177,6 +242,8 @@ main(void)
     check("20 s ahead", "a clock that is ahead");
     off = -40000;
     check("40 s old", "a source that stands still");
+
+    test_noted();
 
     return done_testing();
 }

@@ -509,13 +509,36 @@ test_warnings(void)
 }
 
 
+/* of what its replicator is told */
+
+static int64_t
+configured(const char *id, const char *key)
+{
+    json_t   *config;
+    int64_t   at;
+
+    write_frame(control, CDC_FRAME_ASK, 1, id, strlen(id));
+
+    while (read_frame(control, 5000) == CDC_OK
+           && frame.type != CDC_FRAME_CONFIG)
+    {
+        /* SYNCED */
+    }
+
+    config = json_loads((char *) payload + strlen(id) + 1, 0, NULL);
+    at = json_integer_value(json_object_get(config, key));
+    json_decref(config);
+
+    return at;
+}
+
+
 /* what the target's clock said at a create: its replicator needs to know */
 
 static void
 test_target_ms(void)
 {
     int      c, twice;
-    json_t  *config;
     int64_t  wall, at;
 
     start();
@@ -527,18 +550,8 @@ test_target_ms(void)
     for (twice = 0; twice < 2; twice++) {
         shows("m", CDC_TASK_RUNNING, "", "a task on a target with a clock");
         ack();
-        write_frame(control, CDC_FRAME_ASK, 1, "m", 1);
-
-        while (read_frame(control, 5000) == CDC_OK
-               && frame.type != CDC_FRAME_CONFIG)
-        {
-            /* SYNCED */
-        }
-
-        config = json_loads((char *) payload + 2, 0, NULL);
-        at = json_integer_value(json_object_get(config, "target_ms"));
+        at = configured("m", "target_ms");
         ok(at >= wall - 100 && at < wall + 60000, "its time is in CONFIG");
-        json_decref(config);
 
         (void) kill(store, SIGKILL);
         (void) ended();
@@ -548,6 +561,44 @@ test_target_ms(void)
             start();
         }
     }
+}
+
+
+/* and the newest message of the source then, also when it is written again */
+
+static void
+test_source_ms(void)
+{
+    int  c;
+
+    make_dir("s");
+    put_raw("format", "1");
+    put_raw("task/s", "{\"state\":\"Running\",\"reason\":\"\",\"revision\":1,"
+            "\"created_ms\":5,\"source\":\"main\",\"source_ms\":77,"
+            "\"request_data\":{\"task_id\":\"s\",\"milvus_connect_param\":"
+            "{\"uri\":\"http://one:1\"},\"collection_infos\":"
+            "[{\"name\":\"a\"}]}}");
+    start();
+    shows("s", CDC_TASK_RUNNING, "", "a task whose create has seen the log");
+    ack();
+    is_int(configured("s", "source_ms"), 77, "that time is in CONFIG");
+
+    c = client();
+    by_id(c, 1, "pause", "s");
+    shows("s", CDC_TASK_PAUSED, CDC_REASON_BY_REQUEST, "its record is written");
+    ack();
+    drained();
+    answers(c, 1, CDC_E_OK, "{}", "again");
+    close(c);
+    (void) kill(store, SIGKILL);
+    (void) ended();
+
+    start();
+    shows("s", CDC_TASK_PAUSED, CDC_REASON_BY_REQUEST, "and read");
+    ack();
+    is_int(configured("s", "source_ms"), 77, "it is still there");
+    (void) kill(store, SIGKILL);
+    (void) ended();
 }
 
 
@@ -603,6 +654,8 @@ main(void)
     test_warnings();
     fresh_dir();
     test_target_ms();
+    fresh_dir();
+    test_source_ms();
     fresh_dir();
     test_auto_start();
     finish();

@@ -345,6 +345,94 @@ test_after(void)
 }
 
 
+/*
+ * The same of a create that has seen the newest message, which was 100 ms old.
+ * The source has stopped "stopped" ms before the survey (0: it has not), and
+ * the target's clock was set by "set" between.
+ */
+
+static cdc_survey_when_t
+seen(int64_t ago, int64_t behind, int64_t stopped, int64_t set)
+{
+    int64_t            at, now;
+    cdc_survey_when_t  w;
+
+    at = (int64_t) FIRST - behind - 100;
+    now = (int64_t) FIRST + ago - stopped - behind - 100;
+
+    memset(&w, 0, sizeof(w));
+    w.created = w.created_target = (int64_t) FIRST;
+    w.created_source = stopped > ago ? now : at;
+    w.wall = (int64_t) FIRST + ago;
+    w.target = w.wall + set;
+    w.newest = now;
+    cdc_survey_when(&w);
+
+    return w;
+}
+
+
+/* does it tell a log that begins at the create, or long before, from one that
+ * has lost something since? */
+
+static int
+tells_seen(int64_t ago, int64_t behind, int64_t stopped, int64_t set)
+{
+    int64_t            at;
+    cdc_survey_when_t  w;
+
+    w = seen(ago, behind, stopped, set);
+    at = w.created_source;
+
+    if (cdc_survey_after(&w, cdc_ms_tso((uint64_t) at))
+        || cdc_survey_after(&w, cdc_ms_tso((uint64_t) (at - ago)))
+        || !cdc_survey_after(&w, cdc_ms_tso((uint64_t) (at + 1500)))
+        || w.from > at)
+    {
+        printf("# %lld ms ago, %lld behind, stopped %lld, set by %lld\n",
+               (long long) ago, (long long) behind, (long long) stopped,
+               (long long) set);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+static void
+test_seen(void)
+{
+    int64_t            ago, ms, hour;
+    unsigned           stopped, set, behind;
+    cdc_survey_when_t  w;
+
+    hour = 3600000;
+    stopped = set = behind = 1;
+
+    for (ago = 3000; ago < 30 * hour; ago *= 7) {
+        for (ms = 7; ms < 20 * hour; ms *= 3) {
+            stopped &= tells_seen(ago, 0, ms, 0);
+            set &= tells_seen(ago, 0, 0, ms) & tells_seen(ago, 0, 0, -ms);
+            behind &= tells_seen(ago, ms, 0, 0) & tells_seen(ago, -ms, 0, 0)
+                      & tells_seen(ago, ms, ms / 2, -ms);
+        }
+    }
+
+    ok(stopped, "a create that has seen the log: the source has stopped");
+    ok(set, "the target's clock was set");
+    ok(behind, "the source's clock is another");
+
+    /* somebody's message, say; the log goes on below it */
+
+    w = seen(60000, 0, 0, 0);
+    w.created_source = w.newest + hour;
+    cdc_survey_when(&w);
+    ok(w.from <= (int64_t) FIRST
+       && cdc_survey_after(&w, cdc_ms_tso(FIRST + 3000)),
+       "what is younger than all that there is is not believed");
+}
+
+
 static void
 test_when(void)
 {
@@ -426,6 +514,7 @@ main(int argc, char **argv)
     test_when();
     test_ahead();
     test_after();
+    test_seen();
     test_back();
     test_gone();
 
