@@ -221,6 +221,10 @@ void cdc_probe_look(cdc_probe_t *p, const char *version);
 /* [blocks, 2 s and a little; a check's] findings about the source's etcd and
  * its certificates; sets silent */
 void cdc_probe_etcd(cdc_probe_t *p);
+/* [blocks, ms] 1: the source's servers say that they are of a Milvus that is
+ * not followed; a text with its cure */
+int  cdc_probe_other_version(cdc_probe_t *p, unsigned ms,
+    char text[CDC_REASON_MAX]);
 /* main thread: in the background, on the worker, which goes then as well */
 void cdc_look_close(cdc_look_t *l, cdc_worker_t *worker);
 

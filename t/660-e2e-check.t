@@ -179,6 +179,17 @@ def source(t):
           others=('collections.matched',))
 
 
+def created(t, title, path, *words):
+    """A create warns of a source that its replicator could wait for."""
+    status, answer = t.nginx.cdc('create', {
+        'milvus_connect_param': {'uri': t.bed[T].uri},
+        'collection_infos': [{'name': 'warned'}], 'task_id': 'warned'}, path)
+    warned = [w for w in answer.get('data', {}).get('warnings', [])
+              if all(word in w for word in words)]
+    t.ok(status == 200 and len(warned) == 1, title, answer)
+    t.nginx.cdc('delete', {'task_id': 'warned'}, path)
+
+
 def plant(t):
     """Other clusters, as their metadata shows them."""
     put = t.bed['etcd'].etcdctl
@@ -527,6 +538,8 @@ with E2E() as t:
     several(t)
     settle(t)
     t.same(traces(t), before, 'nothing has been changed anywhere')
+    created(t, 'a create warns of a source of 2.6', '/cdc-new', '2.6.1',
+            'keep the source at 2.5')
     tasks(t)
     Shape(dim=16, scalars=True).create('other', T)
     Shape(shards=1).create('wide', S)

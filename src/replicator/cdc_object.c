@@ -240,13 +240,20 @@ cdc_coll_add(cdc_repl_t *r, const cdc_meta_collection_t *m)
         c->shards[i].source_vchannel = strdup(m->shards[i].vchannel);
         c->shards[i].ch = cdc_channel_get(r, m->shards[i].pchannel);
 
-        if (c->shards[i].source_vchannel == NULL || c->shards[i].ch == NULL
-            || r->reader_ops->parse_id(m->shards[i].start_id,
-                                       &c->shards[i].start) != CDC_OK)
+        if (c->shards[i].source_vchannel == NULL || c->shards[i].ch == NULL) {
+            cdc_coll_free(c);
+            return NULL;
+        }
+
+        if (r->reader_ops->parse_id(m->shards[i].start_id,
+                                    &c->shards[i].start) != CDC_OK)
         {
-            cdc_log(CDC_LOG_ERR, 0, "collection \"%s.%s\": no start position "
-                    "for the channel \"%s\"", m->db, m->name,
-                    m->shards[i].pchannel);
+            cdc_repl_fail(r, "the collection \"%s.%s\" begins in the channel "
+                          "\"%s\" at a place that is not one of %s: see "
+                          "mq.type of the source's milvus.yaml; a source on "
+                          "Pulsar, or on Woodpecker (Milvus 2.6), cannot be "
+                          "followed", m->db, m->name, m->shards[i].pchannel,
+                          r->reader_ops->name);
             cdc_coll_free(c);
             return NULL;
         }

@@ -62,11 +62,15 @@ void cdc_look_warn(cdc_look_t *l, const char *check, const char *cure,
 /* cdc_probe_log.c: CDC_ERROR: l->why */
 int  cdc_look_log(cdc_look_t *l, const cdc_meta_collection_t *m);
 void cdc_look_refuse_gaps(cdc_look_t *l);
+/* a create's: warnings of a log that cannot be read */
+void cdc_look_log_kind(cdc_look_t *l);
 /* a create's: probe->source_ms */
 void cdc_look_newest(cdc_look_t *l, const cdc_meta_collection_t *m);
-/* a check's: does the log answer, does it hold that collection's channels */
-void cdc_look_log_open(cdc_look_t *l);
+/* is it of our kind, and, for a check, does it hold that collection's
+ * channels? */
 void cdc_look_log_has(cdc_look_t *l, const cdc_meta_collection_t *m);
+/* a check's: does the log answer */
+void cdc_look_log_open(cdc_look_t *l);
 void cdc_look_log_end(cdc_look_t *l);
 
 /* cdc_probe_names.c: warnings; of a check, findings */

@@ -1,6 +1,7 @@
 /*
  * A check's look at the source's etcd: is it there, are its keys where the
  * configuration says, which Milvus registers there, and are certificates good.
+ * A create that could ask no channel of the log asks for the version, too.
  *
  * The servers of a Milvus keep a key each under session/, with a lease and
  * their version: a source that is down has none after a minute.
@@ -299,11 +300,40 @@ cdc_probe_etcd_down(cdc_probe_t *p, const char *err)
 }
 
 
+/* NULL: one that is followed, or nobody knows */
+
+static const char *
+cdc_probe_version_cure(const char *version, char text[CDC_REASON_MAX])
+{
+    int  major, minor;
+
+    if (cdc_probe_version(version, &major, &minor) != CDC_OK
+        || (major == 2 && minor >= 3 && minor <= 5))
+    {
+        return NULL;
+    }
+
+    if (major < 2 || (major == 2 && minor < 3)) {
+        (void) snprintf(text, CDC_REASON_MAX, "the source runs Milvus %s, "
+                        "which does not log its operations", version);
+        return "upgrade the source to Milvus 2.3, 2.4 or 2.5";
+    }
+
+    (void) snprintf(text, CDC_REASON_MAX, "the source runs Milvus %s, which "
+                    "writes its log in another form", version);
+
+    return "use the replication that Milvus 2.6 brings, or keep the source at "
+           "2.5";
+}
+
+
 static void
 cdc_probe_source_version(cdc_probe_t *p, const cdc_probe_etcd_t *e,
     const char *prefix)
 {
-    int  major, minor;
+    int          major, minor;
+    char         text[CDC_REASON_MAX];
+    const char  *cure;
 
     if (e->sessions == 0) {
         cdc_finding(p->findings, "source.running", CDC_WARNING, "start the "
@@ -316,26 +346,74 @@ cdc_probe_source_version(cdc_probe_t *p, const cdc_probe_etcd_t *e,
     cdc_finding(p->findings, "source.running", CDC_FINE, NULL,
                 "servers of the source that are registered: %u", e->sessions);
 
-    if (cdc_probe_version(e->version, &major, &minor) != CDC_OK) {
+    cure = cdc_probe_version_cure(e->version, text);
+
+    if (cure != NULL) {
+        cdc_finding(p->findings, "source.version", CDC_FAULT, cure, "%s",
+                    text);
+
+    } else if (cdc_probe_version(e->version, &major, &minor) != CDC_OK) {
         cdc_finding(p->findings, "source.version", CDC_NOTE, NULL, "the "
                     "source does not say which version it is");
 
-    } else if (major == 2 && minor >= 3 && minor <= 5) {
+    } else {
         cdc_finding(p->findings, "source.version", CDC_FINE, NULL, "the "
                     "source runs Milvus %s", e->version);
-
-    } else if (major < 2 || (major == 2 && minor < 3)) {
-        cdc_finding(p->findings, "source.version", CDC_FAULT, "upgrade the "
-                    "source to Milvus 2.3, 2.4 or 2.5", "the source runs "
-                    "Milvus %s, which does not log its operations",
-                    e->version);
-
-    } else {
-        cdc_finding(p->findings, "source.version", CDC_FAULT, "use the "
-                    "replication that Milvus 2.6 brings, or keep the source "
-                    "at 2.5", "the source runs Milvus %s, which writes its "
-                    "log in another form", e->version);
     }
+}
+
+
+static void
+cdc_probe_prefix(cdc_probe_t *p, char prefix[1024])
+{
+    (void) snprintf(prefix, 1024, "%.500s/%.500s/",
+                    cdc_probe_path(p, "root_path", "by-dev"),
+                    cdc_probe_path(p, "meta_path", "meta"));
+}
+
+
+static int
+cdc_probe_sessions(const json_t *etcd, const char *prefix, unsigned ms,
+    cdc_probe_etcd_t *e, char err[CDC_REASON_MAX])
+{
+    char  key[1100];
+
+    (void) snprintf(key, sizeof(key), "%ssession/", prefix);
+
+    return cdc_etcd_range(etcd, key, CDC_SESSIONS_MAX, ms, cdc_probe_session,
+                          e, err);
+}
+
+
+int
+cdc_probe_other_version(cdc_probe_t *p, unsigned ms, char text[CDC_REASON_MAX])
+{
+    char               prefix[1024], what[CDC_REASON_MAX], err[CDC_REASON_MAX];
+    size_t             n;
+    json_t            *etcd;
+    const char        *cure;
+    cdc_probe_etcd_t   e;
+
+    etcd = json_object_get(p->source, "etcd");
+    n = json_array_size(json_object_get(etcd, "endpoints"));
+    memset(&e, 0, sizeof(cdc_probe_etcd_t));
+    cdc_probe_prefix(p, prefix);
+
+    if (n == 0 || cdc_probe_sessions(etcd, prefix, ms / (unsigned) n, &e, err)
+                  != CDC_OK)
+    {
+        return 0;
+    }
+
+    cure = cdc_probe_version_cure(e.version, what);
+
+    if (cure == NULL) {
+        return 0;
+    }
+
+    (void) snprintf(text, CDC_REASON_MAX, "%.500s: %s", what, cure);
+
+    return 1;
 }
 
 
@@ -364,9 +442,7 @@ cdc_probe_etcd(cdc_probe_t *p)
     ms = cdc_probe_left(p, CDC_CHECK_ETCD_MS);
     ms = (ms > CDC_ETCD_LEAST_MS ? ms : CDC_ETCD_LEAST_MS) / (unsigned) n;
 
-    (void) snprintf(prefix, sizeof(prefix), "%.500s/%.500s/",
-                    cdc_probe_path(p, "root_path", "by-dev"),
-                    cdc_probe_path(p, "meta_path", "meta"));
+    cdc_probe_prefix(p, prefix);
     (void) snprintf(key, sizeof(key), "%sroot-coord/", prefix);
 
     if (cdc_etcd_range(etcd, key, 1, ms, cdc_probe_any, &keys, err)
@@ -389,12 +465,7 @@ cdc_probe_etcd(cdc_probe_t *p)
     cdc_finding(p->findings, "source.meta", CDC_FINE, NULL, "the source's "
                 "keys are under \"%s\"", prefix);
 
-    (void) snprintf(key, sizeof(key), "%ssession/", prefix);
-
-    if (cdc_etcd_range(etcd, key, CDC_SESSIONS_MAX, ms, cdc_probe_session, &e,
-                       err)
-        == CDC_OK)
-    {
+    if (cdc_probe_sessions(etcd, prefix, ms, &e, err) == CDC_OK) {
         cdc_probe_source_version(p, &e, prefix);
     }
 }

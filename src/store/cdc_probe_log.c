@@ -330,6 +330,14 @@ cdc_look_where(cdc_look_t *l, char *where, size_t size)
 static const char *
 cdc_look_kind_cure(cdc_look_t *l)
 {
+    /* places of Kafka and of RocksMQ look alike */
+
+    if (l->alien != 0) {
+        return "the source keeps its log elsewhere: see mq.type of its "
+               "milvus.yaml; on Pulsar, or on Woodpecker as Milvus 2.6 takes "
+               "it by itself, it cannot be followed";
+    }
+
     return l->ops == &cdc_kafka_reader
            ? "the source keeps its log elsewhere: see mq.type of its "
              "milvus.yaml; for rocksmq, say `rocksmq <its rocksmq.path>;` in "
@@ -405,14 +413,14 @@ cdc_look_log_has(cdc_look_t *l, const cdc_meta_collection_t *m)
     unsigned   i;
     cdc_pos_t  pos;
 
-    if (l->probe->findings == NULL || l->deaf) {
-        return;
-    }
-
     for (i = 0; i < m->nshards; i++) {
 
         if (l->ops->parse_id(m->shards[i].start_id, &pos) != CDC_OK) {
             l->alien++;
+            continue;
+        }
+
+        if (l->probe->findings == NULL || l->deaf) {
             continue;
         }
 
@@ -523,6 +531,29 @@ cdc_look_clock(cdc_look_t *l, const cdc_look_channel_t *ch)
     } else {
         cdc_finding(findings, "source.clock", CDC_FINE, NULL, "the source "
                     "writes, and its clock and this host's agree");
+    }
+}
+
+
+/* a create's; where no channel could be asked its version may tell why */
+
+void
+cdc_look_log_kind(cdc_look_t *l)
+{
+    char  text[CDC_REASON_MAX], where[400];
+
+    if (l->alien != 0) {
+        (void) snprintf(text, sizeof(text), "the source notes places in its "
+                        "log that are not of %s: %s",
+                        cdc_look_where(l, where, sizeof(where)),
+                        cdc_look_kind_cure(l));
+        cdc_look_warn(l, "source.log", NULL, text);
+    }
+
+    if (l->nchannels == 0
+        && cdc_probe_other_version(l->probe, CDC_CHECK_ETCD_MS, text))
+    {
+        cdc_look_warn(l, "source.version", NULL, text);
     }
 }
 

@@ -422,6 +422,10 @@ cdc_look_all(cdc_look_t *l)
         cdc_look_names(l);
     }
 
+    if (l->probe->error == CDC_E_OK) {
+        cdc_look_log_kind(l);
+    }
+
     return rc;
 }
 

@@ -60,6 +60,42 @@ drops(void)
 }
 
 
+/* a collection in a log of another kind: it is not the metadata's fault */
+
+static void
+test_alien(void)
+{
+    cdc_repl_t             repl;
+    cdc_meta_shard_t       shard;
+    cdc_meta_collection_t  m;
+
+    bare_begin(&repl);
+    memset(&m, 0, sizeof(m));
+    memset(&shard, 0, sizeof(shard));
+
+    repl.reader_ops = &cdc_kafka_reader;
+    m.id = 7;
+    m.db = (char *) "default";
+    m.name = (char *) "wood";
+    m.shards = &shard;
+    m.nshards = 1;
+    shard.vchannel = (char *) "by-dev-rootcoord-dml_0_7v0";
+    shard.pchannel = (char *) "by-dev-rootcoord-dml_0";
+    shard.start_id = cdc_span("segment0.entry00");
+
+    is_int(cdc_catalogue_each(&repl, &m), CDC_ERROR, "a place of another log");
+    ok(repl.failed, "pauses the task");
+    ok(strstr(repl.status.error, "\"default.wood\"") != NULL
+       && strstr(repl.status.error, "not one of kafka") != NULL
+       && strstr(repl.status.error, "Woodpecker") != NULL,
+       "and says why: %s", repl.status.error);
+
+    free(repl.channels->name);
+    free(repl.channels);
+    bare_end(&repl);
+}
+
+
 int
 main(void)
 {
@@ -89,6 +125,8 @@ main(void)
 
     cdc_meta_destroy(&meta);
     bare_end(&r);
+
+    test_alien();
 
     return done_testing();
 }

@@ -50,7 +50,7 @@ parse_id(cdc_span_t id, cdc_pos_t *pos)
 {
     *pos = (cdc_pos_t) { 0, 1 };
 
-    return CDC_OK;
+    return id.len == 16 ? CDC_ERROR : CDC_OK;
 }
 
 
@@ -218,6 +218,72 @@ test_noted(void)
 }
 
 
+/* ---- places of a log of another kind --- */
+
+static int
+alien(int check, const char *text)
+{
+    int                     said;
+    size_t                  i;
+    json_t                 *v;
+    cdc_look_t              l;
+    cdc_probe_t             probe;
+    cdc_meta_shard_t        shard;
+    cdc_meta_collection_t   m;
+
+    memset(&l, 0, sizeof(l));
+    memset(&m, 0, sizeof(m));
+    memset(&probe, 0, sizeof(probe));
+    memset(&shard, 0, sizeof(shard));
+
+    probe.findings = check ? json_array() : NULL;
+    l.probe = &probe;
+    l.ops = &reader;
+    l.loop = cdc_loop_create();
+    l.conf = json_pack("{s:s}", "rocksmq", "/nowhere");
+    l.end = cdc_now_ms() + 60000;
+    m.nshards = 1;
+    m.shards = &shard;
+    shard.pchannel = (char *) "by-dev-rootcoord-dml_0";
+    shard.start_id = cdc_span("segment0.entry00");
+
+    cdc_look_log_has(&l, &m);
+
+    if (check) {
+        cdc_look_log_end(&l);
+
+    } else {
+        cdc_look_log_kind(&l);
+    }
+
+    said = 0;
+
+    json_array_foreach(check ? probe.findings : probe.warnings, i, v) {
+        said |= check
+                ? !json_is_true(json_object_get(v, "ok"))
+                  && strstr(json_string_value(json_object_get(v, "cure")),
+                            text) != NULL
+                : strstr(json_string_value(v), text) != NULL;
+    }
+
+    json_decref(l.conf);
+    json_decref(probe.findings);
+    json_decref(probe.warnings);
+    cdc_loop_destroy(l.loop);
+
+    return said;
+}
+
+
+static void
+test_alien(void)
+{
+    ok(alien(1, "Woodpecker"), "a log of another kind: a check says which");
+    ok(alien(0, "script /nowhere: "), "a create warns that it is not ours");
+    ok(alien(0, "Woodpecker"), "with the cure");
+}
+
+
 int
 main(void)
 {
@@ -244,6 +310,7 @@ main(void)
     check("40 s old", "a source that stands still");
 
     test_noted();
+    test_alien();
 
     return done_testing();
 }
