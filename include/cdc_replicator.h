@@ -339,9 +339,6 @@ uint64_t cdc_lane_known(const cdc_lane_t *lane);
 /* the target begins to read its channels for the collection */
 void cdc_lane_hurry(cdc_coll_t *c);
 void cdc_lane_wake(cdc_lane_t *lane);    /* the reserve has grown */
-/* a part of the target takes something: it is said again what another does
- * not take, if there is one */
-void cdc_lane_recovered(cdc_repl_t *r);
 void cdc_lane_reset(cdc_lane_t *lane);   /* connection given up */
 /* while true, the shard's rows wait for their tick; and while any is sorted,
  * for that */

@@ -642,9 +642,9 @@ cdc_lane_requeue(cdc_lane_t *lane)
 
 
 /* one lane says nothing about another: the target may take a channel's rows
- * and not those of the next */
+ * and not those of the next.  What another does not take is said again. */
 
-void
+static void
 cdc_lane_recovered(cdc_repl_t *r)
 {
     cdc_lane_t  *lane;

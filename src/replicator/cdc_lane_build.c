@@ -85,16 +85,73 @@ cdc_lane_import(const cdc_item_t *item, cdc_rewrite_t *rw, int64_t *ids)
 }
 
 
+/* how the target calls what the item is about */
+
+static void
+cdc_lane_names(const cdc_send_t *send, cdc_rewrite_t *rw)
+{
+    cdc_coll_t        *c;
+    cdc_part_t        *part;
+    const char        *shard;
+    const cdc_item_t  *item;
+
+    item = send->item;
+    c = item->coll;
+    shard = c->shards[send->shard].target_vchannel;
+    part = cdc_coll_part(c, item->env.partition_id);
+
+    memset(rw, 0, sizeof(cdc_rewrite_t));
+    rw->collection_name = cdc_span_n(c->target_name, strlen(c->target_name));
+    rw->shard_name = cdc_span_n(shard, strlen(shard));
+    rw->collection_id = c->target_id;
+    rw->partition_id = part ? part->target_id : item->env.partition_id;
+    rw->stamp = send->stamp;
+
+    if (strcmp(c->target_db, "default") != 0) {
+        rw->db_name = cdc_span_n(c->target_db, strlen(c->target_db));
+    }
+
+    if (part) {
+        rw->partition_name = cdc_span_n(part->name, strlen(part->name));
+    }
+}
+
+
+/* the rows may be there already: they go first, at the same stamp */
+
+static int
+cdc_lane_settle(cdc_lane_t *lane, cdc_chain_t *chain, const cdc_item_t *item,
+    cdc_rewrite_t *rw)
+{
+    int     rc;
+    size_t  mark;
+
+    if (cdc_wire_msg_open(chain, &mark) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    rw->msg_id = cdc_lane_msg_id(lane->repl);
+
+    rc = cdc_wire_delete_of_insert(chain, &item->env, rw,
+                                   item->coll->pk_field_id);
+
+    if (rc == CDC_OK) {
+        cdc_wire_msg_close(chain, mark);
+        CDC_FAULT("settling");
+    }
+
+    return rc;
+}
+
+
 static int
 cdc_lane_add(cdc_lane_t *lane, cdc_chain_t *chain, cdc_send_t *send)
 {
-    int              rc;
-    size_t           mark;
-    int64_t          ids[CDC_IMPORT_PARTITIONS];
-    cdc_coll_t      *c;
-    cdc_item_t      *item;
-    cdc_part_t      *part;
-    cdc_rewrite_t    rw;
+    int             rc;
+    size_t          mark;
+    int64_t         ids[CDC_IMPORT_PARTITIONS];
+    cdc_item_t     *item;
+    cdc_rewrite_t   rw;
 
     item = send->item;
 
@@ -102,24 +159,7 @@ cdc_lane_add(cdc_lane_t *lane, cdc_chain_t *chain, cdc_send_t *send)
         return cdc_lane_add_tick(chain, send);
     }
 
-    c = item->coll;
-    part = cdc_coll_part(c, item->env.partition_id);
-
-    memset(&rw, 0, sizeof(cdc_rewrite_t));
-    rw.collection_name = cdc_span_n(c->target_name, strlen(c->target_name));
-    rw.shard_name = cdc_span_n(c->shards[send->shard].target_vchannel,
-                               strlen(c->shards[send->shard].target_vchannel));
-    rw.collection_id = c->target_id;
-    rw.partition_id = part ? part->target_id : item->env.partition_id;
-    rw.stamp = send->stamp;
-
-    if (strcmp(c->target_db, "default") != 0) {
-        rw.db_name = cdc_span_n(c->target_db, strlen(c->target_db));
-    }
-
-    if (part) {
-        rw.partition_name = cdc_span_n(part->name, strlen(part->name));
-    }
+    cdc_lane_names(send, &rw);
 
     __atomic_add_fetch(&item->body->refs, 1, __ATOMIC_RELAXED);
 
@@ -129,20 +169,11 @@ cdc_lane_add(cdc_lane_t *lane, cdc_chain_t *chain, cdc_send_t *send)
     }
 
     if (item->settle && item->env.type == CDC_MSG_INSERT && item->env.rows) {
-        if (cdc_wire_msg_open(chain, &mark) != CDC_OK) {
-            return CDC_ERROR;
-        }
+        rc = cdc_lane_settle(lane, chain, item, &rw);
 
-        rw.msg_id = cdc_lane_msg_id(lane->repl);
-
-        rc = cdc_wire_delete_of_insert(chain, &item->env, &rw,
-                                       c->pk_field_id);
         if (rc != CDC_OK) {
             return rc;
         }
-
-        cdc_wire_msg_close(chain, mark);
-        CDC_FAULT("settling");
     }
 
     rw.msg_id = rw.stamp ? cdc_lane_msg_id(lane->repl) : 0;

@@ -260,10 +260,11 @@ cdc_repl_wall(uint64_t *wall, uint64_t at)
 }
 
 
-void
-cdc_repl_status(cdc_repl_t *r)
+/* of what was measured just now */
+
+static void
+cdc_repl_report(cdc_repl_t *r)
 {
-    cdc_progress_measure(r);
     r->status.updated_ms = cdc_wall_ms();
 
     cdc_repl_wall(&r->status.degraded_since_ms, r->degraded_at);
@@ -273,6 +274,14 @@ cdc_repl_status(cdc_repl_t *r)
 
     cdc_progress_report(r, CDC_FRAME_STATUS, &r->status,
                         sizeof(cdc_task_status_t));
+}
+
+
+void
+cdc_repl_status(cdc_repl_t *r)
+{
+    cdc_progress_measure(r);
+    cdc_repl_report(r);
 }
 
 
@@ -306,7 +315,7 @@ cdc_repl_status_timer(cdc_timer_t *tm)
     cdc_repl_clock(r);
     cdc_repl_trim(r);
     cdc_progress_timer(r);
-    cdc_repl_status(r);
+    cdc_repl_report(r);
     cdc_timer_add(r->loop, tm, CDC_STATUS_MS);
 }
 
