@@ -97,5 +97,9 @@ extern const cdc_log_reader_ops_t  cdc_rocksmq_reader;
 /* the reader that a source's object of INIT names; NULL: none of them */
 const cdc_log_reader_ops_t *cdc_log_reader_of(const void *conf);
 
+/* parse_id() of an offset and of RocksMQ's id, which Milvus writes alike: 8
+ * bytes, the lowest first; -1 is before the first message */
+int  cdc_log_parse_id(cdc_span_t id, cdc_pos_t *pos);
+
 
 #endif /* CDC_LOG_READER_H_INCLUDED */

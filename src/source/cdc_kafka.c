@@ -45,7 +45,6 @@ static cdc_log_reader_t *cdc_kafka_open(cdc_loop_t *loop, const void *conf,
 static void cdc_kafka_close(cdc_log_reader_t *r);
 static int cdc_kafka_ends(cdc_log_reader_t *r, const char *channel,
     unsigned ms, cdc_pos_t *first, cdc_pos_t *end, char *err);
-static int cdc_kafka_parse_id(cdc_span_t id, cdc_pos_t *pos);
 static cdc_log_stream_t *cdc_kafka_start(cdc_log_reader_t *r,
     const char *channel, cdc_pos_t from, void *data, char *err);
 static void cdc_kafka_stop(cdc_log_stream_t *s);
@@ -61,7 +60,7 @@ const cdc_log_reader_ops_t  cdc_kafka_reader = {
     cdc_kafka_open,
     cdc_kafka_close,
     cdc_kafka_ends,
-    cdc_kafka_parse_id,
+    cdc_log_parse_id,
     cdc_kafka_start,
     cdc_kafka_stop,
     cdc_kafka_data,
@@ -323,29 +322,6 @@ cdc_kafka_close(cdc_log_reader_t *r)
 
 
 /* ---- positions --- */
-
-static int
-cdc_kafka_parse_id(cdc_span_t id, cdc_pos_t *pos)
-{
-    int       i;
-    uint64_t  offset;
-
-    if (id.len != 8) {
-        return CDC_ERROR;
-    }
-
-    offset = 0;
-
-    for (i = 7; i >= 0; i--) {
-        offset = offset << 8 | id.data[i];
-    }
-
-    pos->hi = 0;
-    pos->lo = (offset >> 63) ? 0 : offset;   /* -1: before the first one */
-
-    return CDC_OK;
-}
-
 
 static int
 cdc_kafka_ends(cdc_log_reader_t *r, const char *channel, unsigned ms,

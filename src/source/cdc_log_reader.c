@@ -1,6 +1,6 @@
 /*
- * The readers there are.  A source's object has one member that bears the
- * name of its reader.
+ * The readers there are, and what they share.  A source's object has one
+ * member that bears the name of its reader.
  */
 
 #include <jansson.h>
@@ -28,4 +28,27 @@ cdc_log_reader_of(const void *conf)
     }
 
     return NULL;
+}
+
+
+int
+cdc_log_parse_id(cdc_span_t id, cdc_pos_t *pos)
+{
+    int       i;
+    uint64_t  n;
+
+    if (id.len != 8) {
+        return CDC_ERROR;
+    }
+
+    n = 0;
+
+    for (i = 7; i >= 0; i--) {
+        n = n << 8 | id.data[i];
+    }
+
+    pos->hi = 0;
+    pos->lo = (n >> 63) ? 0 : n;         /* -1: before the first one */
+
+    return CDC_OK;
 }

@@ -37,7 +37,6 @@ static cdc_log_reader_t *cdc_rocksmq_open(cdc_loop_t *loop, const void *conf,
 static void cdc_rocksmq_close(cdc_log_reader_t *r);
 static int cdc_rocksmq_ends(cdc_log_reader_t *r, const char *channel,
     unsigned ms, cdc_pos_t *first, cdc_pos_t *end, char *err);
-static int cdc_rocksmq_parse_id(cdc_span_t id, cdc_pos_t *pos);
 static cdc_log_stream_t *cdc_rocksmq_start(cdc_log_reader_t *r,
     const char *channel, cdc_pos_t from, void *data, char *err);
 static void cdc_rocksmq_stop(cdc_log_stream_t *s);
@@ -57,7 +56,7 @@ const cdc_log_reader_ops_t  cdc_rocksmq_reader = {
     cdc_rocksmq_open,
     cdc_rocksmq_close,
     cdc_rocksmq_ends,
-    cdc_rocksmq_parse_id,
+    cdc_log_parse_id,
     cdc_rocksmq_start,
     cdc_rocksmq_stop,
     cdc_rocksmq_data,
@@ -290,29 +289,6 @@ cdc_rocksmq_close(cdc_log_reader_t *r)
 
 
 /* ---- positions --- */
-
-static int
-cdc_rocksmq_parse_id(cdc_span_t id, cdc_pos_t *pos)
-{
-    int       i;
-    uint64_t  n;
-
-    if (id.len != 8) {
-        return CDC_ERROR;
-    }
-
-    n = 0;
-
-    for (i = 7; i >= 0; i--) {
-        n = n << 8 | id.data[i];
-    }
-
-    pos->hi = 0;
-    pos->lo = (n >> 63) ? 0 : n;         /* -1: before the first one */
-
-    return CDC_OK;
-}
-
 
 static void
 cdc_rocksmq_take_back(cdc_log_reader_t *r, cdc_rocksmq_ask_t *ask)
