@@ -34,6 +34,10 @@
 #define CDC_MAX_NAME_LEN     256
 
 
+#define CDC_DEFAULT_DB       "default"   /* every Milvus has it; "" is the same
+                                          * where a database is named */
+
+
 /* bytes that somebody else owns; not NUL-terminated */
 
 typedef struct {

@@ -229,7 +229,7 @@ ngx_http_milvus_cdc_check_twice(ngx_http_milvus_cdc_ctx_t *c, json_t *seen,
     size_t       i;
     json_t      *info;
 
-    db = db[0] ? db : "default";
+    db = db[0] ? db : CDC_DEFAULT_DB;
 
     json_array_foreach(infos, i, info) {
         (void) snprintf(key, sizeof(key), "%s.%s", db,

@@ -23,7 +23,7 @@ cdc_catalogue_default(cdc_repl_t *r)
 {
     const cdc_meta_db_t  *db;
 
-    db = cdc_meta_db_by_name(r->meta, cdc_span("default"));
+    db = cdc_meta_db_by_name(r->meta, cdc_span(CDC_DEFAULT_DB));
 
     return db && !db->gone ? db : NULL;
 }

@@ -138,7 +138,7 @@ cdc_database_changed(cdc_repl_t *r, const cdc_meta_db_t *db)
         }
     }
 
-    if (strcmp(db->name, "default") == 0 && !d->created) {
+    if (strcmp(db->name, CDC_DEFAULT_DB) == 0 && !d->created) {
         d->created = 1;                  /* each Milvus has it, bare */
         d->dirty = 1;
     }

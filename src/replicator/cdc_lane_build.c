@@ -107,7 +107,7 @@ cdc_lane_names(const cdc_send_t *send, cdc_rewrite_t *rw)
     rw->partition_id = part ? part->target_id : item->env.partition_id;
     rw->stamp = send->stamp;
 
-    if (strcmp(c->target_db, "default") != 0) {
+    if (strcmp(c->target_db, CDC_DEFAULT_DB) != 0) {
         rw->db_name = cdc_span_n(c->target_db, strlen(c->target_db));
     }
 

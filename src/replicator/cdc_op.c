@@ -374,7 +374,7 @@ cdc_op_copy_names(cdc_op_t *op)
     c = op->ncolls ? op->colls[0] : NULL;
     op->target_db = strdup(c ? c->target_db : op->db
                            ? cdc_selection_target_db(op->repl->selection,
-                                                     op->db) : "default");
+                                                     op->db) : CDC_DEFAULT_DB);
 
     if (c) {
         op->target_name = strdup(c->target_name);

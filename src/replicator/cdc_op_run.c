@@ -86,7 +86,7 @@ cdc_op_database(cdc_op_t *op, const char *db, cdc_span_t properties)
     int       rc;
     uint64_t  ts;
 
-    if (strcmp(db, "default") == 0) {
+    if (strcmp(db, CDC_DEFAULT_DB) == 0) {
         return CDC_OK;
     }
 
@@ -113,7 +113,7 @@ cdc_op_run_look(cdc_op_t *op)
 
     rc = CDC_OK;
 
-    if (strcmp(op->target_db, "default") != 0) {
+    if (strcmp(op->target_db, CDC_DEFAULT_DB) != 0) {
         rc = op->target_ops->has_database(op->target, op->target_db,
                                           &op->error);
     }

@@ -117,7 +117,8 @@ cdc_rchannel_resolve(cdc_op_t *op)
 
     for (i = 0; i < op->env.nnames; i++) {
         m = cdc_meta_by_name(r->meta, op->env.db_name.len ? op->env.db_name
-                             : cdc_span("default"), op->env.names[i], op->ts);
+                             : cdc_span(CDC_DEFAULT_DB), op->env.names[i],
+                             op->ts);
         c = m ? cdc_coll_by_id(r, m->id) : NULL;
 
         if (c) {
@@ -231,7 +232,7 @@ cdc_rchannel_queue(cdc_repl_t *r, cdc_log_msg_t *msg, cdc_op_kind_e kind,
     op->db = op->env.db_name.len
              ? strndup((const char *) op->env.db_name.data,
                        op->env.db_name.len)
-             : strdup("default");
+             : strdup(CDC_DEFAULT_DB);
 
     cdc_op_queue(op);
 

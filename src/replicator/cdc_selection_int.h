@@ -6,9 +6,6 @@
 #include "cdc_selection.h"
 
 
-#define CDC_DEFAULT_DB  "default"
-
-
 typedef struct {
     const char  *vchannel;               /* the request's */
     uint8_t     *id;

@@ -364,7 +364,7 @@ static int
 cdc_meta_db_named(const cdc_meta_database_t *db, cdc_span_t name)
 {
     if (name.len == 0) {
-        name = cdc_span("default");
+        name = cdc_span(CDC_DEFAULT_DB);
     }
 
     return cdc_span_is(name, db->pub.name);

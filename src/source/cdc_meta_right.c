@@ -329,7 +329,7 @@ cdc_meta_right_grants(const cdc_meta_rights_t *rights,
     parts.object = rest;
 
     if (!cdc_meta_cut(&parts.object, '.', &parts.db)) {
-        parts.db = cdc_span("default");  /* of the time before databases */
+        parts.db = cdc_span(CDC_DEFAULT_DB);     /* of before databases */
     }
 
     for (i = cdc_meta_raw_find(rights, CDC_META_RAW_PRIVILEGE, id);

@@ -182,11 +182,11 @@ cdc_source_describe(cdc_source_check_t *check, const cdc_etcd_kv_t *kv,
         memcpy(name, info->name.data, info->name.len);
         name[info->name.len] = '\0';
 
-        return cdc_probe_ops->describe(check->probe->target, "default", name,
-                                       0, c, err);
+        return cdc_probe_ops->describe(check->probe->target, CDC_DEFAULT_DB,
+                                       name, 0, c, err);
     }
 
-    return cdc_probe_ops->describe(check->probe->target, "default", NULL,
+    return cdc_probe_ops->describe(check->probe->target, CDC_DEFAULT_DB, NULL,
                                    info->id, c, err);
 }
 

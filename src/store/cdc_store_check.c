@@ -225,7 +225,7 @@ cdc_check_excluded(const cdc_selection_t *s, const json_t *list,
             return CDC_E_BAD_EXCLUDE;
         }
 
-        c.db = *db != '\0' ? db : "default";
+        c.db = *db != '\0' ? db : CDC_DEFAULT_DB;
         c.name = name;
         c.meets = 0;
 
@@ -265,7 +265,8 @@ cdc_check_target_db(const json_t *list, char text[CDC_REASON_MAX])
         source = json_string_value(json_object_get(entry, "source_db"));
         target = json_string_value(json_object_get(entry, "target_db"));
 
-        if (source == NULL || *source == '\0' || strcmp(source, "default") == 0
+        if (source == NULL || *source == '\0'
+            || strcmp(source, CDC_DEFAULT_DB) == 0
             || (target != NULL && *target != '\0'))
         {
             continue;

@@ -90,7 +90,7 @@ cdc_select_duplicate(void *arg, const char *db, const char *name)
     infos = json_object_get(s->task->request, "collection_infos");
 
     if (json_array_size(infos) != 0) {
-        db = "default";
+        db = CDC_DEFAULT_DB;
     }
 
     room = sizeof(s->names) - s->len;

@@ -16,9 +16,6 @@
 #include "cdc_milvus_int.h"
 
 
-#define CDC_MILVUS_DEFAULT_DB  "default"
-
-
 cdc_grpc_t *
 cdc_milvus_connect(const cdc_target_conf_t *conf, unsigned brief, char *err)
 {
@@ -180,7 +177,7 @@ cdc_milvus_string(cdc_chain_t *c, uint32_t number, const char *value)
 const char *
 cdc_milvus_db(const char *db)
 {
-    return db != NULL && db[0] != '\0' ? db : CDC_MILVUS_DEFAULT_DB;
+    return db != NULL && db[0] != '\0' ? db : CDC_DEFAULT_DB;
 }
 
 
