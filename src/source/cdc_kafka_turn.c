@@ -46,6 +46,20 @@
 #include "cdc_kafka_int.h"
 
 
+/*
+ * The room is that of ten streams of small messages, or of two whose messages
+ * have 4 MB: enough that one is read while another fetches.  A share is larger,
+ * as much as a task holds unacknowledged (CDC_BUDGET), for what a change of
+ * turns drops, a stream's part of the room, is fetched twice.
+ *
+ * A target that keeps up leaves nothing lying for 20 ms; one that does not has
+ * enough of the others to go on with.  A broker answers after 100 ms
+ * (fetch.wait.max.ms) at the latest: who has nothing after ten times that waits
+ * for something else.  A log that brings no share in 10 s is slow, what waits
+ * behind it need not be.  What is little fits, with 64 KB, beside anything, and
+ * is taken within half a second unless reading has stopped.
+ */
+
 #define CDC_KAFKA_ROOM       (10 * 1024 * 1024)
 #define CDC_KAFKA_SHARE      (16 * 1024 * 1024)
 #define CDC_KAFKA_TURN_MS    20

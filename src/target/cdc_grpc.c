@@ -31,9 +31,12 @@
 #include "cdc_grpc_int.h"
 
 
-#define CDC_GRPC_QUOTA          (64 * 1024 * 1024)
-#define CDC_GRPC_NAP_MS         4
-#define CDC_GRPC_GATHERED       64       /* answers at once */
+#define CDC_GRPC_QUOTA          (64 * 1024 * 1024)   /* what gRPC may hold by
+                                          * itself, all connections */
+#define CDC_GRPC_NAP_MS         4        /* while nobody is in a hurry: as long
+                                          * as a look at RocksMQ may wait */
+#define CDC_GRPC_GATHERED       64       /* answers at once, more than a task
+                                          * has target channels as a rule */
 
 
 struct cdc_grpc_op_s {

@@ -16,10 +16,13 @@
 #include "cdc_grpc_int.h"
 
 
-#define CDC_GRPC_PEM_MAX        (1024 * 1024)
+#define CDC_GRPC_PEM_MAX        (1024 * 1024)    /* all CAs of a system have a
+                                          * fifth of that */
+/* a server that starts again is found soon; our own retries, which are further
+ * apart, say what is wrong */
 #define CDC_GRPC_BACKOFF_MIN    100
 #define CDC_GRPC_BACKOFF_MAX    2000
-#define CDC_GRPC_CONNECT_MS     5000
+#define CDC_GRPC_CONNECT_MS     5000     /* an attempt, where nobody says */
 
 
 static char *

@@ -16,7 +16,8 @@
 #include "cdc_grpc_int.h"
 
 
-#define CDC_GRPC_WRITE_MS  30000
+#define CDC_GRPC_WRITE_MS  30000         /* who takes no small request for so
+                                          * long is gone */
 #define CDC_GRPC_FOR_EVER  (~0u)
 
 enum {
@@ -27,7 +28,7 @@ enum {
     CDC_GRPC_READ = 16
 };
 
-#define CDC_GRPC_TAGS      5
+#define CDC_GRPC_TAGS      5             /* of these */
 
 
 typedef struct {
