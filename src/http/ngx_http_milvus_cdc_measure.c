@@ -9,6 +9,14 @@
 #include "ngx_http_milvus_cdc_http.h"
 
 
+/* samples of one name stand together */
+
+typedef struct {
+    ngx_http_milvus_cdc_text_t  *lag;
+    ngx_http_milvus_cdc_text_t   in, out, operation, error;
+} ngx_http_milvus_cdc_measures_t;
+
+
 static void ngx_http_milvus_cdc_measure_coll(ngx_http_milvus_cdc_text_t *t,
     ngx_http_milvus_cdc_slot_t *slot, cdc_progress_coll_t *c,
     const char *name);
@@ -87,44 +95,81 @@ ngx_http_milvus_cdc_measure_last(ngx_http_milvus_cdc_text_t *t,
 }
 
 
-void
-ngx_http_milvus_cdc_measure_colls(ngx_http_milvus_cdc_text_t *t,
-    ngx_shm_zone_t *zone)
+static void
+ngx_http_milvus_cdc_measure_begin(ngx_http_milvus_cdc_measures_t *m,
+    ngx_http_milvus_cdc_text_t *t)
 {
-    uint64_t                     lag;
-    ngx_int_t                    rc;
-    ngx_uint_t                   i, n;
-    cdc_progress_coll_t         *c;
-    ngx_http_milvus_cdc_slot_t  *slot;
-    ngx_http_milvus_cdc_told_t   told;
-    ngx_http_milvus_cdc_text_t   in, out, op, error;
-
-    slot = &ngx_http_milvus_cdc_scratch;
-
-    /* samples of one name stand together */
-
-    ngx_http_milvus_cdc_text_init(&in, t->pool);
-    ngx_http_milvus_cdc_text_init(&out, t->pool);
-    ngx_http_milvus_cdc_text_init(&op, t->pool);
-    ngx_http_milvus_cdc_text_init(&error, t->pool);
+    m->lag = t;
+    ngx_http_milvus_cdc_text_init(&m->in, t->pool);
+    ngx_http_milvus_cdc_text_init(&m->out, t->pool);
+    ngx_http_milvus_cdc_text_init(&m->operation, t->pool);
+    ngx_http_milvus_cdc_text_init(&m->error, t->pool);
 
     ngx_http_milvus_cdc_measure_head(t, "collection_lag_seconds", "gauge",
                                      "As lag_seconds, of one collection; of "
                                      "the 64 of a task that are behind most.");
-    ngx_http_milvus_cdc_measure_head(&in, "collection_rows_in_total",
+    ngx_http_milvus_cdc_measure_head(&m->in, "collection_rows_in_total",
                                      "counter", "Rows of the collection that "
                                      "were read from the source's log.");
-    ngx_http_milvus_cdc_measure_head(&out, "collection_rows_out_total",
+    ngx_http_milvus_cdc_measure_head(&m->out, "collection_rows_out_total",
                                      "counter", "Rows of the collection that "
                                      "the target has acknowledged.");
-    ngx_http_milvus_cdc_measure_head(&op,
+    ngx_http_milvus_cdc_measure_head(&m->operation,
                              "collection_last_operation_timestamp_seconds",
                              "gauge", "When the last operation on the "
                              "collection was done on the target.");
-    ngx_http_milvus_cdc_measure_head(&error,
+    ngx_http_milvus_cdc_measure_head(&m->error,
                              "collection_last_error_timestamp_seconds",
                              "gauge", "When something last went wrong with "
                              "the collection.");
+}
+
+
+static void
+ngx_http_milvus_cdc_measure_one(ngx_http_milvus_cdc_measures_t *m,
+    ngx_http_milvus_cdc_slot_t *slot, cdc_progress_coll_t *c,
+    ngx_http_milvus_cdc_told_t *told, uint64_t task_lag)
+{
+    uint64_t  lag;
+
+    if (c->lag_ms != CDC_UNKNOWN) {
+        lag = ngx_http_milvus_cdc_coll_lag(c, told, task_lag);
+
+        ngx_http_milvus_cdc_measure_coll(m->lag, slot, c,
+                                         "collection_lag_seconds");
+        ngx_http_milvus_cdc_text_printf(m->lag, "%.3f\n",
+                                        (double) lag / 1000);
+    }
+
+    ngx_http_milvus_cdc_measure_coll(&m->in, slot, c,
+                                     "collection_rows_in_total");
+    ngx_http_milvus_cdc_text_printf(&m->in, "%uL\n", c->rows_in);
+    ngx_http_milvus_cdc_measure_coll(&m->out, slot, c,
+                                     "collection_rows_out_total");
+    ngx_http_milvus_cdc_text_printf(&m->out, "%uL\n", c->rows_out);
+
+    ngx_http_milvus_cdc_measure_last(&m->operation, slot, c,
+                             "collection_last_operation_timestamp_seconds",
+                             c->operation_ms);
+    ngx_http_milvus_cdc_measure_last(&m->error, slot, c,
+                             "collection_last_error_timestamp_seconds",
+                             c->error_ms);
+}
+
+
+void
+ngx_http_milvus_cdc_measure_colls(ngx_http_milvus_cdc_text_t *t,
+    ngx_shm_zone_t *zone)
+{
+    uint64_t                         lag;
+    ngx_int_t                        rc;
+    ngx_uint_t                       i, n;
+    ngx_http_milvus_cdc_slot_t      *slot;
+    ngx_http_milvus_cdc_told_t       told;
+    ngx_http_milvus_cdc_measures_t   m;
+
+    slot = &ngx_http_milvus_cdc_scratch;
+    ngx_http_milvus_cdc_measure_begin(&m, t);
 
     for (i = 0; /* void */ ; i++) {
         rc = ngx_http_milvus_cdc_table_read(zone, i, slot);
@@ -141,37 +186,15 @@ ngx_http_milvus_cdc_measure_colls(ngx_http_milvus_cdc_text_t *t,
         lag = ngx_http_milvus_cdc_lag(&slot->status, &told);
 
         for (n = 0; n < slot->progress.ncolls; n++) {
-            c = &slot->progress.colls[n];
-
-            if (c->lag_ms != CDC_UNKNOWN) {
-                ngx_http_milvus_cdc_measure_coll(t, slot, c,
-                                                 "collection_lag_seconds");
-                ngx_http_milvus_cdc_text_printf(t, "%.3f\n",
-                                         (double)
-                                         ngx_http_milvus_cdc_coll_lag(c,
-                                                      &told, lag) / 1000);
-            }
-
-            ngx_http_milvus_cdc_measure_coll(&in, slot, c,
-                                             "collection_rows_in_total");
-            ngx_http_milvus_cdc_text_printf(&in, "%uL\n", c->rows_in);
-            ngx_http_milvus_cdc_measure_coll(&out, slot, c,
-                                             "collection_rows_out_total");
-            ngx_http_milvus_cdc_text_printf(&out, "%uL\n", c->rows_out);
-
-            ngx_http_milvus_cdc_measure_last(&op, slot, c,
-                             "collection_last_operation_timestamp_seconds",
-                             c->operation_ms);
-            ngx_http_milvus_cdc_measure_last(&error, slot, c,
-                             "collection_last_error_timestamp_seconds",
-                             c->error_ms);
+            ngx_http_milvus_cdc_measure_one(&m, slot, &slot->progress.colls[n],
+                                            &told, lag);
         }
     }
 
-    ngx_http_milvus_cdc_text_append(t, &in);
-    ngx_http_milvus_cdc_text_append(t, &out);
-    ngx_http_milvus_cdc_text_append(t, &op);
-    ngx_http_milvus_cdc_text_append(t, &error);
+    ngx_http_milvus_cdc_text_append(t, &m.in);
+    ngx_http_milvus_cdc_text_append(t, &m.out);
+    ngx_http_milvus_cdc_text_append(t, &m.operation);
+    ngx_http_milvus_cdc_text_append(t, &m.error);
 }
 
 
