@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A source on RocksMQ that forgets soon: behind a task, and before it."""
 
+import glob
 import os
 import re
 import sys
@@ -80,6 +81,8 @@ def taken_over(t, log, task, first, clock):
     clock.set(3600)
     strict = late(t, 'load')
     clock.set(0)
+    t.ok(all(noted(t, task) for task in (lenient, strict)),
+         'the creates have noted how new the source\'s log is')
     with Load(SHAPE, 'load', first=first), \
             Load(SHAPE, 'other', first=OTHER, deletes=False) as other:
         time.sleep(3)                      # all of it after the create
@@ -102,6 +105,16 @@ def late(t, name, **more):
            'a new task is paused at once')
     t.wait_task('paused', task, 'Paused')
     return task
+
+
+def noted(t, task):
+    """In the record of the task, as LevelDB's log has it."""
+    text = b''
+    for path in glob.glob(os.path.join(t.nginx.state_dir, 'meta', '*.log')):
+        with open(path, 'rb') as f:
+            text += f.read()
+    return re.search(rb'task/%s.{1,9}[^\0]*"source_ms":\d{13}[,}]'
+                     % task.encode(), text, re.S)
 
 
 def resume(t, task):
