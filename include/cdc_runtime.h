@@ -197,6 +197,7 @@ void cdc_memory_init(void);
 void cdc_memory_brief(void);             /* what stays is not malloc()'s */
 void cdc_memory_held(size_t bytes);      /* read and not done with */
 void cdc_memory_trim(int quiet);         /* now and then; few rows come */
+int  cdc_memory_is_tight(void);          /* much is held: save it */
 
 /* any thread: what has been mapped of files of code, and may be again */
 void cdc_memory_shed(void);

@@ -37,7 +37,7 @@
 
 #define CDC_MEMORY_LARGE   (1024 * 1024)
 #define CDC_MEMORY_MOST    (32 * 1024 * 1024)    /* that malloc() takes */
-#define CDC_MEMORY_TOP     (8 * 1024 * 1024)
+#define CDC_MEMORY_TOP     (16 * 1024 * 1024)
 #define CDC_MEMORY_MUCH    (6 * 1024 * 1024)
 #define CDC_MEMORY_LITTLE  (3 * 1024 * 1024)
 #define CDC_MEMORY_FLOW    (64 * 1024)
@@ -69,6 +69,13 @@ cdc_memory_init(void)
 {
     (void) mallopt(M_ARENA_MAX, 2);
     cdc_memory_set(1);
+}
+
+
+int
+cdc_memory_is_tight(void)
+{
+    return cdc_memory_tight;
 }
 
 

@@ -38,14 +38,42 @@ mapped(void)
 }
 
 
+/* of an arena, once some pieces have come and gone: bytes from the kernel */
+
+static size_t
+kept(size_t mb)
+{
+    size_t  i;
+    void   *p[32];
+
+    for (i = 0; i < mb; i++) {
+        p[i] = malloc(MB);
+    }
+
+    while (i > 0) {
+        free(p[--i]);
+    }
+
+    return mallinfo2().arena;
+}
+
+
 static void
 test_any(void)
 {
+    size_t  n;
+
     cdc_memory_init();
     ok(mapped(), "idle: from the kernel");
 
     cdc_memory_held(MB);
     ok(!mapped(), "rows come and go: from the arenas");
+
+    n = kept(12);
+    ok(n > 12 * MB, "where what a backlog needs stays: %zu kB", n / 1024);
+
+    n = kept(30);
+    ok(n < 20 * MB, "and no more: %zu kB", n / 1024);
 
     cdc_memory_held(8 * MB);
     ok(mapped(), "much is held: from the kernel");
