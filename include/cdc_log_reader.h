@@ -25,7 +25,8 @@ typedef struct {
     cdc_pos_t          pos;
     unsigned           streaming:1;      /* has the property "_v": the format
                                           * of Milvus 2.6 and later */
-    void              *owner;            /* for release() */
+    unsigned           copied:1;         /* for release(), as is */
+    void              *owner;
 } cdc_log_msg_t;
 
 typedef struct {

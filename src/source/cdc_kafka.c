@@ -660,29 +660,38 @@ cdc_kafka_streaming(const rd_kafka_message_t *rkm)
 }
 
 
+/*
+ * A message holds the buffer into which librdkafka has decompressed its batch,
+ * of twice the size (cdc_kafka_turn_size()).  While memory is tight, as behind
+ * a slow target, a copy of what is in it takes half.  A larger one stays: its
+ * buffer is from the kernel then, and has the pages that were written.
+ */
+
 static int
 cdc_kafka_hand_out(rd_kafka_message_t *rkm, cdc_log_msg_t *msg)
 {
-    cdc_kafka_small_t  *small;
+    cdc_kafka_copy_t  *copy;
 
     msg->pos.hi = 0;
     msg->streaming = cdc_kafka_streaming(rkm);
     msg->pos.lo = (uint64_t) rkm->offset;
+    msg->copied = rkm->len <= CDC_KAFKA_SMALL
+                  || (rkm->len <= CDC_KAFKA_COPIED && cdc_memory_is_tight());
 
-    if (rkm->len > CDC_KAFKA_SMALL) {
+    if (!msg->copied) {
         msg->body = cdc_span_n(rkm->payload, rkm->len);
         msg->owner = rkm;
         return CDC_OK;
     }
 
-    small = malloc(sizeof(cdc_kafka_small_t) + rkm->len);
-    if (small == NULL) {
+    copy = malloc(sizeof(cdc_kafka_copy_t) + rkm->len);
+    if (copy == NULL) {
         return CDC_ERROR;
     }
 
-    memcpy(small->body, rkm->payload, rkm->len);
-    msg->body = cdc_span_n(small->body, rkm->len);
-    msg->owner = small;
+    memcpy(copy->body, rkm->payload, rkm->len);
+    msg->body = cdc_span_n(copy->body, rkm->len);
+    msg->owner = copy;
 
     rd_kafka_message_destroy(rkm);
 
@@ -761,11 +770,11 @@ cdc_kafka_release(cdc_log_msg_t *msg)
         return;
     }
 
-    if (msg->body.len > CDC_KAFKA_SMALL) {
-        rd_kafka_message_destroy(msg->owner);
+    if (msg->copied) {
+        free(msg->owner);
 
     } else {
-        free(msg->owner);
+        rd_kafka_message_destroy(msg->owner);
     }
 
     msg->owner = NULL;

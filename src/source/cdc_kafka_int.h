@@ -15,6 +15,7 @@
 #define CDC_KAFKA_PREFETCH  512          /* KB that may wait in a stream */
 #define CDC_KAFKA_LARGEST   (2 * 1024 * 1024)   /* until one is known */
 #define CDC_KAFKA_SMALL     4096         /* messages up to it are copied */
+#define CDC_KAFKA_COPIED    (512 * 1024) /* the same, memory is tight */
 #define CDC_KAFKA_WAKE      (256 * 1024)
 #define CDC_KAFKA_WAKE_N    256
 #define CDC_KAFKA_PROBE_MS  500
@@ -26,7 +27,7 @@
 typedef struct {
     void                *align;
     uint8_t              body[];
-} cdc_kafka_small_t;
+} cdc_kafka_copy_t;
 
 
 struct cdc_log_reader_s {

@@ -77,6 +77,10 @@ static void cdc_kafka_turn_timer(cdc_timer_t *tm);
  * What one may hold: a queue that is nearly full and one more answer, which
  * has at least one message.  How large those are is known of what was taken,
  * from any stream; at first they are thought to be large (r->largest).
+ *
+ * The buffer into which librdkafka decompresses is twice as large as what was
+ * compressed.  Of a large one from the kernel that costs nothing, of a small
+ * one from malloc's arenas it does: it is counted where memory is tight.
  */
 
 static size_t
@@ -85,6 +89,7 @@ cdc_kafka_turn_size(const cdc_log_reader_t *r)
     size_t  full;
 
     full = (size_t) CDC_KAFKA_PREFETCH * 1024;
+    full = cdc_memory_is_tight() ? 2 * full : full;
 
     return full + (r->largest > full ? r->largest : full);
 }
