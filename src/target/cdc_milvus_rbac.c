@@ -27,6 +27,8 @@
 #define CDC_MILVUS_ADD     0             /* OperateXxxType */
 #define CDC_MILVUS_REMOVE  1
 
+#define CDC_MILVUS_HASH    16            /* of a hash: its kind, some salt */
+
 
 typedef Milvus__Service__ListCredUsersResponse        cdc_milvus_users_t;
 typedef Milvus__Service__ListPrivilegeGroupsResponse  cdc_milvus_groups_t;
@@ -142,6 +144,7 @@ cdc_milvus_restore_user(cdc_target_t *t, const cdc_meta_rbac_t *e,
     cdc_target_error_t *err)
 {
     int           rc;
+    char          hash[CDC_MILVUS_HASH + 1];
     size_t        meta, user;
     cdc_chain_t  *c;
 
@@ -164,7 +167,11 @@ cdc_milvus_restore_user(cdc_target_t *t, const cdc_meta_rbac_t *e,
     rc = cdc_milvus_rbac_call(t, CDC_MILVUS_SERVICE "RestoreRBAC", c, rc,
                               err);
 
-    if (rc != CDC_OK && strstr(err->text, e->password_hash) != NULL) {
+    /* a long text may have been cut in the middle of it */
+
+    (void) snprintf(hash, sizeof(hash), "%s", e->password_hash);
+
+    if (rc != CDC_OK && strstr(err->text, hash) != NULL) {
         (void) snprintf(err->text, sizeof(err->text),
                         "user \"%s\" cannot be restored", e->user);
     }

@@ -284,6 +284,8 @@ called(int call, const char *method)
 static void
 test_users(void)
 {
+    char  cut[800];
+
     reset();
     is_int(RBAC(.kind = CDC_META_USER, .user = "u", .password_hash = HASH),
            CDC_OK, "user: restored with its hash");
@@ -311,6 +313,13 @@ test_users(void)
            CDC_ERROR, "user: refused");
     ok(strstr(e.text, "$2a") == NULL && strstr(e.text, "\"u\"") != NULL,
        "without its hash: %s", e.text);
+
+    (void) snprintf(cut, sizeof(cut), "%0745d: " HASH, 0);
+    server.reason = cut;
+    is_int(RBAC(.kind = CDC_META_USER, .user = "u", .password_hash = HASH),
+           CDC_ERROR, "user: refused at length");
+    ok(strstr(e.text, "$2a") == NULL, "without a part of its hash: %s",
+       e.text);
 
     reset();
     server.lacks = 1;
