@@ -357,14 +357,17 @@ cdc_etcd_client_range(cdc_etcd_client_t *c, Etcd__RangeRequest *req,
         if (rc == CDC_OK) {
             *res = (Etcd__RangeResponse *) msg;
 
-            if ((*res)->header != NULL) {
+            /* etcd's begin with 1: what is watched, and put together by
+             * its revision, relies on that */
+
+            if ((*res)->header != NULL && (*res)->header->revision > 0) {
                 return CDC_OK;
             }
 
             etcd__range_response__free_unpacked(*res, NULL);
             err->status = CDC_ETCD_INTERNAL;
             (void) snprintf(err->text, sizeof(err->text),
-                            "an answer without a header");
+                            "an answer without a revision");
             return CDC_ERROR;
         }
 

@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "tap.h"
+#include "grpc_server.h"
 #include "cdc_etcd.h"
 #include "cdc_grpc.h"
 
@@ -756,6 +757,69 @@ test_range(void)
 }
 
 
+/* ---- what is no etcd --- */
+
+static uint8_t  revision_answer[16];
+static size_t   revision_len;
+
+
+static int
+revision_of(const char *method, const uint8_t *request, size_t len,
+    uint8_t *out, size_t *n)
+{
+    memcpy(out, revision_answer, revision_len);
+    *n = revision_len;
+
+    return 0;
+}
+
+
+static int
+revision_none(void *arg, const cdc_etcd_kv_t *kv)
+{
+    return CDC_OK;
+}
+
+
+/* events are put together by their revisions, and 0 means none */
+
+static void
+test_revision(void)
+{
+    int        rc;
+    char       err[CDC_REASON_MAX], url[64];
+    json_t    *conf;
+    server_t  *server;
+
+    server = server_start(NULL, 0);
+    server->answer = revision_of;
+    (void) snprintf(url, sizeof(url), "http://127.0.0.1:%d", server->port);
+    conf = json_pack("{s:[s]}", "endpoints", url);
+
+    /* a header whose field 3 is 9, then none, then -5 */
+
+    revision_len = 4;
+    memcpy(revision_answer, "\x0a\x02\x18\x09", 4);
+    rc = cdc_etcd_range(conf, "m/", 1, 5000, revision_none, NULL, err);
+    is_int(rc, CDC_OK, "an answer with a revision");
+
+    revision_len = 2;
+    memcpy(revision_answer, "\x0a\x00", 2);
+    rc = cdc_etcd_range(conf, "m/", 1, 5000, revision_none, NULL, err);
+    is_int(rc, CDC_ERROR, "without one it is no answer of etcd's");
+
+    revision_len = 13;
+    memcpy(revision_answer, "\x0a\x0b\x18\xfb\xff\xff\xff\xff\xff\xff\xff"
+           "\xff\x01", 13);
+    rc = cdc_etcd_range(conf, "m/", 1, 5000, revision_none, NULL, err);
+    is_int(rc, CDC_ERROR, "nor with one below 1");
+    ok(strstr(err, "revision") != NULL, "which is said: %s", err);
+
+    json_decref(conf);
+    server_stop(server);
+}
+
+
 int
 main(void)
 {
@@ -768,6 +832,7 @@ main(void)
                     getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 
     test_conf();
+    test_revision();
 
     if (mkdtemp(dir) != NULL && run("etcd --version > /dev/null 2>&1") == 0) {
         port = free_port();
