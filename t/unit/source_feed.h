@@ -11,22 +11,9 @@
 #include <string.h>
 
 #include "tap.h"
+#include "source_sample.h"
 #include "source/cdc_meta_int.h"
 #include "milvus_service.pb-c.h"
-
-
-#define N(a)  (sizeof(a) / sizeof((a)[0]))
-
-#define TOMBSTONE  3, "\342\233\274"
-
-
-typedef struct {
-    int           revision;
-    int           deleted;
-    const char   *key;                   /* below by-dev/meta/ */
-    size_t        len;
-    const char   *value;
-} sample_t;
 
 
 static cdc_meta_t  m;

@@ -18,7 +18,7 @@
 #ifndef SOURCE_RBAC_SAMPLES_H_INCLUDED
 #define SOURCE_RBAC_SAMPLES_H_INCLUDED
 
-#include "source_feed.h"
+#include "source_sample.h"
 
 
 static const sample_t  rbac_events[] = {

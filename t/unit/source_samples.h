@@ -9,7 +9,7 @@
 #ifndef SOURCE_SAMPLES_H_INCLUDED
 #define SOURCE_SAMPLES_H_INCLUDED
 
-#include "source_feed.h"
+#include "source_sample.h"
 
 
 static const sample_t  sample_list[] = {
