@@ -3,7 +3,7 @@
 # make module      the module alone
 # make check       C unit tests (t/unit/test_*.c), TAP under prove, JOBS at a
 #                  time
-# make fuzz        fuzz targets (t/fuzz/*.c), FUZZ_SECONDS each
+# make fuzz        fuzz targets (t/fuzz/*.c), FUZZ_SECONDS each; FUZZ=<names>
 # make bench       what bench/run needs: null-target, micro-benchmarks
 # make install     into nginx's modules folder and HELPER_PATH
 # make SANITIZE=1  the same with ASan and UBSan, in build-asan/
@@ -240,36 +240,30 @@ $(B)/bench/%: $(TOP)/bench/micro/%.c $(LIB) $(wildcard $(TOP)/t/unit/*.h)
 	    $(LIB) $(LIBS)
 
 FUZZ_C        := $(wildcard $(TOP)/t/fuzz/*.c)
+FUZZ_H        := $(wildcard $(TOP)/t/fuzz/*.h $(TOP)/t/unit/*.h)
 FUZZ_BINS     := $(FUZZ_C:$(TOP)/t/fuzz/%.c=$(B)/fuzz/%)
 
 ifeq ($(FUZZ_BUILD),1)
 
 # new inputs go to the build folder, the kept ones are only read
 fuzz: fuzz-bins
-	@for f in $(FUZZ_BINS); do \
-	    n=$$(basename $$f); mkdir -p $(B)/fuzz/corpus/$$n || exit 1; \
-	    seed=; test -d $(TOP)/t/fuzz/corpus/$$n && \
-	        seed=$(TOP)/t/fuzz/corpus/$$n; \
-	    echo "fuzz $$n"; \
-	    $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
-	        -artifact_prefix=$(B)/fuzz/ $(B)/fuzz/corpus/$$n $$seed \
-	        2> $(B)/fuzz/$$n.log || { tail -n 40 $(B)/fuzz/$$n.log; exit 1; }; \
-	    grep -E 'number_of_executed|Done' $(B)/fuzz/$$n.log; \
-	done
+	CDC_FUZZ=$(B)/fuzz CDC_FUZZ_SECONDS=$(FUZZ_SECONDS) \
+	    $(PROVE) -v $(TOP)/t/015-fuzz.t :: $(FUZZ)
 
 fuzz-bins: $(FUZZ_BINS)
 
-$(B)/fuzz/%: $(TOP)/t/fuzz/%.c $(LIB)
+$(B)/fuzz/%: $(TOP)/t/fuzz/%.c $(LIB) $(FUZZ_H)
 	@mkdir -p $(@D)
 	$(call say,CC t/fuzz/$(<F))
 	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -I$(TOP)/src \
+	    -I$(TOP)/t/unit \
 	    -fsanitize=address,undefined,fuzzer -o $@ $< $(LIB) $(LIBS)
 
 else
 
-fuzz:
-	+$(MAKE) -f $(TOP)/Makefile FUZZ_BUILD=1 CC=clang \
-	    BUILD=$(TOP)/build-fuzz fuzz
+fuzz fuzz-bins:
+	+$(Q)$(MAKE) -f $(TOP)/Makefile FUZZ_BUILD=1 CC=clang \
+	    BUILD=$(TOP)/build-fuzz $@
 
 endif
 

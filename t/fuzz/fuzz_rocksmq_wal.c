@@ -4,69 +4,10 @@
  * Input: a first byte, and the file.  With bit 0 the bytes are records whose
  * checksums are made right ({length (2 bytes), type, data}); else they are the
  * file as it is.  It is read as a log, its messages are kept, read and told
- * again, and as a MANIFEST.
+ * again.
  */
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "cdc_runtime.h"
-#include "source/cdc_rocksmq_wal.h"
-
-
-#define FUZZ_MAX  (1 << 20)
-
-
-int  LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-
-static uint8_t  fuzz_file[FUZZ_MAX];
-
-
-static size_t
-fuzz_parts(const uint8_t *data, size_t size)
-{
-    size_t    n, len, room;
-    uint32_t  crc;
-    uint8_t  *p;
-
-    for (n = 0; size >= 3; /* void */) {
-        room = CDC_ROCKSMQ_BLOCK - n % CDC_ROCKSMQ_BLOCK;
-
-        if (room < CDC_ROCKSMQ_HEADER) {
-            memset(fuzz_file + n, 0, room);
-            n += room;
-            continue;
-        }
-
-        len = (size_t) data[0] | (size_t) data[1] << 8;
-        len = len < size - 3 ? len : size - 3;
-        len = len < room - CDC_ROCKSMQ_HEADER ? len
-                                              : room - CDC_ROCKSMQ_HEADER;
-
-        if (n + len + CDC_ROCKSMQ_HEADER > FUZZ_MAX) {
-            break;
-        }
-
-        p = fuzz_file + n;
-        p[4] = (uint8_t) len;
-        p[5] = (uint8_t) (len >> 8);
-        p[6] = data[2] & 7;
-        memcpy(p + 7, data + 3, len);
-        crc = cdc_rocksmq_crc(p + 6, len + 1);
-        crc = (crc >> 15 | crc << 17) + 0xa282ead8;
-        memcpy(p, &crc, 4);
-
-        n += len + CDC_ROCKSMQ_HEADER;
-        data += len + 3;
-        size -= len + 3;
-    }
-
-    return n;
-}
+#include "fuzz_rocksmq.h"
 
 
 static void
@@ -120,24 +61,16 @@ fuzz_use(cdc_rocksmq_wal_t *wal)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    int                     fd;
-    char                    err[CDC_REASON_MAX];
-    size_t                  len;
-    cdc_rocksmq_wal_t       wal;
-    cdc_rocksmq_manifest_t  m;
+    int                fd;
+    char               err[CDC_REASON_MAX];
+    size_t             len;
+    cdc_rocksmq_wal_t  wal;
 
     if (size < 1 || size > FUZZ_MAX / 4) {
         return 0;
     }
 
-    if (data[0] & 1) {
-        len = fuzz_parts(data + 1, size - 1);
-
-    } else {
-        len = size - 1;
-        memcpy(fuzz_file, data + 1, len);
-    }
-
+    len = fuzz_log(data, size);
     cdc_log_init("", NULL, CDC_LOG_EMERG);
     fd = memfd_create("fuzz", MFD_CLOEXEC);
 
@@ -160,9 +93,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_use(&wal);
     cdc_rocksmq_wal_drop(&wal, data[0] & 2 ? 2 : 1);
 
-    cdc_rocksmq_manifest_init(&m);
-    (void) cdc_rocksmq_edit(&m, data + 1, size - 1);
-    cdc_rocksmq_manifest_close(&m);
     cdc_rocksmq_wal_free(&wal);
 
     return 0;
