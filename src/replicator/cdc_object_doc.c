@@ -357,7 +357,8 @@ cdc_coll_load(cdc_repl_t *r, const json_t *json)
                     "created", &created,
                     "from", &from, "pk", &pk, "num_partitions", &num,
                     "initial", &initial, "adopted", &adopted,
-                    "shards", &shards, "partitions", &parts) != 0)
+                    "shards", &shards, "partitions", &parts) != 0
+        || state < CDC_COLL_NEW || state > CDC_COLL_DROPPING)
     {
         return CDC_ERROR;
     }

@@ -146,6 +146,7 @@ fuzz_life(cdc_db_t *from, cdc_db_t *to)
     if (rc == CDC_OK) {
         for (c = r.colls; c; c = c->next) {
             fuzz_check(cdc_coll_by_id(&r, c->id) != NULL);
+            fuzz_check((unsigned) c->state <= CDC_COLL_DROPPING);
             c->counted = 1;
         }
 

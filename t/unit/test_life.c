@@ -250,27 +250,40 @@ run(unsigned ms)
 }
 
 
-static cdc_coll_t *
-collection(void)
+static int
+load(int state)
 {
+    int      rc;
     json_t  *json;
 
     json = json_pack("{s:I,s:I,s:s,s:s,s:i,s:I,s:I,s:I,s:b,s:b,"
                      "s:[{s:s,s:s,s:s,s:s,s:[i,i],s:[i,i]}],s:[]}",
                      "id", (json_int_t) 7, "target_id", (json_int_t) 1007,
                      "db", "default", "name", "c",
-                     "state", (int) CDC_COLL_LIVE, "created", (json_int_t) 1,
+                     "state", state, "created", (json_int_t) 1,
                      "pk", (json_int_t) 100, "num_partitions", (json_int_t) 0,
                      "initial", 0, "adopted", 0, "shards",
                      "source", "s_1v0", "channel", "s_1",
                      "target", "t_5v0", "lane", "t_5",
                      "start", 0, 0, "listed", 0, 0, "partitions");
 
-    if (json == NULL || cdc_coll_load(&r, json) != CDC_OK) {
+    if (json == NULL) {
         abort();
     }
 
+    rc = cdc_coll_load(&r, json);
     json_decref(json);
+
+    return rc;
+}
+
+
+static cdc_coll_t *
+collection(void)
+{
+    if (load(CDC_COLL_LIVE) != CDC_OK) {
+        abort();
+    }
 
     return cdc_coll_by_id(&r, 7);
 }
@@ -282,6 +295,19 @@ forget(void)
     cdc_lane_free(r.lanes);
     cdc_channel_free(r.channels);
     cdc_coll_free(r.colls);
+}
+
+
+/* nothing would ever be done about one whose state is none */
+
+static void
+test_states(void)
+{
+    memset(&r, 0, sizeof(cdc_repl_t));
+    is_int(load(CDC_COLL_DROPPING + 1), CDC_ERROR, "a state that is none");
+    is_int(load(-1), CDC_ERROR, "nor is that one");
+    is_int(load(CDC_COLL_DROPPING), CDC_OK, "the last one is");
+    forget();
 }
 
 
@@ -375,6 +401,7 @@ main(void)
     test_crash();
     test_lost();
     test_ticks();
+    test_states();
     test_failed();
 
     sh("rm -r %s", dir);
