@@ -133,6 +133,12 @@ cdc_etcd_gather_event(cdc_etcd_follow_t *f, cdc_etcd_gather_t *g,
             return rc;
         }
 
+        /* not etcd's order: only a list says what came out of it */
+
+        if (ev->kv->mod_revision < f->revision) {
+            return CDC_DECLINED;
+        }
+
         g->revision = ev->kv->mod_revision;
     }
 
@@ -284,7 +290,7 @@ cdc_etcd_watch_create(cdc_etcd_follow_t *f, cdc_grpc_error_t *err)
 }
 
 
-/* one response; CDC_DECLINED: what we want is compacted */
+/* one response; CDC_DECLINED: what we want is compacted, or has no order */
 
 static int
 cdc_etcd_watch_answer(cdc_etcd_follow_t *f, cdc_etcd_gather_t *g,
