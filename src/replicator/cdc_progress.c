@@ -32,6 +32,7 @@
 #define CDC_LANE_SILENT_MS    2000       /* for an answer */
 #define CDC_SOURCE_SILENT_MS  5000       /* 25 ticks have not come */
 #define CDC_CLOCK_WINDOW_MS   10000      /* the fastest tick of it counts */
+#define CDC_CLOCK_MAX_MS      (1LL << 46)    /* all that a TSO has */
 #define CDC_BEHIND_MS         10000      /* then "caught up" is worth a word */
 #define CDC_CAUGHT_MS         1000       /* behind no more: it has caught up */
 #define CDC_MEAN_BYTES        (64 * 1024 * 1024)
@@ -192,7 +193,7 @@ cdc_progress_clock(cdc_repl_t *r)
 void
 cdc_progress_clock_was(cdc_repl_t *r, int64_t clock)
 {
-    if (clock) {
+    if (clock && clock > -CDC_CLOCK_MAX_MS && clock < CDC_CLOCK_MAX_MS) {
         r->measure.clock = clock + (int64_t) cdc_wall_ms()
                            - (int64_t) cdc_now_ms();
     }

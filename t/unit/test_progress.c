@@ -187,6 +187,10 @@ test_clock(void)
     lag_is(2000, "and taken up again");
 
     repl.measure.clock = 0;
+    cdc_progress_clock_was(&repl, INT64_MAX);
+    cdc_progress_clock_was(&repl, INT64_MIN);
+    is_int(repl.measure.clock, 0, "but not what no clock says");
+
     repl.target_version = 203;
     repl.clock_offset = (int64_t) cdc_wall_ms() - (int64_t) cdc_now_ms()
                         + 3601000;
