@@ -386,7 +386,10 @@ cdc_etcd_list_range(cdc_etcd_follow_t *f, const cdc_etcd_keys_t *keys,
             next = malloc(kv->key.len + 1);
 
             if (next != NULL) {
-                memcpy(next, kv->key.data, kv->key.len);
+                if (kv->key.len != 0) {
+                    memcpy(next, kv->key.data, kv->key.len);
+                }
+
                 next[kv->key.len] = '\0';
                 req.key.data = next;
                 req.key.len = kv->key.len + 1;
