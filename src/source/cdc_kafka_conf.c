@@ -41,7 +41,7 @@ static const cdc_kafka_setting_t  cdc_kafka_settings[] = {
      * largest message is the broker's to limit.
      */
     { "queued.min.messages", "2000" },
-    { "fetch.message.max.bytes", "524288" },
+    { "fetch.message.max.bytes", "1048576" },
     { "fetch.max.bytes", "4194304" },
     { "receive.message.max.bytes", "1000000000" },
 

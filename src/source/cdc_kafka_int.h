@@ -13,6 +13,8 @@
 
 
 #define CDC_KAFKA_PREFETCH  512          /* KB that may wait in a stream */
+#define CDC_KAFKA_ANSWER    (1024 * 1024)        /* for it in one answer:
+                                                 * cdc_kafka_conf.c */
 #define CDC_KAFKA_LARGEST   (2 * 1024 * 1024)   /* until one is known */
 #define CDC_KAFKA_SMALL     4096         /* messages up to it are copied */
 #define CDC_KAFKA_COPIED    (512 * 1024) /* the same, memory is tight */

@@ -86,12 +86,13 @@ static void cdc_kafka_turn_timer(cdc_timer_t *tm);
 static size_t
 cdc_kafka_turn_size(const cdc_log_reader_t *r)
 {
-    size_t  full;
+    size_t  times, answer;
 
-    full = (size_t) CDC_KAFKA_PREFETCH * 1024;
-    full = cdc_memory_is_tight() ? 2 * full : full;
+    times = cdc_memory_is_tight() ? 2 : 1;
+    answer = times * CDC_KAFKA_ANSWER;
 
-    return full + (r->largest > full ? r->largest : full);
+    return times * CDC_KAFKA_PREFETCH * 1024
+           + (r->largest > answer ? r->largest : answer);
 }
 
 

@@ -534,14 +534,40 @@ test_gap(cdc_log_reader_t *r, const char *name)
 }
 
 
+/* messages that a stream holds that nobody takes from */
+
+static int
+waiting(cdc_log_reader_t *r, const char *name)
+{
+    int                n;
+    char               err[CDC_REASON_MAX];
+    cdc_pos_t          pos;
+    cdc_log_msg_t      msg;
+    cdc_log_stream_t  *s;
+
+    pos.hi = pos.lo = 0;
+    hold = 1;
+    s = OPS->start(r, name, pos, NULL, err);
+    spin(0, 500);
+    hold = 0;
+
+    for (n = 0; n < 64 && OPS->next(s, &msg, err) == CDC_OK; n++) {
+        OPS->release(&msg);
+    }
+
+    OPS->stop(s);
+
+    return n;
+}
+
+
 static void
 test_backlog(cdc_log_reader_t *r, const char *name)
 {
-    int                i, rc;
+    int                i;
     char               err[CDC_REASON_MAX];
     uint64_t           start, ms;
     cdc_pos_t          pos;
-    cdc_log_msg_t      msg;
     rd_kafka_topic_t  *topic;
     cdc_log_stream_t  *s;
 
@@ -574,23 +600,30 @@ test_backlog(cdc_log_reader_t *r, const char *name)
        (int) ms);
     OPS->stop(s);
 
-    hold = 1;
-    s = OPS->start(r, name, pos, NULL, err);
-    spin(0, 500);
-    hold = 0;
+    i = waiting(r, name);
+    ok(i >= 1 && i <= 6, "%d messages of 512 KB wait in a stream", i);
 
-    for (i = 0; i < 64; i++) {
-        rc = OPS->next(s, &msg, err);
+    rd_kafka_topic_destroy(topic);
+}
 
-        if (rc != CDC_OK) {
-            break;
-        }
 
-        OPS->release(&msg);
+/* an answer has several of some hundred KB: they go on together */
+
+static void
+test_answer(cdc_log_reader_t *r, const char *name)
+{
+    int                i;
+    rd_kafka_topic_t  *topic;
+
+    ok(make_topic(name), "a topic of batches with one message each");
+    topic = rd_kafka_topic_new(producer, name, NULL);
+
+    for (i = 0; i < 12; i++) {
+        produce(topic, 1, 300 * 1024);
     }
 
-    ok(i >= 1 && i <= 6, "%d messages of 512 KB wait in a stream", i);
-    OPS->stop(s);
+    i = waiting(r, name);
+    ok(i >= 3 && i <= 5, "%d messages of 300 KB wait in a stream", i);
 
     rd_kafka_topic_destroy(topic);
 }
@@ -599,7 +632,7 @@ test_backlog(cdc_log_reader_t *r, const char *name)
 static void
 test_broker(const char *brokers)
 {
-    char               err[CDC_REASON_MAX], one[64], two[80];
+    char               err[CDC_REASON_MAX], one[64], two[80], three[80];
     json_t            *conf;
     rd_kafka_conf_t   *kc;
     cdc_log_reader_t  *r;
@@ -607,6 +640,7 @@ test_broker(const char *brokers)
     (void) snprintf(one, sizeof(one), "src-test-%d-%d", (int) getpid(),
                     (int) time(NULL));
     (void) snprintf(two, sizeof(two), "%s-b", one);
+    (void) snprintf(three, sizeof(three), "%s-c", one);
 
     kc = rd_kafka_conf_new();
     (void) rd_kafka_conf_set(kc, "bootstrap.servers", brokers, err,
@@ -622,9 +656,11 @@ test_broker(const char *brokers)
     test_read(r, one);
     test_gap(r, one);
     test_backlog(r, two);
+    test_answer(r, three);
 
     drop_topic(one);
     drop_topic(two);
+    drop_topic(three);
 
     OPS->close(r);
     json_decref(conf);
