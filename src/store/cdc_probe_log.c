@@ -21,6 +21,7 @@
 
 #define CDC_LOOK_FIRST_MS  500           /* for the first message of a topic */
 #define CDC_LOOK_TOPIC_MS  2000          /* for the first answer of a log */
+#define CDC_LOOK_NEWEST_MS 1000          /* of the 3 s of a look */
 #define CDC_LOOK_OLD_MS    30000         /* the source stands still */
 #define CDC_LOOK_MARK      "-rootcoord-dml_"
 
@@ -28,7 +29,7 @@
 /* ---- does it reach back? --- */
 
 static cdc_look_channel_t *
-cdc_look_channel(cdc_look_t *l, const char *name)
+cdc_look_channel(cdc_look_t *l, const char *name, uint64_t ms)
 {
     size_t               i;
     uint64_t             asked;
@@ -53,7 +54,7 @@ cdc_look_channel(cdc_look_t *l, const char *name)
     asked = cdc_now_ms();
 
     if (ch->name == NULL
-        || l->ops->ends(l->reader, name, (unsigned) cdc_look_left(l),
+        || l->ops->ends(l->reader, name, (unsigned) ms,
                         &ch->first, &ch->end, l->why)
            != CDC_OK)
     {
@@ -255,7 +256,7 @@ cdc_look_log(cdc_look_t *l, const cdc_meta_collection_t *m)
             start = cdc_pos_next(start, 1);
         }
 
-        ch = cdc_look_channel(l, m->shards[i].pchannel);
+        ch = cdc_look_channel(l, m->shards[i].pchannel, cdc_look_left(l));
 
         if (ch == NULL) {
             return CDC_ERROR;
@@ -288,19 +289,24 @@ cdc_look_last(cdc_look_t *l, const cdc_look_channel_t *ch)
 /*
  * A collection that the target has goes on from the create: what time is that
  * on the source (cdc_survey_when.c)?  All channels tick together, so one that
- * has a message tells; one that gives none is not waited for twice.
+ * has a message tells; one that gives none is not waited for twice.  What else
+ * there is to look at must not want for the time.
  */
 
 void
 cdc_look_newest(cdc_look_t *l, const cdc_meta_collection_t *m)
 {
+    uint64_t             left;
     cdc_look_channel_t  *ch;
 
     if (l->probe->findings != NULL || l->timed || m->nshards == 0) {
         return;
     }
 
-    ch = cdc_look_channel(l, m->shards[0].pchannel);
+    left = cdc_look_left(l);
+    ch = cdc_look_channel(l, m->shards[0].pchannel,
+                          left < CDC_LOOK_NEWEST_MS ? left
+                                                    : CDC_LOOK_NEWEST_MS);
 
     if (ch == NULL || ch->end.lo != 0) {
         l->timed = 1;
@@ -424,7 +430,9 @@ cdc_look_log_has(cdc_look_t *l, const cdc_meta_collection_t *m)
             continue;
         }
 
-        if (cdc_look_channel(l, m->shards[i].pchannel) == NULL) {
+        if (cdc_look_channel(l, m->shards[i].pchannel, cdc_look_left(l))
+            == NULL)
+        {
             cdc_look_log_deaf(l);
             return;
         }
