@@ -43,8 +43,8 @@ typedef struct {
     int64_t             created;         /* the task, by this machine's then */
     int64_t             created_target;  /* the same by the target's; 0: not
                                           * known */
-    int64_t             created_source;  /* and by the source's, for which it
-                                          * is not later */
+    int64_t             created_source;  /* of the newest message of the
+                                          * source's log then; 0: not known */
     int64_t             wall, target;    /* now */
     int64_t             newest;          /* of the source's log; 0: none */
     int64_t             from;            /* by the source: it was not created

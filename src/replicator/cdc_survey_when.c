@@ -24,7 +24,9 @@
  * stamps both, also if the source has stopped since or the target's clock was
  * set.  Only one that is younger than all there is now is not believed.  One
  * that could not look guesses as above, and takes a log that begins up to 2 s
- * behind the create, not 1 s, for one that was empty then.
+ * behind the create, not 1 s, for one that was empty then.  If the source's own
+ * clock was set back its stamps stand still until it has caught up: what the
+ * log has lost of that time is not noticed.
  */
 
 #include "cdc_survey_int.h"

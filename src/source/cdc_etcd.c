@@ -512,8 +512,8 @@ cdc_etcd_thread(void *data)
         }
 
         if (rc == CDC_DECLINED) {
-            cdc_log(CDC_LOG_NOTICE, 0, "etcd %s: revision %lld is not there "
-                    "any more, listing again",
+            cdc_log(CDC_LOG_NOTICE, 0, "etcd %s: cannot be followed from "
+                    "revision %lld, listing again",
                     f->client.endpoints[f->client.at].address,
                     (long long) f->revision);
             f->revision = 0;

@@ -11,7 +11,8 @@
  * So every CDC_KAFKA_WAKE bytes taken we make the broker threads turn; the one
  * public call that does no more than that is rd_kafka_sasl_set_credentials().
  * And a message holds the whole Fetch answer that it came in: small ones are
- * copied, so that a tick which waits for its turn does not hold megabytes.
+ * copied, so that a tick which waits for its turn does not hold megabytes, and
+ * larger ones while memory is tight (cdc_kafka_hand_out()).
  *
  * Out of reach: librdkafka re-connects by itself, but tells only that all
  * brokers are down.  While they are, a worker thread asks for metadata until

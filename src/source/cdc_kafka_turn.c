@@ -47,10 +47,10 @@
 
 
 /*
- * The room is that of ten streams of small messages, or of two whose messages
- * have 4 MB: enough that one is read while another fetches.  A share is larger,
- * as much as a task holds unacknowledged (CDC_BUDGET), for what a change of
- * turns drops, a stream's part of the room, is fetched twice.
+ * The room is that of six streams of small messages, of three while memory is
+ * tight, or of two whose messages have 4 MB: one is read while others fetch.
+ * A share is larger, as much as a task holds unacknowledged (CDC_BUDGET), for
+ * what a change of turns drops, a stream's part of the room, is fetched twice.
  *
  * A target that keeps up leaves nothing lying for 20 ms; one that does not has
  * enough of the others to go on with.  A broker answers after 100 ms
