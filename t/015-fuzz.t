@@ -44,7 +44,7 @@ sub start {
         open STDIN, '<', '/dev/null';
         open STDOUT, '>', "$bin/$name.log" or die "$bin/$name.log: $!";
         open STDERR, '>&', \*STDOUT;
-        exec "$bin/$name", "-max_total_time=$seconds", '-timeout=25',
+        exec 'nice', '-n', '19', "$bin/$name", "-max_total_time=$seconds", '-timeout=25',
              '-rss_limit_mb=2048', '-print_final_stats=1',
              "-artifact_prefix=$bin/$name-", $found,
              -d $seeds ? $seeds : ()
