@@ -95,6 +95,8 @@ int  cdc_op_busy_data(cdc_repl_t *r);
 void cdc_op_free(cdc_op_t *op);
 int  cdc_op_ready(const cdc_op_t *op);
 int  cdc_op_moot(const cdc_op_t *op);    /* nothing is left to do */
+/* the source drops or has dropped all that it is about */
+int  cdc_op_source_gone(const cdc_op_t *op);
 /* a name of our own, of a collection's id: for one that steps aside */
 #define CDC_OP_ASIDE_MAX  64
 void cdc_op_aside_name(char *name, size_t size, int64_t id);

@@ -315,7 +315,8 @@ struct cdc_lane_s {
     unsigned            owed;            /* messages to be nudged through */
     uint64_t            hurry_until;     /* cdc_now_ms() */
     uint64_t            cold_until;      /* cdc_now_ms(): no other is loaded */
-    int64_t             cold;            /* the collection that is */
+    int64_t             cold, warm;      /* the one that is; one that is read */
+    uint64_t            cold_seen, cold_asked;   /* a tick; cdc_now_ms() */
     uint64_t            retry_at;        /* cdc_now_ms(); 0: at once */
     unsigned            backoff;
     char                error[CDC_REASON_MAX];   /* while it backs off */
@@ -327,6 +328,7 @@ struct cdc_lane_s {
     unsigned            wanting:1;
     unsigned            early:1;         /* rows went before their tick */
     unsigned            draining:1;      /* they are closed; last_early */
+    unsigned            cold_loaded:1;   /* the target has taken its load */
     uint64_t            seen;            /* of the last tick handed over */
     cdc_shard_t        *feeders;         /* by next_feeder */
 };
@@ -805,6 +807,7 @@ struct cdc_repl_s {
                                                * "default" is; 0: not known */
 
     cdc_timer_t                  status_timer, retry_timer, cold_timer;
+    struct cdc_cold_s           *cold;        /* NULL: nothing was loaded */
     cdc_job_t                    hello_job;
     cdc_target_info_t            hello;
     cdc_target_error_t           hello_error;

@@ -58,6 +58,8 @@ int  cdc_target_conf_parse(cdc_target_conf_t *conf, const char *json,
 void cdc_target_conf_free(cdc_target_conf_t *conf);   /* wipes secrets */
 
 
+#define CDC_SERVED_MS  400               /* served() takes no longer */
+
 typedef struct cdc_target_s       cdc_target_t;
 typedef struct cdc_target_lane_s  cdc_target_lane_t;
 
@@ -161,6 +163,11 @@ typedef struct {
     /* GetLoadState: 1 when the partition is loaded or being loaded */
     int  (*loaded)(cdc_target_t *t, const char *db, const char *name,
         const char *partition, int *loaded, cdc_target_error_t *err);
+    /* CDC_OK: it is loaded, and who reads its channels has read all of them
+     * up to ts (a query as of ts).  Errors: not yet, too, within
+     * CDC_SERVED_MS */
+    int  (*served)(cdc_target_t *t, const char *db, const char *name,
+        uint64_t ts, cdc_target_error_t *err);
     /* CDC_DECLINED: no such index on the field */
     int  (*has_index)(cdc_target_t *t, const char *db, const char *name,
         const char *field, const char *index, cdc_target_error_t *err);

@@ -867,6 +867,7 @@ cdc_lane_reset(cdc_lane_t *lane)
     lane->early = lane->draining = 0;
     lane->newest = lane->covered = 0;
     lane->owed = 0;
+    lane->warm = 0;
     lane->most = 0;
     lane->tick_want = lane->tick_sent;   /* what it promised is gone */
 

@@ -390,6 +390,13 @@ cdc_op_moot(const cdc_op_t *op)
                && op->colls[0]->state != CDC_COLL_CREATING;
     }
 
+    /* its drop releases it as well; Milvus takes a second for a release, one
+     * after the other */
+
+    if (op->kind == CDC_OP_LOAD && cdc_op_source_gone(op)) {
+        return 1;
+    }
+
     for (i = 0, gone = 0; i < op->ncolls; i++) {
         gone += op->colls[i]->state == CDC_COLL_GONE;
     }

@@ -38,7 +38,7 @@ cdc_op_sleep(cdc_op_t *op)
 }
 
 
-static int
+int
 cdc_op_source_gone(const cdc_op_t *op)
 {
     unsigned                      i;

@@ -417,6 +417,7 @@ const cdc_target_ops_t  cdc_milvus_target = {
     .alter_collection = cdc_milvus_alter_collection,
     .alter_database = cdc_milvus_alter_database,
     .loaded = cdc_milvus_loaded,
+    .served = cdc_milvus_served,
     .has_index = cdc_milvus_has_index,
     .alter_schema = cdc_milvus_alter_schema,
     .rights = cdc_milvus_rights,

@@ -18,6 +18,7 @@
 enum {
     CDC_MILVUS_DESCRIBE_COLLECTION = 103,
     CDC_MILVUS_SHOW_PARTITIONS = 204,
+    CDC_MILVUS_RETRIEVE = 506,
     CDC_MILVUS_CONNECT = 1209,
     CDC_MILVUS_ALLOC_TIMESTAMP = 1211,
     CDC_MILVUS_DELETE_CREDENTIAL = 1502,
@@ -106,6 +107,8 @@ int  cdc_milvus_has_database(cdc_target_t *t, const char *db,
     cdc_target_error_t *err);
 int  cdc_milvus_loaded(cdc_target_t *t, const char *db, const char *name,
     const char *partition, int *loaded, cdc_target_error_t *err);
+int  cdc_milvus_served(cdc_target_t *t, const char *db, const char *name,
+    uint64_t ts, cdc_target_error_t *err);
 int  cdc_milvus_describe(cdc_target_t *t, const char *db, const char *name,
     int64_t id, cdc_target_collection_t **c, cdc_target_error_t *err);
 

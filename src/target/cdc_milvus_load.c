@@ -10,6 +10,7 @@
 
 
 #define CDC_MILVUS_NOT_LOADED  1         /* common.LoadState */
+#define CDC_MILVUS_CUSTOMIZED  4         /* common.ConsistencyLevel */
 
 
 int
@@ -47,4 +48,33 @@ cdc_milvus_loaded(cdc_target_t *t, const char *db, const char *name,
     milvus__service__get_load_state_response__free_unpacked(r, NULL);
 
     return CDC_OK;
+}
+
+
+/*
+ * QueryRequest of milvus.proto: it is answered when each shard has read a tick
+ * of guarantee_timestamp (8) or later; what is counted does not matter.
+ */
+
+int
+cdc_milvus_served(cdc_target_t *t, const char *db, const char *name,
+    uint64_t ts, cdc_target_error_t *err)
+{
+    int           rc;
+    cdc_chain_t  *c;
+
+    db = cdc_milvus_db(db);
+
+    c = cdc_milvus_request(CDC_MILVUS_RETRIEVE, 0, 0);
+    rc = cdc_milvus_string(c, 2, db);
+    rc |= cdc_milvus_string(c, 3, name);
+    rc |= cdc_milvus_string(c, 5, "count(*)");
+
+    if (c != NULL) {
+        rc |= cdc_chain_varint_field(c, 8, ts);
+        rc |= cdc_chain_varint_field(c, 11, CDC_MILVUS_CUSTOMIZED);
+    }
+
+    return cdc_milvus_call(t, CDC_MILVUS_SERVICE "Query", db, c, rc,
+                           CDC_MILVUS_NESTED, CDC_SERVED_MS, NULL, NULL, err);
 }

@@ -163,64 +163,11 @@ test_many(unsigned n)
 }
 
 
-static cdc_op_t *
-load_of(cdc_coll_t *c)
-{
-    cdc_op_t  *op;
-
-    op = cdc_op_new(&repl, CDC_OP_APPLY, MS(1000));
-    op->env.type = CDC_MSG_LOAD_COLLECTION;
-    (void) cdc_op_concern(op, c);
-
-    return op;
-}
-
-
-/* the first load on a target channel goes alone */
-
-static void
-test_cold_load(void)
-{
-    int        i;
-    cdc_op_t  *first, *second, *third;
-
-    set_up();
-
-    first = load_of(coll);
-    second = load_of(add_coll(2, CDC_COLL_LIVE));
-    third = load_of(add_coll(3, CDC_COLL_LIVE));
-
-    ok(!cdc_load_waits(first), "a load on a channel that nobody reads");
-    cdc_load_starts(first);
-    ok(!cdc_load_waits(first), "it may be tried again");
-    ok(cdc_load_waits(second), "another one waits");
-    cdc_load_started(first);
-    ok(cdc_load_waits(second), "also when the first is done");
-
-    for (i = 0; i < 300 && cdc_load_waits(second); i++) {
-        turn();
-        (void) usleep(10 * 1000);
-    }
-
-    ok(i > 50 && i < 300, "for a moment");
-
-    (void) cdc_blob_set(&coll->load, cdc_span("it is loaded"));
-    cdc_load_starts(second);
-    ok(!cdc_load_waits(third), "then the channel has its reader");
-
-    cdc_op_free(first);
-    cdc_op_free(second);
-    cdc_op_free(third);
-    tear_down();
-}
-
-
 int
 main(void)
 {
     test_rename_runs();
     test_many(5000);
-    test_cold_load();
 
     return done_testing();
 }
