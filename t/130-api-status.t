@@ -100,9 +100,9 @@ __DATA__
  "GET /cdc/metrics", CDC::post('delete', {task_id => 'one'}),
  "GET /cdc/metrics"]
 --- response_body_like eval
-['one', '"status"\s*:\s*"ok"',
+['one', '"ok","running":1,"paused":0',
  'task_num\{task_state="[Rr]unning"\} 1\n.*task_state\{task_id="one"\} 1\n',
- '200', '"status"\s*:\s*"ok"',
+ '200', '"ok","running":0,"paused":1',
  'task_num\{task_state="[Pp]aused"\} 1\n.*task_state\{task_id="one"\} 2\n',
  '200', 'task_num\{task_state="[Pp]aused"\} 0\n']
 

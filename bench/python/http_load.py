@@ -126,9 +126,9 @@ def run(bed, service, figures, group, tasks=100, running=10):
 def ask(nginx, path, body, times):
     """Asks over one connection, without wrk; how many of them failed."""
     connection = http.client.HTTPConnection('127.0.0.1', nginx.port)
-    text, bad = json.dumps(body), 0
+    text, bad = json.dumps(body) if body else None, 0
     for _ in range(times):
-        connection.request('POST', path, text)
+        connection.request('POST' if body else 'GET', path, text)
         answer = connection.getresponse()
         bad += answer.status != 200 or not answer.read()
     connection.close()

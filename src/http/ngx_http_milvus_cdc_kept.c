@@ -1,11 +1,11 @@
 /*
- * Answers that many ask for (list, metrics), made once for all of them.
+ * Answers that many ask for (list, metrics, health), made once for all of them.
  *
  * Such an answer is good while the task table has not changed, and for 100 ms
- * at most, because silence grows old without a change.  For metrics a report
- * of figures is no change: it may wait for those 100 ms.  Each worker keeps its
- * own.  A request that is being answered holds a reference, so a newer one
- * does not pull the bytes away from a slow client.
+ * at most, because silence grows old without a change.  For metrics and health
+ * a report of figures is no change: it may wait for those 100 ms.  Each worker
+ * keeps its own.  A request that is being answered holds a reference, so a
+ * newer one does not pull the bytes away from a slow client.
  */
 
 #include "ngx_http_milvus_cdc_http.h"

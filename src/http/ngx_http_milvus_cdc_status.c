@@ -63,6 +63,8 @@ typedef struct {
 } ngx_http_milvus_cdc_health_t;
 
 
+static ngx_int_t ngx_http_milvus_cdc_health_text(ngx_shm_zone_t *zone,
+    ngx_http_milvus_cdc_text_t *t, ngx_uint_t *status);
 static ngx_int_t ngx_http_milvus_cdc_health_tasks(ngx_shm_zone_t *zone,
     ngx_http_milvus_cdc_health_t *h);
 static ngx_uint_t ngx_http_milvus_cdc_store_up(
@@ -207,6 +209,8 @@ static const ngx_http_milvus_cdc_metric_t  ngx_http_milvus_cdc_metrics[] = {
 
 
 static ngx_http_milvus_cdc_kept_t  ngx_http_milvus_cdc_kept_metrics[2];
+static ngx_http_milvus_cdc_kept_t  ngx_http_milvus_cdc_kept_health;
+static ngx_uint_t                  ngx_http_milvus_cdc_kept_health_status;
 
 
 ngx_int_t
@@ -338,11 +342,9 @@ ngx_int_t
 ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r)
 {
     ngx_int_t                         rc;
-    ngx_uint_t                        up;
+    ngx_shm_zone_t                   *zone;
     ngx_http_milvus_cdc_text_t        t;
-    ngx_http_milvus_cdc_health_t      h;
     ngx_http_milvus_cdc_main_conf_t  *mcf;
-    ngx_http_milvus_cdc_table_stat_t  st;
 
     rc = ngx_http_milvus_cdc_get_only(r);
     if (rc != NGX_OK) {
@@ -350,47 +352,81 @@ ngx_http_milvus_cdc_health_handler(ngx_http_request_t *r)
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_milvus_cdc_module);
+    zone = mcf->zone;
+
+    ngx_http_milvus_cdc_text_init(&t, r->pool);
+
+    rc = ngx_http_milvus_cdc_kept_get(&ngx_http_milvus_cdc_kept_health, zone,
+                                      ngx_http_milvus_cdc_table_turns(zone),
+                                      &t);
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_milvus_cdc_health_text(zone, &t,
+                                     &ngx_http_milvus_cdc_kept_health_status);
+
+        if (rc == NGX_OK) {
+            ngx_http_milvus_cdc_kept_put(&ngx_http_milvus_cdc_kept_health, &t);
+        }
+    }
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_milvus_cdc_text_send(&t, r,
+                                     ngx_http_milvus_cdc_kept_health_status,
+                                     "application/json");
+}
+
+
+/* NGX_AGAIN: the table cannot be read now, and the text says so */
+
+static ngx_int_t
+ngx_http_milvus_cdc_health_text(ngx_shm_zone_t *zone,
+    ngx_http_milvus_cdc_text_t *t, ngx_uint_t *status)
+{
+    ngx_uint_t                        up;
+    ngx_http_milvus_cdc_health_t      h;
+    ngx_http_milvus_cdc_table_stat_t  st;
 
     ngx_memzero(&h, sizeof(ngx_http_milvus_cdc_health_t));
-    ngx_http_milvus_cdc_text_init(&t, r->pool);
-    ngx_http_milvus_cdc_text_init(&h.list, r->pool);
+    ngx_http_milvus_cdc_text_init(&h.list, t->pool);
 
-    ngx_http_milvus_cdc_table_stat(mcf->zone, &st);
+    ngx_http_milvus_cdc_table_stat(zone, &st);
     up = ngx_http_milvus_cdc_store_up(&st);
 
-    if (!ngx_http_milvus_cdc_table_ready(mcf->zone)
-        || ngx_http_milvus_cdc_health_tasks(mcf->zone, &h) != NGX_OK)
+    *status = NGX_HTTP_SERVICE_UNAVAILABLE;
+
+    if (!ngx_http_milvus_cdc_table_ready(zone)
+        || ngx_http_milvus_cdc_health_tasks(zone, &h) != NGX_OK)
     {
-        ngx_http_milvus_cdc_text_str(&t, "{\"status\":\"starting\",\"reason\":"
+        ngx_http_milvus_cdc_text_str(t, "{\"status\":\"starting\",\"reason\":"
                                      "\"the task store has not told all its "
                                      "tasks yet: if this lasts, nginx's error "
                                      "log says why\"}\n");
-
-        return ngx_http_milvus_cdc_text_send(&t, r,
-                                             NGX_HTTP_SERVICE_UNAVAILABLE,
-                                             "application/json");
+        return NGX_AGAIN;
     }
 
-    ngx_http_milvus_cdc_text_printf(&t, "{\"status\":\"%s\",\"running\":%ui,"
+    if (up && h.bad == 0) {
+        *status = NGX_HTTP_OK;
+    }
+
+    ngx_http_milvus_cdc_text_printf(t, "{\"status\":\"%s\",\"running\":%ui,"
                                     "\"paused\":%ui%s",
-                                    h.bad || !up ? "degraded" : "ok",
+                                    *status == NGX_HTTP_OK ? "ok" : "degraded",
                                     h.running, h.paused,
                                     up ? "" : ",\"reason\":\"the task store "
                                               "is not running\"");
 
     if (h.bad) {
-        ngx_http_milvus_cdc_text_str(&t, ",\"tasks\":[");
-        ngx_http_milvus_cdc_text_append(&t, &h.list);
-        ngx_http_milvus_cdc_text_str(&t, "]");
+        ngx_http_milvus_cdc_text_str(t, ",\"tasks\":[");
+        ngx_http_milvus_cdc_text_append(t, &h.list);
+        ngx_http_milvus_cdc_text_str(t, "]");
     }
 
-    ngx_http_milvus_cdc_text_str(&t, "}\n");
+    ngx_http_milvus_cdc_text_str(t, "}\n");
 
-    return ngx_http_milvus_cdc_text_send(&t, r,
-                                         h.bad || !up
-                                         ? NGX_HTTP_SERVICE_UNAVAILABLE
-                                         : NGX_HTTP_OK,
-                                         "application/json");
+    return NGX_OK;
 }
 
 
