@@ -30,6 +30,12 @@ typedef struct {
 } cdc_log_msg_t;
 
 typedef struct {
+    const char        *channel;
+    cdc_pos_t          first, end;
+    unsigned           known:1;          /* they have been told */
+} cdc_log_ends_t;
+
+typedef struct {
     /* main thread: messages or an error are waiting after CDC_AGAIN, or
      * next() is to be asked again by who still wants one */
     void (*readable)(void *arg, cdc_log_stream_t *s);
@@ -90,6 +96,12 @@ typedef struct {
     int  (*end)(cdc_log_stream_t *s, cdc_pos_t *pos);
     int  (*retention)(cdc_log_stream_t *s, uint64_t *ms);
     int  (*left)(cdc_log_stream_t *s, uint64_t *bytes);
+
+    /* [blocks, ms] any thread: ends() of many channels in one question, for
+     * readers that it saves time; NULL: it does not.  What is not known then
+     * is for ends() to say why. */
+    void (*all_ends)(cdc_log_reader_t *r, cdc_log_ends_t *all, size_t n,
+        unsigned ms);
 } cdc_log_reader_ops_t;
 
 extern const cdc_log_reader_ops_t  cdc_kafka_reader;

@@ -71,7 +71,8 @@ const cdc_log_reader_ops_t  cdc_kafka_reader = {
     cdc_kafka_next_try,
     cdc_kafka_end,
     cdc_kafka_retention,
-    NULL                                 /* a broker does not say */
+    NULL,                                /* a broker does not say */
+    cdc_kafka_all_ends
 };
 
 

@@ -175,6 +175,8 @@ int  cdc_kafka_unknown(rd_kafka_resp_err_t err);
 void cdc_kafka_denied(cdc_log_stream_t *s);      /* degraded, once */
 void cdc_kafka_allowed(cdc_log_stream_t *s);     /* that ends, if it was so */
 void cdc_kafka_well(cdc_log_reader_t *r);        /* unless others are not */
+void cdc_kafka_all_ends(cdc_log_reader_t *r, cdc_log_ends_t *all, size_t n,
+    unsigned ms);
 
 
 #endif /* CDC_KAFKA_INT_H_INCLUDED */

@@ -5,6 +5,8 @@
  * broker refuses the position.  On the reader's worker, because the question
  * blocks; until it is answered next() has nothing.  A topic that is not there,
  * or that our user may not read, is asked for again: both may change.
+ *
+ * Where many topics begin and end is asked in two questions, not two for each.
  */
 
 #include <inttypes.h>
@@ -219,5 +221,91 @@ cdc_kafka_range_done(cdc_job_t *job)
     if (cdc_kafka_consume(s, s->next_offset, s->text) != CDC_OK) {
         s->final = CDC_ERROR;
         r->handler.readable(r->handler.arg, s);
+    }
+}
+
+
+/* ---- of many topics --- */
+
+/* RD_KAFKA_OFFSET_BEGINNING or _END of each: such a time is a place, in the
+ * protocol as well */
+
+static rd_kafka_topic_partition_list_t *
+cdc_kafka_all_of(cdc_log_reader_t *r, const cdc_log_ends_t *all, size_t n,
+    int64_t which, unsigned ms)
+{
+    size_t                            i;
+    rd_kafka_topic_partition_list_t  *list;
+
+    list = rd_kafka_topic_partition_list_new((int) n);
+
+    for (i = 0; i < n; i++) {
+        rd_kafka_topic_partition_list_add(list, all[i].channel, 0)->offset
+            = which;
+    }
+
+    if (rd_kafka_offsets_for_times(r->rk, list, (int) ms)
+        != RD_KAFKA_RESP_ERR_NO_ERROR)
+    {
+        rd_kafka_topic_partition_list_destroy(list);
+        return NULL;
+    }
+
+    return list;
+}
+
+
+static int
+cdc_kafka_all_one(const rd_kafka_topic_partition_list_t *list, size_t i,
+    cdc_pos_t *pos)
+{
+    const rd_kafka_topic_partition_t  *tp;
+
+    tp = &list->elems[i];
+    pos->hi = 0;
+    pos->lo = 0;
+
+    if (cdc_kafka_unknown(tp->err)) {
+        return 1;
+    }
+
+    if (tp->err != RD_KAFKA_RESP_ERR_NO_ERROR || tp->offset < 0) {
+        return 0;
+    }
+
+    pos->lo = (uint64_t) tp->offset;
+
+    return 1;
+}
+
+
+void
+cdc_kafka_all_ends(cdc_log_reader_t *r, cdc_log_ends_t *all, size_t n,
+    unsigned ms)
+{
+    size_t                            i;
+    uint64_t                          now, until;
+    rd_kafka_topic_partition_list_t  *first, *end;
+
+    now = cdc_now_ms();
+    until = now + ms;
+    first = cdc_kafka_all_of(r, all, n, RD_KAFKA_OFFSET_BEGINNING, ms);
+    now = cdc_now_ms();
+    end = first != NULL && now < until
+          ? cdc_kafka_all_of(r, all, n, RD_KAFKA_OFFSET_END,
+                             (unsigned) (until - now))
+          : NULL;
+
+    for (i = 0; end != NULL && i < n; i++) {
+        all[i].known = cdc_kafka_all_one(first, i, &all[i].first)
+                       && cdc_kafka_all_one(end, i, &all[i].end);
+    }
+
+    if (first != NULL) {
+        rd_kafka_topic_partition_list_destroy(first);
+    }
+
+    if (end != NULL) {
+        rd_kafka_topic_partition_list_destroy(end);
     }
 }

@@ -66,7 +66,8 @@ const cdc_log_reader_ops_t  cdc_rocksmq_reader = {
     cdc_rocksmq_next_try,
     cdc_rocksmq_end,
     NULL,                                /* it is in the source's milvus.yaml */
-    cdc_rocksmq_left
+    cdc_rocksmq_left,
+    NULL
 };
 
 

@@ -300,6 +300,85 @@ test_conf(void)
 }
 
 
+/* [0, n of them) */
+
+static unsigned
+all_ends(cdc_log_reader_t *r, cdc_log_ends_t *all, unsigned ms)
+{
+    memset(all, 0, 4 * sizeof(cdc_log_ends_t));
+    all[0].channel = "one";
+    all[1].channel = "none";
+    all[2].channel = "cut";
+    all[3].channel = "denied";
+
+    OPS->all_ends(r, all, 4, ms);
+
+    return all[0].known + all[1].known * 10u + all[2].known * 100u
+           + all[3].known * 1000u;
+}
+
+
+static void
+test_all_ends(void)
+{
+    int                       i;
+    char                      err[CDC_REASON_MAX];
+    json_t                   *conf;
+    uint64_t                  start;
+    rd_kafka_t               *client, *producer;
+    cdc_log_ends_t            all[4];
+    rd_kafka_topic_t         *topic;
+    cdc_log_reader_t         *r;
+    rd_kafka_mock_cluster_t  *mock;
+
+    mock = kafka_broker(&client);
+    (void) rd_kafka_mock_topic_create(mock, "one", 1, 1);
+    (void) rd_kafka_mock_topic_create(mock, "cut", 1, 1);
+    (void) rd_kafka_mock_topic_create(mock, "denied", 1, 1);
+    producer = kafka_producer(rd_kafka_mock_cluster_bootstraps(mock));
+    topic = rd_kafka_topic_new(producer, "one", NULL);
+
+    for (i = 0; i < 3; i++) {
+        (void) rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, "m", 1, NULL, 0,
+                                NULL);
+    }
+
+    (void) rd_kafka_flush(producer, 5000);
+    rd_kafka_mock_topic_set_error(mock, "none",
+                                  RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+
+    conf = conf_of(rd_kafka_mock_cluster_bootstraps(mock));
+    r = reader(conf, err);
+
+    is_int(all_ends(r, all, 5000), 1111, "ends of topics in one question");
+    ok(all[0].first.lo == 0 && all[0].end.lo == 3, "what is there");
+    ok(all[1].first.lo == 0 && all[1].end.lo == 0, "and what is not");
+
+    rd_kafka_mock_topic_set_error(mock, "denied",
+                                  RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    OPS->close(r);
+    r = reader(conf, err);
+    is_int(all_ends(r, all, 5000), 111, "one that may not be read says "
+           "nothing, the others do");
+    OPS->close(r);
+    json_decref(conf);
+
+    conf = conf_of("127.0.0.1:1");
+    r = reader(conf, err);
+    start = cdc_now_ms();
+    is_int(all_ends(r, all, 300), 0, "without a broker nobody does");
+    ok(cdc_now_ms() - start < 3000, "within its time: %d ms",
+       (int) (cdc_now_ms() - start));
+    OPS->close(r);
+    json_decref(conf);
+
+    rd_kafka_topic_destroy(topic);
+    rd_kafka_destroy(producer);
+    rd_kafka_mock_cluster_destroy(mock);
+    rd_kafka_destroy(client);
+}
+
+
 static void
 test_down(void)
 {
@@ -428,9 +507,11 @@ test_read(cdc_log_reader_t *r, const char *name)
     int                i;
     uint64_t           start, sum, worst, ms;
     cdc_pos_t          pos, first, end;
+    cdc_log_ends_t     all[2];
     rd_kafka_topic_t  *topic;
     cdc_log_stream_t  *s;
 
+    memset(all, 0, sizeof(all));
     pos.hi = pos.lo = 0;
     ok(OPS->ends(r, name, 5000, &first, &end, err) == CDC_OK
        && first.lo == 0 && end.lo == 0, "a topic that is not there is empty");
@@ -489,6 +570,13 @@ test_read(cdc_log_reader_t *r, const char *name)
 
     ok(OPS->ends(r, name, 5000, &first, &end, err) == CDC_OK
        && first.lo == 0 && end.lo == 124, "ends");
+
+    all[0].channel = name;
+    all[1].channel = "nothing";
+    OPS->all_ends(r, all, 2, 5000);
+    ok(all[0].known && all[0].first.lo == 0 && all[0].end.lo == 124,
+       "ends, asked for many");
+    ok(all[1].known && all[1].end.lo == 0, "and one that is not there");
 
     rd_kafka_topic_destroy(topic);
 }
@@ -680,6 +768,7 @@ main(void)
     test_ids();
     test_conf();
     test_down();
+    test_all_ends();
     test_denied();
 
     brokers = getenv("TEST_CDC_KAFKA");
