@@ -24,8 +24,8 @@
  *     supervisor  CONFIG  JSON to the replicator; kept by neither log nor
  *                         supervisor: {"task_id", "source", "revision",
  *                         "created_ms", "request_data": as it was created},
- *                         and "target_group", "target_ms", "source_ms" where
- *                         known
+ *                         and "target_group", "target_ms", "source_ms",
+ *                         "source_ends" where known
  *     replicator  STATUS  cdc_task_status_t
  *     replicator  PROGRESS cdc_task_progress_t, once a second
  *     replicator  EVENT   cdc_task_event_t

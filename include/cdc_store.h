@@ -92,6 +92,8 @@ struct cdc_stored_s {
     uint64_t           target_ms;        /* then, by the target's clock; 0:
                                           * not known */
     uint64_t           source_ms;        /* the same of the source's */
+    json_t            *source_ends;      /* where the channels of its log
+                                          * ended then; NULL: not known */
     uint64_t           seq;              /* of the last TASK sent */
     uint64_t           ended;            /* revision at which it is known to
                                           * have no process */
@@ -193,6 +195,8 @@ typedef struct {
                                           * less cdc_now_ms(); 0: unknown */
     uint64_t           source_ms;        /* time of the newest message of the
                                           * source's log; 0: unknown */
+    json_t            *source_ends;      /* "source_ends" of the record, or
+                                          * NULL */
     cdc_look_t        *look;             /* to be closed; NULL: was not */
     unsigned           silent:1;         /* the source's etcd */
     unsigned           met:1;            /* the target has answered */
@@ -390,6 +394,8 @@ cdc_error_e cdc_create_against(cdc_stored_t *t, cdc_stored_t *other,
     const cdc_probe_t *p, char text[CDC_REASON_MAX]);
 cdc_error_e cdc_create_check_size(const cdc_stored_t *t,
     char text[CDC_REASON_MAX]);
+/* "source_ends", unless the record would be too large */
+void cdc_create_ends(cdc_stored_t *t, json_t *ends);
 /* 1: one more must not wait now */
 int cdc_create_full(const cdc_store_t *s, const cdc_store_wait_t *w);
 void cdc_create_add(cdc_store_t *s, cdc_store_wait_t *w, cdc_stored_t *t,

@@ -2,6 +2,7 @@
 """A source on RocksMQ that forgets soon: behind a task, and before it."""
 
 import glob
+import json
 import os
 import re
 import sys
@@ -77,12 +78,18 @@ def taken_over(t, log, task, first, clock):
     one of the creates nginx's clock is ahead."""
     t.same(t.nginx.cdc('delete', {'task_id': task})[1].get('code'), 200,
            'delete')
+    before = log.topics()
     lenient = late(t, 'other', log_gap='earliest')
     clock.set(3600)
     strict = late(t, 'load')
     clock.set(0)
-    t.ok(all(noted(t, task) for task in (lenient, strict)),
-         'the creates have noted how new the source\'s log is')
+    places = [noted(t, task) for task in (lenient, strict)]
+    t.ok(all(places), 'the creates have noted how new the source\'s log is')
+    after = log.topics()
+    t.ok(all(len(p) == SHAPE.shards and all(
+        before[topic][1] < end <= after[topic][1] + 1
+        for topic, (_, end) in p.items()) for p in places),
+         'and where its channels ended', str([places, before, after]))
     with Load(SHAPE, 'load', first=first), \
             Load(SHAPE, 'other', first=OTHER, deletes=False) as other:
         time.sleep(3)                      # all of it after the create
@@ -113,8 +120,9 @@ def noted(t, task):
     for path in glob.glob(os.path.join(t.nginx.state_dir, 'meta', '*.log')):
         with open(path, 'rb') as f:
             text += f.read()
-    return re.search(rb'task/%s.{1,9}[^\0]*"source_ms":\d{13}[,}]'
-                     % task.encode(), text, re.S)
+    found = re.search(rb'task/%s.{1,9}[^\0]*"source_ms":\d{13},'
+                      rb'"source_ends":({[^}]*})' % task.encode(), text, re.S)
+    return found and json.loads(found.group(1))
 
 
 def resume(t, task):

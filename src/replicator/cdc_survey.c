@@ -122,6 +122,23 @@ cdc_survey_log(cdc_survey_t *s, const cdc_survey_row_t *row, unsigned n)
 }
 
 
+static void
+cdc_survey_then(const cdc_repl_t *r, cdc_survey_log_t *log)
+{
+    json_t      *end;
+    json_int_t   hi, lo;
+
+    end = json_object_get(json_object_get(r->config, "source_ends"),
+                          log->name);
+
+    if (end && json_unpack(end, "[I, I!]", &hi, &lo) == 0) {
+        log->then.hi = (uint64_t) hi;
+        log->then.lo = (uint64_t) lo;
+        log->noted = 1;
+    }
+}
+
+
 static int
 cdc_survey_add_log(cdc_survey_t *s, const char *name, size_t *nth)
 {
@@ -147,6 +164,8 @@ cdc_survey_add_log(cdc_survey_t *s, const char *name, size_t *nth)
     if (logs[i].name == NULL) {
         return CDC_ERROR;
     }
+
+    cdc_survey_then(s->repl, &logs[i]);
 
     *nth = i;
     s->back.n++;
@@ -484,13 +503,39 @@ static int
 cdc_survey_lost(const cdc_survey_t *s, const cdc_survey_log_t *log,
     cdc_pos_t start)
 {
-    if (log->end.lo != 0 && cdc_pos_cmp(start, log->end) <= 0
+    if (!cdc_survey_anew(log) && log->end.lo != 0
+        && cdc_pos_cmp(start, log->end) <= 0
         && cdc_pos_cmp(log->at, cdc_pos_next(start, 1)) <= 0)
     {
         return 0;
     }
 
-    return cdc_survey_after(&s->when, log->ts);
+    return cdc_survey_cut(&s->when, log, s->repl->reader_ops->numbered);
+}
+
+
+static void
+cdc_survey_fail(cdc_survey_t *s, const cdc_survey_log_t *log,
+    const cdc_coll_t *c)
+{
+    if (cdc_survey_anew(log)) {
+        cdc_repl_fail(s->repl, CDC_LOG_GAP ", or create it with \"log_gap\": "
+                      "\"earliest\": topic \"%s\" ends at %llu:%llu, before "
+                      "%llu:%llu where it ended when the task was created, and "
+                      "has lost what \"%s.%s\" got since (it was deleted and "
+                      "made anew, or has lost its end)", log->name,
+                      (unsigned long long) log->end.hi,
+                      (unsigned long long) log->end.lo,
+                      (unsigned long long) log->then.hi,
+                      (unsigned long long) log->then.lo, c->db, c->name);
+        return;
+    }
+
+    cdc_repl_fail(s->repl, CDC_LOG_GAP ", or create it with \"log_gap\": "
+                  "\"earliest\": topic \"%s\" begins at %llu:%llu, which came "
+                  "after the task was created, and has lost what \"%s.%s\" got "
+                  "before", log->name, (unsigned long long) log->first.hi,
+                  (unsigned long long) log->first.lo, c->db, c->name);
 }
 
 
@@ -534,11 +579,7 @@ cdc_survey_place(cdc_survey_t *s, cdc_survey_row_t *row, unsigned n)
         return CDC_OK;
     }
 
-    cdc_repl_fail(s->repl, CDC_LOG_GAP ", or create it with \"log_gap\": "
-                  "\"earliest\": topic \"%s\" begins at %llu:%llu, which came "
-                  "after the task was created, and has lost what \"%s.%s\" got "
-                  "before", log->name, (unsigned long long) log->first.hi,
-                  (unsigned long long) log->first.lo, c->db, c->name);
+    cdc_survey_fail(s, log, c);
 
     return CDC_ERROR;
 }

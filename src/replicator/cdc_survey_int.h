@@ -15,10 +15,12 @@ typedef struct {
     cdc_log_stream_t   *stream;
     char               *name;
     cdc_pos_t           first, end;
+    cdc_pos_t           then;            /* the end at the create */
     cdc_pos_t           floor;           /* nobody needs what is before */
     cdc_pos_t           at;              /* found: what is before is older */
     uint64_t            ts;              /* of the message there; 0: none */
     uint64_t            step;
+    unsigned            noted:1;         /* "then" is known */
     unsigned            wanted:1;
     unsigned            busy:1;
 } cdc_survey_log_t;
@@ -58,6 +60,12 @@ void cdc_survey_when(cdc_survey_when_t *w);
 /* did a log whose first message has that timestamp (0: it has none) begin
  * after the create? */
 int  cdc_survey_after(const cdc_survey_when_t *w, uint64_t ts);
+
+/* is it another log than at the create? */
+int  cdc_survey_anew(const cdc_survey_log_t *log);
+/* has it lost what came after the create?  numbered: of the reader's ops */
+int  cdc_survey_cut(const cdc_survey_when_t *w, const cdc_survey_log_t *log,
+    unsigned numbered);
 
 /* of all logs that are wanted; done() when it is known, or rc says not */
 void cdc_survey_back(cdc_survey_back_t *b);

@@ -24,9 +24,17 @@
  * stamps both, also if the source has stopped since or the target's clock was
  * set.  Only one that is younger than all there is now is not believed.  One
  * that could not look guesses as above, and takes a log that begins up to 2 s
- * behind the create, not 1 s, for one that was empty then.  If the source's own
- * clock was set back its stamps stand still until it has caught up: what the
- * log has lost of that time is not noticed.
+ * behind the create, not 1 s, for one that was empty then.
+ *
+ * Nor do stamps tell all: they stand still when the source's own clock is set
+ * back, until it has caught up.  So a create notes where the channels end as
+ * well, and the log has lost something if it begins behind that, whatever a
+ * clock says.  (A RocksMQ may be taken for one that has when it has lost all up
+ * to that very message: its numbers have gaps.)  One that ends before it is
+ * another log, made anew since; so is one that counts as Kafka does, reaches
+ * back before it and yet begins with a message that came later.  Times alone
+ * tell where nothing is noted: by an older version, of a channel that was
+ * empty, could not be asked or was not used by what the task follows.
  */
 
 #include "cdc_survey_int.h"
@@ -99,4 +107,28 @@ cdc_survey_after(const cdc_survey_when_t *w, uint64_t ts)
 {
     return ts ? (int64_t) cdc_tso_ms(ts) - CDC_SURVEY_TICK_MS > w->since
               : w->late;
+}
+
+
+int
+cdc_survey_anew(const cdc_survey_log_t *log)
+{
+    return log->noted && cdc_pos_cmp(log->end, log->then) < 0;
+}
+
+
+int
+cdc_survey_cut(const cdc_survey_when_t *w, const cdc_survey_log_t *log,
+    unsigned numbered)
+{
+    int  rc;
+
+    if (!log->noted) {
+        return cdc_survey_after(w, log->ts);
+    }
+
+    rc = cdc_pos_cmp(log->first, log->then);
+
+    return rc > 0 || cdc_survey_anew(log)
+           || (rc < 0 && numbered && cdc_survey_after(w, log->ts));
 }

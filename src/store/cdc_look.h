@@ -42,6 +42,8 @@ struct cdc_look_s {
     unsigned                     listed:1;
     unsigned                     timed:1;        /* the newest message has
                                           * been asked for */
+    unsigned                     asked:1;        /* all channels, at once */
+    unsigned                     mute:1; /* a channel was not told */
 
     /* a check's */
     unsigned                     matched, same, fresh;
@@ -66,6 +68,8 @@ void cdc_look_refuse_gaps(cdc_look_t *l);
 void cdc_look_log_kind(cdc_look_t *l);
 /* a create's: probe->source_ms */
 void cdc_look_newest(cdc_look_t *l, const cdc_meta_collection_t *m);
+/* a create's: probe->source_ends */
+void cdc_look_note(cdc_look_t *l);
 /* is it of our kind, and, for a check, does it hold that collection's
  * channels? */
 void cdc_look_log_has(cdc_look_t *l, const cdc_meta_collection_t *m);

@@ -127,6 +127,7 @@ cdc_probe_free(cdc_probe_t *p)
 
     cdc_target_conf_free(&p->conf);
     json_decref(p->warnings);
+    json_decref(p->source_ends);
     free(p->others);
     free(p->name);
     free(p);

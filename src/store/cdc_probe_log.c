@@ -22,24 +22,90 @@
 #define CDC_LOOK_FIRST_MS  500           /* for the first message of a topic */
 #define CDC_LOOK_TOPIC_MS  2000          /* for the first answer of a log */
 #define CDC_LOOK_NEWEST_MS 1000          /* of the 3 s of a look */
+#define CDC_LOOK_NOTE_MS   1000          /* the same */
 #define CDC_LOOK_OLD_MS    30000         /* the source stands still */
 #define CDC_LOOK_MARK      "-rootcoord-dml_"
 
 
 /* ---- does it reach back? --- */
 
-static cdc_look_channel_t *
-cdc_look_channel(cdc_look_t *l, const char *name, uint64_t ms)
-{
-    size_t               i;
-    uint64_t             asked;
-    cdc_look_channel_t  *ch;
+typedef struct {
+    cdc_look_t      *look;
+    cdc_log_ends_t  *all;
+    size_t           n;
+} cdc_look_all_t;
 
-    for (i = 0; i < l->nchannels; i++) {
-        if (strcmp(l->channels[i].name, name) == 0) {
-            return &l->channels[i];
-        }
+
+static int
+cdc_look_gather_one(void *arg, const cdc_meta_collection_t *m)
+{
+    size_t           i;
+    unsigned         n;
+    cdc_pos_t        pos;
+    cdc_look_all_t  *a;
+    cdc_log_ends_t  *all;
+
+    a = arg;
+
+    if (m->gone || m->dropping
+        || !cdc_selected(a->look->probe->selection, m->db, m->name))
+    {
+        return CDC_OK;
     }
+
+    for (n = 0; n < m->nshards; n++) {
+
+        for (i = 0; i < a->n; i++) {
+            if (strcmp(a->all[i].channel, m->shards[n].pchannel) == 0) {
+                break;
+            }
+        }
+
+        if (i < a->n
+            || a->look->ops->parse_id(m->shards[n].start_id, &pos) != CDC_OK)
+        {
+            continue;
+        }
+
+        all = realloc(a->all, (i + 1) * sizeof(cdc_log_ends_t));
+
+        if (all == NULL) {
+            return CDC_ERROR;
+        }
+
+        a->all = all;
+        memset(&all[i], 0, sizeof(cdc_log_ends_t));
+        all[i].channel = m->shards[n].pchannel;
+        a->n++;
+    }
+
+    return CDC_OK;
+}
+
+
+/* the channels of what is followed; their names belong to the metadata */
+
+static cdc_look_all_t
+cdc_look_gather(cdc_look_t *l)
+{
+    cdc_look_all_t  a;
+
+    a.look = l;
+    a.all = NULL;
+    a.n = 0;
+
+    if (l->meta != NULL) {
+        (void) cdc_meta_each_collection(l->meta, cdc_look_gather_one, &a);
+    }
+
+    return a;
+}
+
+
+static cdc_look_channel_t *
+cdc_look_add(cdc_look_t *l, const cdc_log_ends_t *e, uint64_t asked)
+{
+    cdc_look_channel_t  *ch;
 
     ch = realloc(l->channels, (l->nchannels + 1) * sizeof(*ch));
 
@@ -50,22 +116,100 @@ cdc_look_channel(cdc_look_t *l, const char *name, uint64_t ms)
     l->channels = ch;
     ch += l->nchannels;
     memset(ch, 0, sizeof(*ch));
-    ch->name = strdup(name);
-    asked = cdc_now_ms();
+    ch->name = strdup(e->channel);
 
-    if (ch->name == NULL
-        || l->ops->ends(l->reader, name, (unsigned) ms,
-                        &ch->first, &ch->end, l->why)
-           != CDC_OK)
-    {
-        free(ch->name);
+    if (ch->name == NULL) {
         return NULL;
     }
 
+    ch->first = e->first;
+    ch->end = e->end;
     ch->end_at = asked + (cdc_now_ms() - asked) / 2;
     l->nchannels++;
 
     return ch;
+}
+
+
+/* once, with the first of them: each alone takes its time */
+
+static void
+cdc_look_ask_all(cdc_look_t *l, uint64_t ms)
+{
+    size_t          i;
+    uint64_t        asked;
+    cdc_look_all_t  a;
+
+    if (l->asked || l->ops->all_ends == NULL) {
+        return;
+    }
+
+    l->asked = 1;
+    a = cdc_look_gather(l);
+    asked = cdc_now_ms();
+
+    if (a.n > 1) {
+        l->ops->all_ends(l->reader, a.all, a.n, (unsigned) ms);
+    }
+
+    for (i = 0; i < a.n; i++) {
+        if (a.all[i].known) {
+            (void) cdc_look_add(l, &a.all[i], asked);
+        }
+    }
+
+    free(a.all);
+}
+
+
+static cdc_look_channel_t *
+cdc_look_find(cdc_look_t *l, const char *name)
+{
+    size_t  i;
+
+    for (i = 0; i < l->nchannels; i++) {
+        if (strcmp(l->channels[i].name, name) == 0) {
+            return &l->channels[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static cdc_look_channel_t *
+cdc_look_channel(cdc_look_t *l, const char *name, uint64_t ms)
+{
+    uint64_t             asked, now;
+    cdc_log_ends_t       e;
+    cdc_look_channel_t  *ch;
+
+    ch = cdc_look_find(l, name);
+
+    if (ch != NULL) {
+        return ch;
+    }
+
+    asked = cdc_now_ms();
+    cdc_look_ask_all(l, ms / 2);
+    ch = cdc_look_find(l, name);
+
+    if (ch != NULL) {
+        return ch;
+    }
+
+    now = cdc_now_ms();
+    ms = now - asked < ms ? ms - (now - asked) : 0;
+    e.channel = name;
+
+    if (l->ops->ends(l->reader, name, (unsigned) ms, &e.first, &e.end, l->why)
+        != CDC_OK)
+    {
+        l->mute = 1;
+        return NULL;
+    }
+
+    return cdc_look_add(l, &e, now);
 }
 
 
@@ -315,6 +459,53 @@ cdc_look_newest(cdc_look_t *l, const cdc_meta_collection_t *m)
     if (ch != NULL && ch->end.lo != 0) {
         l->probe->source_ms = cdc_tso_ms(cdc_look_last(l, ch));
     }
+}
+
+
+/*
+ * Where the channels end at the create: what a log that is read from later has
+ * lost since is told by that (cdc_survey_when.c).  An empty one says nothing.
+ */
+
+void
+cdc_look_note(cdc_look_t *l)
+{
+    size_t               i;
+    json_t              *ends;
+    uint64_t             now, until, left;
+    cdc_look_all_t       a;
+    cdc_look_channel_t  *ch;
+
+    a = cdc_look_gather(l);
+    now = cdc_now_ms();
+    left = cdc_look_left(l);
+    until = now + (left < CDC_LOOK_NOTE_MS ? left : CDC_LOOK_NOTE_MS);
+
+    for (i = 0; i < a.n && !l->mute && now < until; i++) {
+        (void) cdc_look_channel(l, a.all[i].channel, until - now);
+        now = cdc_now_ms();
+    }
+
+    free(a.all);
+    ends = json_object();
+
+    for (i = 0; i < l->nchannels; i++) {
+        ch = &l->channels[i];
+
+        if (ch->end.lo != 0 || ch->end.hi != 0) {
+            (void) json_object_set_new(ends, ch->name,
+                                       json_pack("[I, I]",
+                                                 (json_int_t) ch->end.hi,
+                                                 (json_int_t) ch->end.lo));
+        }
+    }
+
+    if (json_object_size(ends) == 0) {
+        json_decref(ends);
+        return;
+    }
+
+    l->probe->source_ends = ends;
 }
 
 

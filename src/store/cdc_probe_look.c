@@ -560,6 +560,10 @@ cdc_probe_look(cdc_probe_t *p, const char *version)
                 "compared with the target %s: %s", p->name, l->why);
     }
 
+    if (l->reader != NULL && p->findings == NULL && p->error == CDC_E_OK) {
+        cdc_look_note(l);
+    }
+
     l->probe = NULL;
 }
 

@@ -201,6 +201,22 @@ cdc_create_check_size(const cdc_stored_t *t, char text[CDC_REASON_MAX])
 }
 
 
+/* a task can do without them: the times tell as well, nearly */
+
+void
+cdc_create_ends(cdc_stored_t *t, json_t *ends)
+{
+    char  text[CDC_REASON_MAX];
+
+    t->source_ends = json_incref(ends);
+
+    if (ends != NULL && cdc_create_check_size(t, text) != CDC_E_OK) {
+        json_decref(ends);
+        t->source_ends = NULL;
+    }
+}
+
+
 static cdc_error_e
 cdc_create_check_all(cdc_store_t *s, cdc_stored_t *t,
     char text[CDC_REASON_MAX])
@@ -495,6 +511,7 @@ cdc_create_finish(cdc_store_create_t *c)
     t->target_ms = c->probe->target_ms != 0
                    ? c->probe->target_ms + cdc_now_ms() : 0;
     t->source_ms = c->probe->source_ms;
+    cdc_create_ends(t, c->probe->source_ends);
     t->warnings = json_incref(c->probe->warnings);
 
     if (cdc_store_write(s, t, err) != CDC_OK) {

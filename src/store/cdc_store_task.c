@@ -7,10 +7,11 @@
  * "claimed", how many at the end of its "exclude_collections" were put there
  * for the sake of other tasks (cdc_store_select.c), "target_ms", what the
  * target's clock said at "created_ms", "source_ms", of when the newest message
- * of the source's log was then, and "warnings", what its create had to say,
- * for one that asks again.  A record that cannot be read must neither stop the
- * store nor vanish: its task shows as Paused with the cause, its bytes stay as
- * they are in LevelDB, and all that can be done with it is to delete it.
+ * of the source's log was then, "source_ends", {"channel": [hi, lo]}, where the
+ * log's channels ended, and "warnings", what its create had to say, for one
+ * that asks again.  A record that cannot be read must neither stop the store
+ * nor vanish: its task shows as Paused with the cause, its bytes stay as they
+ * are in LevelDB, and all that can be done with it is to delete it.
  */
 
 #ifndef _GNU_SOURCE
@@ -217,24 +218,24 @@ static int
 cdc_stored_parse(cdc_stored_t *t, json_t *root, char *err)
 {
     int           i;
-    json_t       *request, *warnings;
+    json_t       *request, *warnings, *ends;
     json_int_t    revision, created, claimed, target_ms, source_ms;
     const char   *state, *reason, *source, *group;
     json_error_t  je;
 
     claimed = target_ms = source_ms = 0;
     group = NULL;
-    warnings = NULL;
+    warnings = ends = NULL;
 
     if (json_unpack_ex(root, &je, 0,
                        "{s:s, s:s, s:s, s:I, s:I, s:o,"
-                       " s?s, s?I, s?I, s?I, s?o}",
+                       " s?s, s?I, s?I, s?I, s?o, s?o}",
                        "state", &state, "reason", &reason,
                        "source", &source, "revision", &revision,
                        "created_ms", &created, "request_data", &request,
                        "target_group", &group, "claimed", &claimed,
                        "target_ms", &target_ms, "source_ms", &source_ms,
-                       "warnings", &warnings)
+                       "source_ends", &ends, "warnings", &warnings)
         != 0)
     {
         (void) snprintf(err, CDC_REASON_MAX, "%s", je.text);
@@ -261,6 +262,7 @@ cdc_stored_parse(cdc_stored_t *t, json_t *root, char *err)
     t->source = strdup(source);
     t->group = group != NULL ? strdup(group) : NULL;
     t->request = json_incref(request);
+    t->source_ends = json_is_object(ends) ? json_incref(ends) : NULL;
     t->warnings = json_is_array(warnings) ? json_incref(warnings) : NULL;
 
     if (t->source == NULL || (group != NULL && t->group == NULL)) {
@@ -366,6 +368,10 @@ cdc_stored_more(const cdc_stored_t *t, json_t *root)
     if (t->source_ms != 0) {
         (void) json_object_set_new(root, "source_ms",
                                    json_integer((json_int_t) t->source_ms));
+    }
+
+    if (t->source_ends != NULL) {
+        (void) json_object_set(root, "source_ends", t->source_ends);
     }
 }
 
@@ -492,6 +498,7 @@ cdc_stored_free(cdc_stored_t *t)
     cdc_selection_free(t->selection);
     json_decref(t->request);
     json_decref(t->given);
+    json_decref(t->source_ends);
     json_decref(t->warnings);
     free(t->source);
     free(t->target);

@@ -5,6 +5,7 @@
  * that.
  */
 
+#include "source/cdc_meta_int.h"
 #include "store/cdc_look.h"
 #include "tap.h"
 #include "test_wire.h"
@@ -21,6 +22,7 @@
 /* ---- a log whose newest message is of the time at which it is asked --- */
 
 static unsigned    slow_ends, slow_next;   /* ms */
+static unsigned    asks, questions;        /* of one channel, of many */
 static int64_t     off;                    /* the source's clock, ms */
 static uint64_t    newest;
 static cdc_span_t  tick;
@@ -30,6 +32,8 @@ static int
 ends(cdc_log_reader_t *r, const char *channel, unsigned ms, cdc_pos_t *first,
     cdc_pos_t *end, char *err)
 {
+    asks++;
+
     if (strcmp(channel, "deaf") == 0) {
         return CDC_ERROR;
     }
@@ -98,9 +102,30 @@ release(cdc_log_msg_t *msg)
 }
 
 
+static void
+all_ends(cdc_log_reader_t *r, cdc_log_ends_t *all, size_t n, unsigned ms)
+{
+    questions++;
+
+    while (n-- != 0) {
+        all[n].first = (cdc_pos_t) { 0, 1 };
+        all[n].end = (cdc_pos_t) { 0, strcmp(all[n].channel, "empty") == 0
+                                      ? 0 : 8 };
+        all[n].known = strcmp(all[n].channel, "deaf") != 0
+                       && strcmp(all[n].channel, "slow") != 0;
+    }
+}
+
+
 static const cdc_log_reader_ops_t  reader = {
     .name = "script", .ends = ends, .parse_id = parse_id,
     .start = open_stream, .stop = stop, .next = next, .release = release
+};
+
+static const cdc_log_reader_ops_t  at_once = {
+    .name = "script", .ends = ends, .parse_id = parse_id,
+    .start = open_stream, .stop = stop, .next = next, .release = release,
+    .all_ends = all_ends
 };
 
 
@@ -218,6 +243,117 @@ test_noted(void)
 }
 
 
+/* collections of two shards, of channels[]; one starts with "!": it is not
+ * selected, with "?": its place is none of ours */
+
+static json_t *
+noted_ends(const cdc_log_reader_ops_t *ops, const char **channels, unsigned n,
+    uint64_t left)
+{
+    char              err[CDC_REASON_MAX];
+    json_t           *request;
+    unsigned          i;
+    cdc_look_t        l;
+    cdc_meta_t        m;
+    cdc_probe_t       probe;
+    cdc_meta_coll_t  *bucket, colls[4];
+    cdc_meta_shard_t  shards[8];
+
+    memset(&l, 0, sizeof(l));
+    memset(&m, 0, sizeof(m));
+    memset(&probe, 0, sizeof(probe));
+    memset(colls, 0, sizeof(colls));
+    memset(shards, 0, sizeof(shards));
+
+    bucket = colls;
+    m.buckets = &bucket;
+    m.nbuckets = 1;
+
+    for (i = 0; i < n; i++) {
+        shards[i].pchannel = (char *) channels[i] + (channels[i][0] == '!'
+                                                     || channels[i][0] == '?');
+        shards[i].start_id = channels[i][0] == '?'
+                             ? cdc_span("segment0.entry00")
+                             : cdc_span("12345678");
+        colls[i / 2].visible = 1;
+        colls[i / 2].next = i / 2 + 1 < (n + 1) / 2 ? &colls[i / 2 + 1] : NULL;
+        colls[i / 2].pub.db = "default";
+        colls[i / 2].pub.name = channels[i][0] == '!' ? "other" : "c";
+        colls[i / 2].pub.shards = &shards[i / 2 * 2];
+        colls[i / 2].pub.nshards = i % 2 + 1;
+    }
+
+    request = json_pack("{s:[{s:s}]}", "collection_infos", "name", "c");
+    probe.selection = cdc_selection_create(request, err);
+    l.probe = &probe;
+    l.ops = ops;
+    l.meta = &m;
+    l.end = cdc_now_ms() + left;
+    asks = questions = 0;
+
+    cdc_look_note(&l);
+
+    while (l.nchannels-- != 0) {
+        free(l.channels[l.nchannels].name);
+    }
+
+    free(l.channels);
+    cdc_selection_free((cdc_selection_t *) probe.selection);
+    json_decref(request);
+
+    return probe.source_ends;
+}
+
+
+static void
+notes(const cdc_log_reader_ops_t *ops, const char **channels, unsigned n,
+    uint64_t left, const char *want, const char *name)
+{
+    char    *text;
+    json_t  *ends;
+
+    ends = noted_ends(ops, channels, n, left);
+    text = ends != NULL ? json_dumps(ends, JSON_COMPACT | JSON_SORT_KEYS)
+                        : strdup("");
+    is_str(text, want, name);
+    free(text);
+    json_decref(ends);
+}
+
+
+static void
+test_noted_ends(void)
+{
+    const char  *all[] = { "a", "b", "b", "empty", "!no", "!too", "?p", "c" };
+    const char  *deaf[] = { "a", "deaf", "b", "c" };
+    const char  *slow[] = { "a", "slow", "b", "c" };
+
+    notes(&reader, all, 8, 3000, "{\"a\":[0,8],\"b\":[0,8],\"c\":[0,8]}",
+          "a create notes where the channels of its collections end");
+    is_int(asks, 4, "each is asked once");
+
+    notes(&at_once, all, 8, 3000, "{\"a\":[0,8],\"b\":[0,8],\"c\":[0,8]}",
+          "and all at once");
+    ok(asks == 0 && questions == 1, "that is one question");
+
+    notes(&at_once, slow, 4, 3000, "{\"a\":[0,8],\"b\":[0,8],\"c\":[0,8],"
+          "\"slow\":[0,8]}", "one that is left out then");
+    ok(asks == 1 && questions == 1, "is asked for itself");
+
+    notes(&reader, deaf, 4, 3000, "{\"a\":[0,8]}",
+          "a log that does not answer");
+    is_int(asks, 2, "is not asked again");
+    notes(&at_once, deaf + 1, 1, 3000, "", "nothing noted is nothing");
+
+    slow_ends = 700;
+    notes(&reader, slow, 4, 3000, "{\"a\":[0,8],\"slow\":[0,8]}",
+          "a slow one: what there was time for");
+    slow_ends = 0;
+    notes(&reader, slow, 4, 0, "", "not when the time is over");
+    is_int(asks, 0, "nobody is asked");
+}
+
+
 /* ---- places of a log of another kind --- */
 
 static int
@@ -310,6 +446,7 @@ main(void)
     check("40 s old", "a source that stands still");
 
     test_noted();
+    test_noted_ends();
     test_alien();
 
     return done_testing();

@@ -586,6 +586,55 @@ test_stored(void)
 }
 
 
+/* where the source's channels ended at the create */
+
+static void
+test_ends(void)
+{
+    int            i, n;
+    char           name[256], *text;
+    json_t        *ends;
+    cdc_stored_t  *t, *u;
+
+    for (n = 256; n <= 8192; n *= 32) {
+        ends = json_object();
+        memset(name, 'c', sizeof(name));
+
+        for (i = 0; i < n; i++) {
+            (void) snprintf(name + 240, sizeof(name) - 240, "_%d", i);
+            (void) json_object_set_new(ends, name,
+                                       json_pack("[i, I]", 0,
+                                                 (json_int_t) INT64_MAX));
+        }
+
+        t = task("t1", "main", URI("http://a:1") STAR "}");
+        cdc_create_ends(t, ends);
+        text = cdc_stored_dump(t);
+        ok(strlen(text) <= CDC_STORE_RECORD_MAX, "a record fits into a frame");
+        u = cdc_stored_load(cdc_span("t1"), cdc_span_n(text, strlen(text)));
+
+        if (n == 256) {
+            ok(json_equal(u->source_ends, ends), "ends of many channels are "
+               "in it");
+
+        } else {
+            ok(u->request != NULL && u->source_ends == NULL,
+               "too many are left out");
+        }
+
+        cdc_stored_free(u);
+        cdc_stored_free(t);
+        free(text);
+        json_decref(ends);
+    }
+
+    t = task("t1", "main", URI("http://a:1") STAR "}");
+    cdc_create_ends(t, NULL);
+    ok(t->source_ends == NULL, "none are none");
+    cdc_stored_free(t);
+}
+
+
 static void
 test_reason(void)
 {
@@ -731,6 +780,7 @@ main(void)
     test_differs();
     test_checks();
     test_stored();
+    test_ends();
     test_groups();
     test_reason();
     test_allow();

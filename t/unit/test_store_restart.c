@@ -514,7 +514,7 @@ test_warnings(void)
 static int64_t
 configured(const char *id, const char *key)
 {
-    json_t   *config;
+    json_t   *config, *value;
     int64_t   at;
 
     write_frame(control, CDC_FRAME_ASK, 1, id, strlen(id));
@@ -526,7 +526,13 @@ configured(const char *id, const char *key)
     }
 
     config = json_loads((char *) payload + strlen(id) + 1, 0, NULL);
-    at = json_integer_value(json_object_get(config, key));
+    value = json_object_get(config, key);
+
+    if (json_is_object(value)) {         /* of the channel "ch" */
+        value = json_array_get(json_object_get(value, "ch"), 1);
+    }
+
+    at = json_integer_value(value);
     json_decref(config);
 
     return at;
@@ -564,7 +570,8 @@ test_target_ms(void)
 }
 
 
-/* and the newest message of the source then, also when it is written again */
+/* and the newest message of the source then and where its channels ended, also
+ * when it is written again */
 
 static void
 test_source_ms(void)
@@ -575,6 +582,7 @@ test_source_ms(void)
     put_raw("format", "1");
     put_raw("task/s", "{\"state\":\"Running\",\"reason\":\"\",\"revision\":1,"
             "\"created_ms\":5,\"source\":\"main\",\"source_ms\":77,"
+            "\"source_ends\":{\"ch\":[0,9]},"
             "\"request_data\":{\"task_id\":\"s\",\"milvus_connect_param\":"
             "{\"uri\":\"http://one:1\"},\"collection_infos\":"
             "[{\"name\":\"a\"}]}}");
@@ -582,6 +590,7 @@ test_source_ms(void)
     shows("s", CDC_TASK_RUNNING, "", "a task whose create has seen the log");
     ack();
     is_int(configured("s", "source_ms"), 77, "that time is in CONFIG");
+    is_int(configured("s", "source_ends"), 9, "and that place");
 
     c = client();
     by_id(c, 1, "pause", "s");
@@ -597,6 +606,7 @@ test_source_ms(void)
     shows("s", CDC_TASK_PAUSED, CDC_REASON_BY_REQUEST, "and read");
     ack();
     is_int(configured("s", "source_ms"), 77, "it is still there");
+    is_int(configured("s", "source_ends"), 9, "both are");
     (void) kill(store, SIGKILL);
     (void) ended();
 }

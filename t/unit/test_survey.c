@@ -433,6 +433,58 @@ test_seen(void)
 }
 
 
+/*
+ * The source's clock was set back at the create: its stamps stand still, and
+ * say of whatever the log has lost since that it came before.  The place at
+ * which it ended is "then"; it has first..end now.
+ */
+
+static int
+cut(uint64_t then, uint64_t first, uint64_t end, int64_t begins, int numbered)
+{
+    cdc_survey_log_t   log;
+    cdc_survey_when_t  w;
+
+    memset(&log, 0, sizeof(log));
+    log.noted = then != 0;
+    log.then.lo = then;
+    log.first.lo = first;
+    log.end.lo = end;
+    log.ts = first == end ? 0 : cdc_ms_tso((uint64_t) ((int64_t) FIRST
+                                                       + begins));
+
+    w = seen(120000, 0, 0, 0);
+    w.created_source = w.newest = (int64_t) FIRST;
+    cdc_survey_when(&w);
+
+    return cdc_survey_cut(&w, &log, (unsigned) numbered);
+}
+
+
+static void
+test_cut(void)
+{
+    int  n;
+
+    for (n = 0; n < 2; n++) {
+        is_int(cut(0, 11, 90, 3, n), 0, "stamps that stand still: nothing is "
+               "seen of it");
+        is_int(cut(10, 11, 90, 3, n), 1, "places tell what the log has lost");
+        is_int(cut(10, 10, 90, 3, n), 0, "and that it has lost nothing");
+        is_int(cut(10, 1, 90, 3, n), 0, "one that reaches back before it");
+        is_int(cut(10, 90, 90, 0, n), 1, "one that was emptied since");
+        is_int(cut(10, 10, 10, 0, n), 0, "one that was empty, and is");
+        is_int(cut(10, 1, 9, 3, n), 1, "one that ends before is another");
+        is_int(cut(10, 1, 9, -99999, n), 1, "whatever is in it");
+    }
+
+    is_int(cut(10, 1, 90, 9000, 1), 1, "one that begins later and counts on "
+           "from the first number is another");
+    is_int(cut(10, 1, 90, 9000, 0), 0, "where no number comes twice it has "
+           "lost nothing");
+}
+
+
 static void
 test_when(void)
 {
@@ -515,6 +567,7 @@ main(int argc, char **argv)
     test_ahead();
     test_after();
     test_seen();
+    test_cut();
     test_back();
     test_gone();
 
