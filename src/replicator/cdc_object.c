@@ -245,6 +245,16 @@ cdc_coll_add(cdc_repl_t *r, const cdc_meta_collection_t *m)
             return NULL;
         }
 
+        if (m->shards[i].start_id.len == 0) {
+            cdc_repl_fail(r, "the source's metadata do not say where the "
+                          "collection \"%s.%s\" begins in the channel \"%s\": "
+                          "create the task without it "
+                          "(\"exclude_collections\")", m->db, m->name,
+                          m->shards[i].pchannel);
+            cdc_coll_free(c);
+            return NULL;
+        }
+
         if (r->reader_ops->parse_id(m->shards[i].start_id,
                                     &c->shards[i].start) != CDC_OK)
         {

@@ -263,7 +263,11 @@ cdc_look_stamp(cdc_look_t *l, const char *channel, cdc_pos_t from)
     }
 
     if (rc == CDC_OK) {
-        if (cdc_wire_envelope(msg.body, &env) == CDC_OK) {
+        /* a message of Milvus 2.6 may look like one that has a stamp */
+
+        if (!msg.streaming && cdc_wire_envelope(msg.body, &env) == CDC_OK
+            && env.type > 0)
+        {
             ts = env.ts;
         }
 
@@ -604,6 +608,27 @@ cdc_look_log_open(cdc_look_t *l)
 }
 
 
+static void
+cdc_look_startless(cdc_look_t *l, const cdc_meta_collection_t *m,
+    const char *channel)
+{
+    char  text[CDC_REASON_MAX];
+
+    (void) snprintf(text, sizeof(text), "the source's metadata do not say "
+                    "where the collection \"%.200s.%.200s\" begins in the "
+                    "channel \"%.200s\": a task with it pauses", m->db,
+                    m->name, channel);
+
+    if (l->probe->findings != NULL) {
+        cdc_finding(l->probe->findings, "collections.start", CDC_FAULT,
+                    "leave it out, with \"exclude_collections\"", "%s", text);
+        return;
+    }
+
+    cdc_look_warn(l, "collections.start", NULL, text);
+}
+
+
 void
 cdc_look_log_has(cdc_look_t *l, const cdc_meta_collection_t *m)
 {
@@ -611,6 +636,11 @@ cdc_look_log_has(cdc_look_t *l, const cdc_meta_collection_t *m)
     cdc_pos_t  pos;
 
     for (i = 0; i < m->nshards; i++) {
+
+        if (m->shards[i].start_id.len == 0) {
+            cdc_look_startless(l, m, m->shards[i].pchannel);
+            return;
+        }
 
         if (l->ops->parse_id(m->shards[i].start_id, &pos) != CDC_OK) {
             l->alien++;

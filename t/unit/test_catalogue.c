@@ -90,6 +90,13 @@ test_alien(void)
        && strstr(repl.status.error, "Woodpecker") != NULL,
        "and says why: %s", repl.status.error);
 
+    repl.failed = 0;
+    shard.start_id.len = 0;
+    is_int(cdc_catalogue_each(&repl, &m), CDC_ERROR, "no place at all");
+    ok(repl.failed && strstr(repl.status.error, "\"default.wood\"") != NULL
+       && strstr(repl.status.error, "do not say where") != NULL,
+       "is said to be none: %s", repl.status.error);
+
     free(repl.channels->name);
     free(repl.channels);
     bare_end(&repl);

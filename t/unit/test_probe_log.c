@@ -25,6 +25,8 @@ static unsigned    slow_ends, slow_next;   /* ms */
 static unsigned    asks, questions;        /* of one channel, of many */
 static int64_t     off;                    /* the source's clock, ms */
 static uint64_t    newest;
+static int         kind;                   /* of the message */
+static unsigned    streaming;
 static cdc_span_t  tick;
 
 
@@ -85,11 +87,12 @@ next(cdc_log_stream_t *s, cdc_log_msg_t *msg, char *err)
 
     milvus__common__msg_base__init(&base);
     milvus__msg__time_tick_msg__init(&m);
-    base.msg_type = CDC_MSG_TIME_TICK;
+    base.msg_type = kind;
     base.timestamp = newest;
     m.mbase = &base;
     tick = test_pack(&m);
     msg->body = tick;
+    msg->streaming = streaming;
 
     return CDC_OK;
 }
@@ -154,6 +157,7 @@ check(const char *text, const char *name)
     l.conf = json_pack("{s:s}", "rocksmq", "/nowhere");
     l.end = cdc_now_ms() + 60000;
     shard.pchannel = (char *) "by-dev-rootcoord-dml_0";
+    shard.start_id = cdc_span("12345678");
     m.nshards = 1;
     m.shards = &shard;
 
@@ -239,6 +243,13 @@ test_noted(void)
     is_int((int64_t) ms, (int64_t) cdc_tso_ms(newest),
            "a create notes the time of the newest message");
     is_int((int64_t) noted(0, 3), 0, "one that cannot be read is the last");
+
+    streaming = 1;
+    is_int((int64_t) noted(0, 2), 0, "not that of a message of Milvus 2.6");
+    streaming = 0;
+    kind = 0;
+    is_int((int64_t) noted(0, 2), 0, "nor of one that is of no kind");
+    kind = CDC_MSG_TIME_TICK;
     off = 0;
 }
 
@@ -357,7 +368,7 @@ test_noted_ends(void)
 /* ---- places of a log of another kind --- */
 
 static int
-alien(int check, const char *text)
+alien(int check, cdc_span_t start, const char *text)
 {
     int                     said;
     size_t                  i;
@@ -381,7 +392,9 @@ alien(int check, const char *text)
     m.nshards = 1;
     m.shards = &shard;
     shard.pchannel = (char *) "by-dev-rootcoord-dml_0";
-    shard.start_id = cdc_span("segment0.entry00");
+    shard.start_id = start;
+    m.db = (char *) "default";
+    m.name = (char *) "c";
 
     cdc_look_log_has(&l, &m);
 
@@ -414,9 +427,22 @@ alien(int check, const char *text)
 static void
 test_alien(void)
 {
-    ok(alien(1, "Woodpecker"), "a log of another kind: a check says which");
-    ok(alien(0, "script /nowhere: "), "a create warns that it is not ours");
-    ok(alien(0, "Woodpecker"), "with the cure");
+    cdc_span_t  place, none;
+
+    place = cdc_span("segment0.entry00");
+    none = cdc_span("");
+
+    ok(alien(1, place, "Woodpecker"), "a log of another kind: a check says "
+       "which");
+    ok(alien(0, place, "script /nowhere: "), "a create warns that it is not "
+       "ours");
+    ok(alien(0, place, "Woodpecker"), "with the cure");
+
+    ok(!alien(1, none, "Woodpecker") && !alien(0, none, "Woodpecker"),
+       "metadata that name no place do not tell of another log");
+    ok(alien(1, none, "exclude_collections"), "a check names the collection");
+    ok(alien(0, none, "do not say where the collection \"default.c\""),
+       "and a create as well");
 }
 
 
@@ -425,6 +451,7 @@ main(void)
 {
     cdc_log_init("", NULL, CDC_LOG_EMERG);
 
+    kind = CDC_MSG_TIME_TICK;
     off = -NEAR_MS;
     check("host's agree", "a log that is quick");
 
