@@ -114,5 +114,12 @@ int  cdc_op_release(cdc_op_t *op, const char *partition, uint64_t ts);
 const char *cdc_op_name(const cdc_op_t *op);
 void cdc_op_applied(const cdc_op_t *op);         /* logged, counted, shown */
 
+/* cdc_load_cold.c: any operation.  Must it wait for another's load? */
+int  cdc_load_waits(const cdc_op_t *op);
+void cdc_load_starts(const cdc_op_t *op);
+void cdc_load_tried(const cdc_op_t *op);         /* op->rc */
+/* the target's readers of that channel may have begun anew */
+void cdc_load_unread(cdc_lane_t *lane);
+
 
 #endif /* CDC_OP_H_INCLUDED */

@@ -314,9 +314,10 @@ struct cdc_lane_s {
                                           * refused: each alone */
     unsigned            owed;            /* messages to be nudged through */
     uint64_t            hurry_until;     /* cdc_now_ms() */
-    uint64_t            cold_until;      /* cdc_now_ms(): no other is loaded */
-    int64_t             cold, warm;      /* the one that is; one that is read */
-    uint64_t            cold_seen, cold_asked;   /* a tick; cdc_now_ms() */
+    int64_t             cold;            /* the collection for whose load the
+                                          * others wait; 0: none */
+    uint64_t            cold_until, cold_asked;  /* cdc_now_ms() */
+    uint64_t            cold_seen;       /* what is up to it was read, maybe */
     uint64_t            retry_at;        /* cdc_now_ms(); 0: at once */
     unsigned            backoff;
     char                error[CDC_REASON_MAX];   /* while it backs off */
@@ -328,7 +329,8 @@ struct cdc_lane_s {
     unsigned            wanting:1;
     unsigned            early:1;         /* rows went before their tick */
     unsigned            draining:1;      /* they are closed; last_early */
-    unsigned            cold_loaded:1;   /* the target has taken its load */
+    unsigned            cold_loaded:1;   /* the target has taken its load, */
+    unsigned            cold_once:1;     /* and told that it has it */
     uint64_t            seen;            /* of the last tick handed over */
     cdc_shard_t        *feeders;         /* by next_feeder */
 };
@@ -427,6 +429,7 @@ struct cdc_shard_s {
     cdc_pos_t        settle_upto;        /* "use_start_position" on what the
                                           * target holds */
     unsigned         started:1;
+    unsigned         read:1;             /* by the target: cdc_load_cold.c */
     unsigned         owed:1;             /* its drop's message has yet to go
                                           * to the target; durable */
 };
@@ -608,11 +611,6 @@ int  cdc_load_by_channel(const cdc_op_t *op);    /* it is about load state */
 int  cdc_load_start(cdc_op_t *op);       /* copies what is wanted now */
 void cdc_load_done(cdc_op_t *op);        /* any operation with a collection */
 int  cdc_load_run(cdc_op_t *op, uint64_t ts);    /* [ops thread] */
-
-/* cdc_load_cold.c: any operation; must it wait for another's load? */
-int  cdc_load_waits(const cdc_op_t *op);
-void cdc_load_starts(const cdc_op_t *op);
-void cdc_load_started(const cdc_op_t *op);       /* the target has done it */
 
 
 #include "cdc_op.h"

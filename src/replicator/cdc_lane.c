@@ -811,6 +811,7 @@ cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
 
     if (err->transport) {
         lane->hurry_until = cdc_now_ms() + CDC_HURRY_MS;
+        cdc_load_unread(lane);
     }
 
     if (!cdc_lane_unapplied(err)) {
@@ -867,7 +868,7 @@ cdc_lane_reset(cdc_lane_t *lane)
     lane->early = lane->draining = 0;
     lane->newest = lane->covered = 0;
     lane->owed = 0;
-    lane->warm = 0;
+    cdc_load_unread(lane);
     lane->most = 0;
     lane->tick_want = lane->tick_sent;   /* what it promised is gone */
 

@@ -199,7 +199,6 @@ cdc_load_done(cdc_op_t *op)
 
     if (op->kind == CDC_OP_LOAD || cdc_load_by_channel(op)) {
         cdc_lane_hurry(c);
-        cdc_load_started(op);
     }
 
     if (op->kind == CDC_OP_LOAD) {

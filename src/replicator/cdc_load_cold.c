@@ -10,20 +10,29 @@
  * later versions check).  With a consumer that has read its first tick this
  * cannot happen.
  *
- * So a channel is cold until a collection is known to be read on it.  The
- * first load there keeps the others of that channel back until the target
- * answers a query of it as of a tick that was sent after the load: only who
- * reads knows that tick.  It is asked for two ticks, as the first may be the
- * one where its consumer begins.  The ticks of cdc_lane_hurry() make that
- * short.  Where our user may not query, and where a large collection takes
- * long to be loaded (its consumer is there before), time has to do.
+ * So a shard is "read" when the target is known to read its channel for it,
+ * and a channel is cold while none of its shards is, as far as this task
+ * knows: what others load there it does not see.  The first load on a cold
+ * channel keeps the others back (lane->cold, until):
  *
- *   cold, until    others wait for this collection's load
- *   warm           this one is read.  When it is released or dropped nobody
- *                  knows whether it was the only one: cold again, and loads
- *                  that have just begun get a moment
+ *   while the target is about it    then, if it was refused, no longer
+ *   until it is read                the target answers a query of it (it is
+ *                                   loaded: where its consumers begin is
+ *                                   settled), and then one as of a tick that
+ *                                   came after that answer.  Only who reads
+ *                                   knows that tick.  cdc_lane_hurry() makes
+ *                                   it a short wait.
  *
- * Nothing of it is durable: a load too many on its own costs two seconds.
+ * When the last one that is read is released or dropped nobody knows what
+ * else has begun with its consumer: the channel is cold, and loads wait for a
+ * moment.  A target that may have started again reads nothing.
+ *
+ * Time has to do where our user may not query, and where the answer takes
+ * long: a large collection is loaded in minutes, but its consumers are there
+ * before that.
+ *
+ * Nothing of it is durable.  What has been loaded by a life before this one
+ * counts as read.
  */
 
 #include "cdc_replicator.h"
@@ -32,10 +41,10 @@
 #include <string.h>
 
 
-#define CDC_COLD_START_MS   3000         /* if the first fails, no longer */
-#define CDC_COLD_SERVED_MS  10000        /* nor if it cannot be queried */
+#define CDC_COLD_READ_MS    10000        /* it has surely a consumer by then */
 #define CDC_COLD_MOMENT_MS  1500         /* nobody can tell */
 #define CDC_COLD_ASK_MS     200
+#define CDC_COLD_BLIND_MS   300000       /* rights may be given */
 
 
 typedef struct cdc_cold_s {
@@ -46,8 +55,9 @@ typedef struct cdc_cold_s {
     cdc_job_t            job;
     cdc_target_error_t   error;
     int                  rc;
+    uint64_t             ask_at;         /* cdc_now_ms(); 0: not */
+    uint64_t             blind_until;    /* the same: our user may not query */
     unsigned             busy:1;         /* it is with the ops thread */
-    unsigned             blind:1;        /* our user may not query */
 } cdc_cold_t;
 
 
@@ -64,12 +74,12 @@ cdc_load_loads(const cdc_op_t *op)
 }
 
 
-/* started: it may end the target's reading */
+/* once it runs: it may end the target's reading */
 
 static int
 cdc_load_ends(const cdc_op_t *op)
 {
-    return op->kind == CDC_OP_DROP_COLLECTION
+    return op->kind == CDC_OP_DROP_COLLECTION || op->release_first
            || (op->kind == CDC_OP_LOAD && op->raw_len == 0)
            || (op->kind == CDC_OP_APPLY
                && (op->env.type == CDC_MSG_RELEASE_COLLECTION
@@ -77,43 +87,62 @@ cdc_load_ends(const cdc_op_t *op)
 }
 
 
-/* has the target a consumer on that channel that reads? */
+static int
+cdc_cold_read(const cdc_coll_t *c)
+{
+    unsigned  i;
+
+    for (i = 0; i < c->nshards; i++) {
+        if (!c->shards[i].read) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
 
 static int
 cdc_cold_warm(const cdc_lane_t *lane)
 {
-    const cdc_coll_t  *c;
+    const cdc_shard_t  *shard;
 
-    c = lane->warm ? cdc_coll_by_id(lane->repl, lane->warm) : NULL;
+    for (shard = lane->feeders; shard; shard = shard->next_feeder) {
+        if (shard->read && shard->coll->state == CDC_COLL_LIVE) {
+            return 1;
+        }
+    }
 
-    return c && c->state == CDC_COLL_LIVE;
+    return 0;
 }
 
 
-static void
-cdc_cold_hold(cdc_lane_t *lane, int64_t id, uint64_t ms)
-{
-    if (lane->cold != id) {
-        lane->cold = id;
-        lane->cold_loaded = 0;
-        lane->cold_seen = 0;
-    }
+/* ms 0: for as long as the target is about it */
 
-    lane->cold_until = cdc_now_ms() + ms;
+static void
+cdc_cold_hold(cdc_lane_t *lane, int64_t id, unsigned loaded, unsigned ms)
+{
+    lane->cold = id;
+    lane->cold_loaded = loaded;
+    lane->cold_once = 0;
+    lane->cold_until = ms ? cdc_now_ms() + ms : UINT64_MAX;
     cdc_cold_arm(lane->repl);
 }
 
 
-/* the time that it has is over, or it is known to be read */
-
 static void
 cdc_cold_end(cdc_lane_t *lane)
 {
-    if (lane->cold && lane->cold_loaded) {
-        lane->warm = lane->cold;
+    cdc_shard_t  *shard;
+
+    for (shard = lane->feeders; shard; shard = shard->next_feeder) {
+        if (lane->cold_loaded && shard->coll->id == lane->cold) {
+            shard->read = 1;
+        }
     }
 
     lane->cold = 0;
+    lane->cold_loaded = 0;
     lane->cold_until = 0;
 }
 
@@ -129,15 +158,19 @@ cdc_cold_run(cdc_job_t *job)
     cdc_repl_t  *r = cold->repl;
 
     memset(&cold->error, 0, sizeof(cdc_target_error_t));
+    cold->rc = CDC_ERROR;
 
-    cold->rc = r->target_ops->served(r->target, cold->db, cold->name,
-                                     cold->ts, &cold->error);
+    if (!__atomic_load_n(&r->quit, __ATOMIC_ACQUIRE)) {
+        cold->rc = r->target_ops->served(r->target, cold->db, cold->name,
+                                         cold->ts, &cold->error);
+    }
 }
 
 
 static void
 cdc_cold_done(cdc_job_t *job)
 {
+    unsigned     denied;
     cdc_cold_t  *cold = job->data;
     cdc_repl_t  *r = cold->repl;
     cdc_lane_t  *lane;
@@ -148,22 +181,29 @@ cdc_cold_done(cdc_job_t *job)
         return;
     }
 
-    cold->blind = cold->rc != CDC_OK
-                  && cold->error.class == CDC_TARGET_DENIED;
+    denied = cold->rc != CDC_OK && cold->error.class == CDC_TARGET_DENIED;
+
+    if (denied) {
+        cold->blind_until = cdc_now_ms() + CDC_COLD_BLIND_MS;
+    }
 
     for (lane = r->lanes; lane; lane = lane->next) {
-        if (lane->cold != cold->id || !lane->cold_loaded) {
+        if (!lane->cold_loaded || (lane->cold != cold->id && !denied)) {
             continue;
         }
 
-        if (cold->blind) {
-            cdc_cold_hold(lane, lane->cold, CDC_COLD_MOMENT_MS);
+        if (denied) {
+            cdc_cold_hold(lane, lane->cold, 1, CDC_COLD_MOMENT_MS);
 
-        } else if (cold->rc == CDC_OK && lane->cold_seen) {
+        } else if (cold->rc != CDC_OK) {
+            continue;
+
+        } else if (!lane->cold_once) {
+            lane->cold_once = 1;
+            lane->cold_seen = lane->closed;
+
+        } else if (cold->ts > lane->cold_seen) {
             cdc_cold_end(lane);
-
-        } else if (cold->rc == CDC_OK) {
-            lane->cold_seen = cold->ts;
         }
     }
 
@@ -197,53 +237,55 @@ cdc_cold_tick(const cdc_coll_t *c)
 }
 
 
+/* the collection that has not been asked for longest */
+
 static void
 cdc_cold_ask(cdc_repl_t *r)
 {
-    uint64_t     ts, best_ts;
-    cdc_coll_t  *c, *best;
+    uint64_t     ts, oldest;
+    cdc_coll_t  *c, *next;
     cdc_cold_t  *cold;
-    cdc_lane_t  *lane, *first;
+    cdc_lane_t  *lane;
 
     cold = r->cold;
-    best = NULL;
-    best_ts = 0;
-    first = NULL;
+    next = NULL;
+    oldest = UINT64_MAX;
 
     for (lane = r->lanes; lane; lane = lane->next) {
-        if (!lane->cold_loaded || lane->cold == 0
-            || (first && first->cold_asked <= lane->cold_asked))
-        {
+        if (!lane->cold_loaded || lane->cold_asked >= oldest) {
             continue;
         }
 
         c = cdc_coll_by_id(r, lane->cold);
         ts = c && c->state == CDC_COLL_LIVE ? cdc_cold_tick(c) : 0;
 
-        if (ts > lane->cold_seen) {
-            first = lane;
-            best = c;
-            best_ts = ts;
+        if (ts > (lane->cold_once ? lane->cold_seen : 0)) {
+            next = c;
+            oldest = lane->cold_asked;
+            cold->ts = ts;
         }
     }
 
-    if (best == NULL) {
+    if (next == NULL) {
         return;
     }
 
-    first->cold_asked = cdc_now_ms();
+    for (lane = r->lanes; lane; lane = lane->next) {
+        if (lane->cold == next->id) {
+            lane->cold_asked = cdc_now_ms();
+        }
+    }
 
     free(cold->db);
     free(cold->name);
-    cold->db = strdup(best->target_db);
-    cold->name = strdup(best->target_name);
+    cold->db = strdup(next->target_db);
+    cold->name = strdup(next->target_name);
 
     if (cold->db == NULL || cold->name == NULL) {
         cdc_repl_no_memory();
     }
 
-    cold->id = best->id;
-    cold->ts = best_ts;
+    cold->id = next->id;
     cold->busy = 1;
     cdc_worker_submit(r->ops_worker, &cold->job);
 }
@@ -268,7 +310,8 @@ cdc_cold_timer(cdc_timer_t *tm)
         }
     }
 
-    if (!r->cold->busy && !r->cold->blind) {
+    if (r->cold->ask_at && r->cold->ask_at <= now) {
+        r->cold->ask_at = 0;
         cdc_cold_ask(r);
     }
 
@@ -283,6 +326,7 @@ static void
 cdc_cold_arm(cdc_repl_t *r)
 {
     uint64_t     now, next;
+    cdc_cold_t  *cold;
     cdc_lane_t  *lane;
 
     if (r->cold == NULL) {
@@ -300,6 +344,7 @@ cdc_cold_arm(cdc_repl_t *r)
         r->cold_timer.data = r;
     }
 
+    cold = r->cold;
     now = cdc_now_ms();
     next = UINT64_MAX;
 
@@ -308,11 +353,15 @@ cdc_cold_arm(cdc_repl_t *r)
             next = lane->cold_until;
         }
 
-        if (lane->cold_until && lane->cold_loaded && !r->cold->busy
-            && !r->cold->blind && now + CDC_COLD_ASK_MS < next)
+        if (lane->cold_loaded && !cold->busy && cold->ask_at == 0
+            && cold->blind_until <= now)
         {
-            next = now + CDC_COLD_ASK_MS;
+            cold->ask_at = now + CDC_COLD_ASK_MS;
         }
+    }
+
+    if (cold->ask_at && cold->ask_at < next) {
+        next = cold->ask_at;
     }
 
     if (next != UINT64_MAX) {
@@ -337,8 +386,8 @@ cdc_load_waits(const cdc_op_t *op)
 
     c = op->colls[0];
 
-    if (c->load.len) {
-        return 0;                        /* the target reads it already */
+    if (cdc_cold_read(c)) {
+        return 0;
     }
 
     now = cdc_now_ms();
@@ -355,12 +404,46 @@ cdc_load_waits(const cdc_op_t *op)
 }
 
 
+/* what the target read for it, it does not read any more */
+
+static void
+cdc_cold_left(cdc_coll_t *c)
+{
+    unsigned      i, read;
+    cdc_lane_t   *lane;
+    cdc_shard_t  *shard;
+
+    for (i = 0; i < c->nshards; i++) {
+        shard = &c->shards[i];
+        lane = shard->lane;
+        read = shard->read;
+        shard->read = 0;
+
+        if (lane == NULL) {
+            continue;
+        }
+
+        if (lane->cold == c->id && lane->cold_loaded) {
+            read = 1;
+            lane->cold_until = 0;
+        }
+
+        if (read && lane->cold_until <= cdc_now_ms() && !cdc_cold_warm(lane)) {
+            cdc_cold_hold(lane, c->id, 0, CDC_COLD_MOMENT_MS);
+        }
+    }
+}
+
+
+/*
+ * One that has been refused before holds nobody back while it is tried again:
+ * it may be refused for ever, as others that take turns with it.
+ */
+
 void
 cdc_load_starts(const cdc_op_t *op)
 {
-    int          ends;
     unsigned     i;
-    uint64_t     now;
     cdc_coll_t  *c;
     cdc_lane_t  *lane;
 
@@ -368,66 +451,93 @@ cdc_load_starts(const cdc_op_t *op)
         return;
     }
 
-    now = cdc_now_ms();
-
     c = op->colls[0];
-    ends = cdc_load_ends(op);
 
-    if (!ends && (!cdc_load_loads(op) || c->load.len)) {
+    if (cdc_load_ends(op)) {
+        cdc_cold_left(c);
+        return;
+    }
+
+    if (!cdc_load_loads(op) || cdc_cold_read(c) || op->refused_at) {
         return;
     }
 
     for (i = 0; i < c->nshards; i++) {
         lane = c->shards[i].lane;
 
-        if (lane == NULL) {
+        if (lane == NULL || lane->cold_loaded
+            || (lane->cold_until > cdc_now_ms() && lane->cold != c->id))
+        {
             continue;
         }
-
-        if (ends) {
-            if (lane->warm == c->id || lane->cold == c->id) {
-                lane->warm = 0;
-                lane->cold = 0;
-                cdc_cold_hold(lane, c->id, CDC_COLD_MOMENT_MS);
-            }
-
-            continue;
-        }
-
-        if (lane->cold_until > now) {
-            continue;
-        }
-
-        cdc_cold_end(lane);
 
         if (!cdc_cold_warm(lane)) {
-            cdc_cold_hold(lane, c->id, CDC_COLD_START_MS);
+            cdc_cold_hold(lane, c->id, 0, 0);
         }
     }
 }
 
 
 void
-cdc_load_started(const cdc_op_t *op)
+cdc_load_tried(const cdc_op_t *op)
 {
-    unsigned     i;
-    cdc_coll_t  *c;
-    cdc_lane_t  *lane;
+    unsigned      i, ms;
+    uint64_t      now;
+    cdc_coll_t   *c;
+    cdc_lane_t   *lane;
+    cdc_shard_t  *shard;
 
-    if (!cdc_load_loads(op) || cdc_load_ends(op)) {
+    if (op->ncolls == 0) {
         return;
     }
 
     c = op->colls[0];
 
-    for (i = 0; i < c->nshards; i++) {
-        lane = c->shards[i].lane;
+    if (cdc_load_ends(op)) {
+        cdc_cold_left(c);
+        return;
+    }
 
-        if (lane && lane->cold == c->id && lane->cold_until > cdc_now_ms()) {
-            lane->cold_loaded = 1;
-            cdc_cold_hold(lane, c->id, lane->repl->cold->blind
-                                       ? CDC_COLD_MOMENT_MS
-                                       : CDC_COLD_SERVED_MS);
+    if (!cdc_load_loads(op)) {
+        return;
+    }
+
+    now = cdc_now_ms();
+    ms = op->repl->cold && op->repl->cold->blind_until > now
+         ? CDC_COLD_MOMENT_MS : CDC_COLD_READ_MS;
+
+    for (i = 0; i < c->nshards; i++) {
+        shard = &c->shards[i];
+        lane = shard->lane;
+
+        if (lane == NULL || shard->read || lane->cold_loaded) {
+            continue;
         }
+
+        if (op->rc != CDC_OK) {
+            if (lane->cold == c->id && lane->cold_until == UINT64_MAX) {
+                cdc_cold_hold(lane, c->id, 0, op->error.class
+                              == CDC_TARGET_DOUBT ? CDC_COLD_MOMENT_MS : 1);
+            }
+
+        } else if (cdc_cold_warm(lane)) {
+            shard->read = 1;
+
+        } else if (lane->cold == c->id || lane->cold_until <= now) {
+            cdc_cold_hold(lane, c->id, 1, ms);
+        }
+    }
+}
+
+
+/* it may have started again */
+
+void
+cdc_load_unread(cdc_lane_t *lane)
+{
+    cdc_shard_t  *shard;
+
+    for (shard = lane->feeders; shard; shard = shard->next_feeder) {
+        shard->read = 0;
     }
 }

@@ -290,6 +290,8 @@ cdc_coll_load_lists(cdc_coll_t *c, const json_t *shards, const json_t *parts)
         if (cdc_coll_load_shard(c, &c->shards[i], row) != CDC_OK) {
             return CDC_ERROR;
         }
+
+        c->shards[i].read = c->load.len != 0;
     }
 
     json_array_foreach(parts, i, row) {

@@ -704,6 +704,10 @@ cdc_op_scan(cdc_post_t *post)
         }
 
         if (op->done || cdc_op_moot(op)) {
+            if (op->backoff) {
+                cdc_op_recovered(op);    /* it is not wanted any more */
+            }
+
             cdc_op_finish(op);
             continue;
         }

@@ -193,6 +193,8 @@ cdc_op_done(cdc_job_t *job)
         cdc_repl_reset(r, NULL);         /* it may have waited for this */
     }
 
+    cdc_load_tried(op);
+
     if (op->rc == CDC_OK && cdc_op_found_other(op)) {
         op->rc = CDC_ERROR;
     }

@@ -98,6 +98,25 @@ waited(const cdc_op_t *op, unsigned most)
 }
 
 
+/* as cdc_op_done() does */
+
+static void
+tried(cdc_op_t *op, int rc, cdc_target_class_e class)
+{
+    op->rc = rc;
+    op->error.class = class;
+    cdc_load_tried(op);
+}
+
+
+static void
+load(cdc_op_t *op)
+{
+    cdc_load_starts(op);
+    tried(op, CDC_OK, 0);
+}
+
+
 static void
 test_reads(void)
 {
@@ -113,17 +132,15 @@ test_reads(void)
 
     ok(!cdc_load_waits(first), "a load on a channel that nobody reads");
     cdc_load_starts(first);
-    ok(!cdc_load_waits(first), "it may be tried again");
-    ok(cdc_load_waits(second), "another one waits");
+    ok(!cdc_load_waits(first), "may run");
+    ok(waited(second, 4000) >= 4000, "another one waits, for as long as the "
+       "target is about the first");
+    is_int((int) questions(), 0, "nothing is asked before it has taken it");
 
-    (void) waited(second, 500);
-    is_int((int) questions(), 0, "nothing is asked before the target has "
-           "taken it");
-
-    cdc_load_started(first);
-    ok(waited(second, 4000) >= 4000, "it waits for as long as the target "
-       "does not serve the first");
-    ok(questions() > 5, "which is asked");
+    tried(first, CDC_OK, 0);
+    ok(waited(second, 3000) >= 3000, "and for as long as it does not serve "
+       "it");
+    ok(questions() > 3, "which is asked");
 
     __atomic_store_n(&says, CDC_OK, __ATOMIC_RELEASE);
     ok(waited(second, 1000) >= 1000, "nor is one tick enough, which may be "
@@ -135,25 +152,21 @@ test_reads(void)
     is_int((int) questions(), (int) n, "and the same is not asked again");
 
     lane->closed = MS(5200);
-    ok(waited(second, 2000) < 1500, "with the next one the wait ends");
+    ok(waited(second, 5000) < 3000, "with the next one the wait ends");
     ok(asked_ts == MS(5200), "when that has been read");
 
-    cdc_load_starts(second);
-    ok(!cdc_load_waits(third), "the channel has its reader: none waits");
     n = questions();
-    cdc_load_started(second);
+    load(second);
+    ok(!cdc_load_waits(third), "the channel has its reader: none waits");
     (void) waited(first, 500);
     turn();
     is_int((int) questions(), (int) n, "nor is the target asked");
 
     cdc_load_starts(release);
-    ok(cdc_load_waits(third), "the one that was read is released: cold");
-    ok(!cdc_load_waits(first), "its own load goes on");
-    n = waited(third, 4000);
-    ok(n > 1000 && n < 3000, "for a moment");
-
-    cdc_load_starts(third);
-    ok(cdc_load_waits(second), "then the next one is the first");
+    ok(!cdc_load_waits(third), "one is released: there is the other one");
+    cdc_load_starts(first);
+    tried(first, CDC_OK, 0);
+    ok(!cdc_load_waits(third), "it is loaded again");
 
     cdc_op_free(first);
     cdc_op_free(second);
@@ -164,36 +177,145 @@ test_reads(void)
 
 
 static void
-test_dropped(void)
+test_ends(void)
 {
-    cdc_op_t  *first, *second, *drop;
+    unsigned   n;
+    cdc_op_t  *first, *second, *third, *drop, *release;
 
-    begin(CDC_OK, CDC_TARGET_REFUSED);
+    begin(CDC_OK, 0);
 
     first = op_of(coll, CDC_MSG_LOAD_COLLECTION);
     second = op_of(add_coll(2, CDC_COLL_LIVE), CDC_MSG_LOAD_COLLECTION);
+    third = op_of(add_coll(3, CDC_COLL_LIVE), CDC_MSG_LOAD_COLLECTION);
+    release = op_of(coll, CDC_MSG_DROP_INDEX);
+    release->release_first = 1;
     drop = cdc_op_new(&repl, CDC_OP_DROP_COLLECTION, MS(2000));
     cdc_op_concern(drop, coll);
 
-    cdc_load_starts(first);
-    cdc_load_started(first);
-    (void) waited(second, 500);
-    lane->closed = MS(5200);
-    ok(waited(second, 2000) < 1500, "it is read");
+    coll->shards[0].read = 1;
+    cdc_load_starts(release);
+    ok(cdc_load_waits(second), "the only one that was read is released");
+    ok(!cdc_load_waits(first), "its own load goes on");
+    n = waited(second, 6000);
+    ok(n > 1000 && n < 4000, "the others' in a moment: %u ms", n);
 
+    cdc_load_starts(release);
+    ok(!cdc_load_waits(second), "tried again it keeps nobody back");
+
+    coll->shards[0].read = 1;
     cdc_load_starts(drop);
-    ok(cdc_load_waits(second), "a drop may end the reading");
-    (void) waited(second, 3000);
-    coll->state = CDC_COLL_GONE;
+    ok(cdc_load_waits(second), "a drop may end the reading as well");
+    n = waited(second, 6000);
+    ok(n > 1000 && n < 4000, "for a moment");
 
+    coll->shards[0].read = 1;
+    coll->state = CDC_COLL_DROPPING;
     cdc_load_starts(second);
-    cdc_load_started(second);
-    cdc_load_starts(first);
-    ok(lane->cold == 2, "what is gone does not count");
+    ok(cdc_load_waits(third), "what is being dropped is not read");
+    tried(second, CDC_ERROR, CDC_TARGET_REFUSED);
+    (void) waited(third, 1000);
+    coll->state = CDC_COLL_LIVE;
+    cdc_load_starts(second);
+    ok(!cdc_load_waits(third), "what lives is");
+
+    cdc_load_unread(lane);
+    cdc_load_starts(second);
+    ok(cdc_load_waits(third), "nothing is when the target may have started "
+       "again");
 
     cdc_op_free(first);
     cdc_op_free(second);
+    cdc_op_free(third);
+    cdc_op_free(release);
     cdc_op_free(drop);
+    end();
+}
+
+
+static void
+test_refused(void)
+{
+    cdc_op_t  *first, *second;
+
+    begin(CDC_OK, 0);
+
+    first = op_of(coll, CDC_MSG_LOAD_COLLECTION);
+    second = op_of(add_coll(2, CDC_COLL_LIVE), CDC_MSG_LOAD_COLLECTION);
+
+    cdc_load_starts(first);
+    ok(cdc_load_waits(second), "a load runs");
+    tried(first, CDC_ERROR, CDC_TARGET_REFUSED);
+    ok(waited(second, 2000) < 1000, "it is refused: the others' turn");
+    ok(!coll->shards[0].read, "and it is not read");
+
+    first->refused_at = cdc_now_ms();
+    cdc_load_starts(first);
+    ok(!cdc_load_waits(second), "tried again it keeps nobody back");
+    tried(first, CDC_OK, 0);
+    ok(cdc_load_waits(second), "until it comes through");
+
+    cdc_op_free(first);
+    cdc_op_free(second);
+    end();
+}
+
+
+/* a query is as of a tick that all have: the channel that is ahead may have
+ * had that one before the load */
+
+static void
+test_ahead(void)
+{
+    cdc_op_t      *first, *second;
+    cdc_coll_t    *c;
+    cdc_lane_t    *behind;
+    cdc_shard_t    shards[2];
+
+    begin(CDC_OK, 0);
+
+    on_next = 1;
+    c = add_coll(2, CDC_COLL_LIVE);
+    on_next = 0;
+    behind = c->shards[0].lane;
+    behind->closed = MS(1000);
+    lane->closed = MS(9000);
+
+    /* a collection with a shard on each */
+
+    shards[0] = coll->shards[0];
+    shards[1] = c->shards[0];
+    shards[1].coll = coll;
+    behind->feeders = &shards[1];
+    shards[1].next_feeder = NULL;
+    lane->feeders = &shards[0];
+    coll->nshards = 2;
+    c->nshards = 0;
+
+    {
+        cdc_shard_t  *own = coll->shards;
+
+        coll->shards = shards;
+        first = op_of(coll, CDC_MSG_LOAD_COLLECTION);
+        second = op_of(add_coll(3, CDC_COLL_LIVE), CDC_MSG_LOAD_COLLECTION);
+        load(first);
+        (void) waited(second, 1000);
+        behind->closed = MS(1200);
+        ok(waited(second, 2000) >= 2000, "the channel that is ahead has to "
+           "have read more than the one behind knows");
+        ok(shards[1].read && !shards[0].read, "that one is read");
+        behind->closed = lane->closed = MS(9200);
+        ok(waited(second, 5000) < 3000, "till that has caught up");
+
+        coll->shards = own;
+        coll->nshards = 1;
+        c->nshards = 1;
+        behind->feeders = &c->shards[0];
+        lane->feeders = &second->colls[0]->shards[0];
+        lane->feeders->next_feeder = own;
+    }
+
+    cdc_op_free(first);
+    cdc_op_free(second);
     end();
 }
 
@@ -212,12 +334,12 @@ test_blind(void)
     second = op_of(add_coll(2, CDC_COLL_LIVE), CDC_MSG_LOAD_COLLECTION);
     third = op_of(add_coll(3, CDC_COLL_LIVE), CDC_MSG_LOAD_COLLECTION);
 
-    cdc_load_starts(first);
-    cdc_load_started(first);
-    n = waited(second, 6000);
-    ok(n > 1000 && n < 3500, "who may not ask waits for a moment");
+    load(first);
+    n = waited(second, 8000);
+    ok(n > 1000 && n < 5000, "who may not ask waits for a moment: %u ms", n);
     is_int((int) questions(), 1, "and has asked once");
 
+    turn();
     cdc_load_starts(second);
     ok(!cdc_load_waits(third), "then the channel counts as read");
 
@@ -241,14 +363,9 @@ test_never(void)
     first = op_of(coll, CDC_MSG_LOAD_COLLECTION);
     second = op_of(add_coll(2, CDC_COLL_LIVE), CDC_MSG_LOAD_COLLECTION);
 
-    cdc_load_starts(first);
-    n = waited(second, 9000);
-    ok(n > 2000 && n < 4500, "a load that fails");
-
-    cdc_load_starts(first);
-    cdc_load_started(first);
+    load(first);
     n = waited(second, 20000);
-    ok(n > 9000 && n < 14000, "a load that is not served in 10 s");
+    ok(n > 9000 && n < 14000, "a load that is not served in 10 s: %u ms", n);
 
     cdc_op_free(first);
     cdc_op_free(second);
@@ -284,7 +401,9 @@ int
 main(void)
 {
     test_reads();
-    test_dropped();
+    test_ends();
+    test_refused();
+    test_ahead();
     test_blind();
     test_never();
     test_moot();
