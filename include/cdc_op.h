@@ -67,6 +67,7 @@ struct cdc_op_s {
     unsigned            release_first:1;
     unsigned            lost:1;          /* gone before it was bound */
     unsigned            whole:1;         /* LOAD: all or nothing */
+    unsigned            released:1;      /* LOAD: some of it */
     unsigned            aside:1;         /* RENAME: to a name of our own, two
                                           * have each other's */
     char               *to_db, *to_name; /* RENAME: on the target */

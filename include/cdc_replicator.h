@@ -316,7 +316,7 @@ struct cdc_lane_s {
     uint64_t            hurry_until;     /* cdc_now_ms() */
     int64_t             cold;            /* the collection for whose load the
                                           * others wait; 0: none */
-    uint64_t            cold_until, cold_asked;  /* cdc_now_ms() */
+    uint64_t            cold_until, cold_asked, cold_refused;   /* ms */
     uint64_t            cold_seen;       /* what is up to it was read, maybe */
     uint64_t            retry_at;        /* cdc_now_ms(); 0: at once */
     unsigned            backoff;

@@ -259,6 +259,7 @@ cdc_load_run(cdc_op_t *op, uint64_t ts)
     const char  *part;
 
     missing = 0;
+    op->released = 0;
 
     for (i = 0; i < op->found->npartitions; i++) {
         part = op->found->partitions[i].name;
@@ -272,6 +273,7 @@ cdc_load_run(cdc_op_t *op, uint64_t ts)
 
         if (loaded && !cdc_load_wants(op, part)) {
             rc = cdc_op_release(op, op->raw_len ? part : NULL, ts);
+            op->released = 1;
 
             if (rc != CDC_OK || op->raw_len == 0) {
                 return rc;               /* the whole of it */

@@ -43,6 +43,7 @@
 
 #define CDC_COLD_READ_MS    10000        /* it has surely a consumer by then */
 #define CDC_COLD_MOMENT_MS  1500         /* nobody can tell */
+#define CDC_COLD_REFUSED_MS 2000         /* no two in that time */
 #define CDC_COLD_ASK_MS     200
 #define CDC_COLD_BLIND_MS   300000       /* rights may be given */
 
@@ -188,7 +189,7 @@ cdc_cold_done(cdc_job_t *job)
     }
 
     for (lane = r->lanes; lane; lane = lane->next) {
-        if (!lane->cold_loaded || (lane->cold != cold->id && !denied)) {
+        if (!lane->cold_loaded || lane->cold != cold->id) {
             continue;
         }
 
@@ -312,7 +313,10 @@ cdc_cold_timer(cdc_timer_t *tm)
 
     if (r->cold->ask_at && r->cold->ask_at <= now) {
         r->cold->ask_at = 0;
-        cdc_cold_ask(r);
+
+        if (!r->resetting) {
+            cdc_cold_ask(r);
+        }
     }
 
     cdc_cold_arm(r);
@@ -404,10 +408,11 @@ cdc_load_waits(const cdc_op_t *op)
 }
 
 
-/* what the target read for it, it does not read any more */
+/* what the target read for it, it does not read any more: the others wait
+ * while it is about that, and for a moment */
 
 static void
-cdc_cold_left(cdc_coll_t *c)
+cdc_cold_left(cdc_coll_t *c, unsigned ended)
 {
     unsigned      i, read;
     cdc_lane_t   *lane;
@@ -423,27 +428,31 @@ cdc_cold_left(cdc_coll_t *c)
             continue;
         }
 
-        if (lane->cold == c->id && lane->cold_loaded) {
+        if (lane->cold == c->id
+            && (lane->cold_loaded || (ended && lane->cold_until == UINT64_MAX)))
+        {
             read = 1;
-            lane->cold_until = 0;
+            lane->cold_loaded = 0;
+            cdc_cold_end(lane);
         }
 
         if (read && lane->cold_until <= cdc_now_ms() && !cdc_cold_warm(lane)) {
-            cdc_cold_hold(lane, c->id, 0, CDC_COLD_MOMENT_MS);
+            cdc_cold_hold(lane, c->id, 0, ended ? CDC_COLD_MOMENT_MS : 0);
         }
     }
 }
 
 
 /*
- * One that has been refused before holds nobody back while it is tried again:
- * it may be refused for ever, as others that take turns with it.
+ * Some are refused for ever, and there is always one of many that is to be
+ * tried again: they must not take turns at holding others back.
  */
 
 void
 cdc_load_starts(const cdc_op_t *op)
 {
     unsigned     i;
+    uint64_t     now;
     cdc_coll_t  *c;
     cdc_lane_t  *lane;
 
@@ -454,26 +463,32 @@ cdc_load_starts(const cdc_op_t *op)
     c = op->colls[0];
 
     if (cdc_load_ends(op)) {
-        cdc_cold_left(c);
+        cdc_cold_left(c, 0);
         return;
     }
 
-    if (!cdc_load_loads(op) || cdc_cold_read(c) || op->refused_at) {
+    if (!cdc_load_loads(op)) {
         return;
     }
+
+    now = cdc_now_ms();
 
     for (i = 0; i < c->nshards; i++) {
         lane = c->shards[i].lane;
 
-        if (lane == NULL || lane->cold_loaded
-            || (lane->cold_until > cdc_now_ms() && lane->cold != c->id))
+        if (lane == NULL || c->shards[i].read || lane->cold_loaded
+            || (lane->cold_until > now && lane->cold != c->id)
+            || (op->refused_at && lane->cold_refused > now)
+            || cdc_cold_warm(lane))
         {
             continue;
         }
 
-        if (!cdc_cold_warm(lane)) {
-            cdc_cold_hold(lane, c->id, 0, 0);
+        if (op->refused_at) {
+            lane->cold_refused = now + CDC_COLD_REFUSED_MS;
         }
+
+        cdc_cold_hold(lane, c->id, 0, 0);
     }
 }
 
@@ -493,12 +508,11 @@ cdc_load_tried(const cdc_op_t *op)
 
     c = op->colls[0];
 
-    if (cdc_load_ends(op)) {
-        cdc_cold_left(c);
-        return;
+    if (cdc_load_ends(op) || op->released) {
+        cdc_cold_left(c, 1);
     }
 
-    if (!cdc_load_loads(op)) {
+    if (cdc_load_ends(op) || !cdc_load_loads(op)) {
         return;
     }
 
@@ -517,13 +531,13 @@ cdc_load_tried(const cdc_op_t *op)
         if (op->rc != CDC_OK) {
             if (lane->cold == c->id && lane->cold_until == UINT64_MAX) {
                 cdc_cold_hold(lane, c->id, 0, op->error.class
-                              == CDC_TARGET_DOUBT ? CDC_COLD_MOMENT_MS : 1);
+                              == CDC_TARGET_DOUBT ? CDC_COLD_READ_MS : 1);
             }
 
         } else if (cdc_cold_warm(lane)) {
             shard->read = 1;
 
-        } else if (lane->cold == c->id || lane->cold_until <= now) {
+        } else if (lane->cold == c->id || lane->cold_until != UINT64_MAX) {
             cdc_cold_hold(lane, c->id, 1, ms);
         }
     }
@@ -540,4 +554,6 @@ cdc_load_unread(cdc_lane_t *lane)
     for (shard = lane->feeders; shard; shard = shard->next_feeder) {
         shard->read = 0;
     }
+
+    lane->cold_loaded = 0;
 }

@@ -90,6 +90,10 @@ cdc_op_result(cdc_op_t *op)
             c->dirty = 1;
         }
 
+        if (op->release_first) {
+            cdc_load_look(c, 1);
+        }
+
         break;
 
     case CDC_OP_RENAME_COLLECTION:

@@ -49,6 +49,7 @@ typedef struct {
     cdc_survey_back_t         back;
     uint64_t                  from_ts;
     cdc_survey_when_t         when;
+    uint64_t                  anew_at;   /* cdc_now_ms(); 0: it is not */
     unsigned                  cause;     /* whose fault it is */
     int                       rc;
     cdc_target_error_t        error;
@@ -736,6 +737,13 @@ cdc_survey_done(cdc_job_t *job)
     }
 
     cdc_survey_wanted(s);
+
+    if (cdc_survey_doubts(&s->back, &s->anew_at, cdc_now_ms())) {
+        s->cause = CDC_CAUSE_LOG;
+        cdc_survey_again(s, "the source's log ends before where it ended when "
+                         "the task was created; it is looked at again");
+        return;
+    }
 
     s->back.repl = r;
     s->back.upto = UINT64_MAX;           /* the last one, whatever it is */

@@ -63,6 +63,10 @@ int  cdc_survey_after(const cdc_survey_when_t *w, uint64_t ts);
 
 /* is it another log than at the create? */
 int  cdc_survey_anew(const cdc_survey_log_t *log);
+/* is it, of one that is wanted, and must it be looked at again?  since:
+ * cdc_now_ms() when it was seen first, 0 when it was not; as now */
+int  cdc_survey_doubts(const cdc_survey_back_t *b, uint64_t *since,
+    uint64_t now);
 /* has it lost what came after the create?  numbered: of the reader's ops */
 int  cdc_survey_cut(const cdc_survey_when_t *w, const cdc_survey_log_t *log,
     unsigned numbered);

@@ -43,6 +43,7 @@
 #define CDC_SURVEY_UNKNOWN_MS  3600000   /* back, without a known time */
 #define CDC_SURVEY_TICK_MS     1000      /* there are five in it */
 #define CDC_SURVEY_LATE_MS     60000     /* a log may be emptied in more */
+#define CDC_SURVEY_ANEW_MS     10000     /* before it is believed */
 
 
 void
@@ -131,4 +132,25 @@ cdc_survey_cut(const cdc_survey_when_t *w, const cdc_survey_log_t *log,
 
     return rc > 0 || cdc_survey_anew(log)
            || (rc < 0 && numbered && cdc_survey_after(w, log->ts));
+}
+
+
+/* a broker that has just started may know of less than there is */
+
+int
+cdc_survey_doubts(const cdc_survey_back_t *b, uint64_t *since, uint64_t now)
+{
+    size_t  i;
+
+    for (i = 0; i < b->n; i++) {
+        if (b->logs[i].wanted && cdc_survey_anew(&b->logs[i])) {
+            *since = *since ? *since : now;
+
+            return now - *since < CDC_SURVEY_ANEW_MS;
+        }
+    }
+
+    *since = 0;
+
+    return 0;
 }

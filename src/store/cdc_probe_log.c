@@ -23,6 +23,8 @@
 #define CDC_LOOK_TOPIC_MS  2000          /* for the first answer of a log */
 #define CDC_LOOK_NEWEST_MS 1000          /* of the 3 s of a look */
 #define CDC_LOOK_NOTE_MS   1000          /* the same */
+#define CDC_LOOK_ALL_MS    700           /* all at once: one that does not
+                                          * answer keeps the others' */
 #define CDC_LOOK_OLD_MS    30000         /* the source stands still */
 #define CDC_LOOK_MARK      "-rootcoord-dml_"
 
@@ -191,7 +193,7 @@ cdc_look_channel(cdc_look_t *l, const char *name, uint64_t ms)
     }
 
     asked = cdc_now_ms();
-    cdc_look_ask_all(l, ms / 2);
+    cdc_look_ask_all(l, ms / 2 < CDC_LOOK_ALL_MS ? ms / 2 : CDC_LOOK_ALL_MS);
     ch = cdc_look_find(l, name);
 
     if (ch != NULL) {

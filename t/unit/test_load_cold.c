@@ -133,7 +133,7 @@ test_reads(void)
     ok(!cdc_load_waits(first), "a load on a channel that nobody reads");
     cdc_load_starts(first);
     ok(!cdc_load_waits(first), "may run");
-    ok(waited(second, 4000) >= 4000, "another one waits, for as long as the "
+    ok(waited(second, 2000) >= 2000, "another one waits, for as long as the "
        "target is about the first");
     is_int((int) questions(), 0, "nothing is asked before it has taken it");
 
@@ -163,6 +163,7 @@ test_reads(void)
     is_int((int) questions(), (int) n, "nor is the target asked");
 
     cdc_load_starts(release);
+    tried(release, CDC_OK, 0);
     ok(!cdc_load_waits(third), "one is released: there is the other one");
     cdc_load_starts(first);
     tried(first, CDC_OK, 0);
@@ -196,14 +197,20 @@ test_ends(void)
     cdc_load_starts(release);
     ok(cdc_load_waits(second), "the only one that was read is released");
     ok(!cdc_load_waits(first), "its own load goes on");
+    ok(waited(second, 2500) >= 2500, "the others wait for as long as the "
+       "target is about it");
+    tried(release, CDC_OK, 0);
     n = waited(second, 6000);
-    ok(n > 1000 && n < 4000, "the others' in a moment: %u ms", n);
+    ok(n > 1000 && n < 4000, "and for a moment: %u ms", n);
 
     cdc_load_starts(release);
     ok(!cdc_load_waits(second), "tried again it keeps nobody back");
+    tried(release, CDC_ERROR, CDC_TARGET_REFUSED);
+    ok(!cdc_load_waits(second), "nor when that has ended");
 
     coll->shards[0].read = 1;
     cdc_load_starts(drop);
+    tried(drop, CDC_OK, 0);
     ok(cdc_load_waits(second), "a drop may end the reading as well");
     n = waited(second, 6000);
     ok(n > 1000 && n < 4000, "for a moment");
@@ -222,12 +229,48 @@ test_ends(void)
     cdc_load_starts(second);
     ok(cdc_load_waits(third), "nothing is when the target may have started "
        "again");
+    tried(second, CDC_OK, 0);
+    cdc_load_unread(lane);
+    ok(cdc_load_waits(third), "one that was asked about keeps its time");
+    lane->cold_until = cdc_now_ms();
+    turn();
+    cdc_load_starts(third);
+    ok(cdc_load_waits(first), "the next load is the first again");
 
     cdc_op_free(first);
     cdc_op_free(second);
     cdc_op_free(third);
     cdc_op_free(release);
     cdc_op_free(drop);
+    end();
+}
+
+
+/* it begins while another one is read, which is released before it is done */
+
+static void
+test_between(void)
+{
+    cdc_op_t  *first, *second, *release;
+
+    begin(CDC_ERROR, CDC_TARGET_REFUSED);
+
+    first = op_of(coll, CDC_MSG_LOAD_COLLECTION);
+    second = op_of(add_coll(2, CDC_COLL_LIVE), CDC_MSG_LOAD_COLLECTION);
+    release = op_of(add_coll(3, CDC_COLL_LIVE), CDC_MSG_RELEASE_COLLECTION);
+
+    release->colls[0]->shards[0].read = 1;
+    cdc_load_starts(first);
+    ok(!cdc_load_waits(second), "a load, one is read");
+    cdc_load_starts(release);
+    tried(release, CDC_OK, 0);
+    tried(first, CDC_OK, 0);
+    ok(waited(second, 3000) >= 3000 && questions() > 0, "that is released: "
+       "the load is asked about");
+
+    cdc_op_free(first);
+    cdc_op_free(second);
+    cdc_op_free(release);
     end();
 }
 
@@ -250,9 +293,21 @@ test_refused(void)
 
     first->refused_at = cdc_now_ms();
     cdc_load_starts(first);
-    ok(!cdc_load_waits(second), "tried again it keeps nobody back");
+    ok(cdc_load_waits(second), "it is tried again");
+    tried(first, CDC_ERROR, CDC_TARGET_REFUSED);
+    ok(waited(second, 2000) < 1000, "refused again");
+    cdc_load_starts(first);
+    ok(!cdc_load_waits(second), "the next time it keeps nobody back");
     tried(first, CDC_OK, 0);
     ok(cdc_load_waits(second), "until it comes through");
+    cdc_load_unread(lane);
+    lane->cold_until = 0;
+
+    first->refused_at = 0;
+    cdc_load_starts(first);
+    tried(first, CDC_ERROR, CDC_TARGET_DOUBT);
+    ok(waited(second, 2500) >= 2500, "one that may have come through counts "
+       "as one that has");
 
     cdc_op_free(first);
     cdc_op_free(second);
@@ -402,6 +457,7 @@ main(void)
 {
     test_reads();
     test_ends();
+    test_between();
     test_refused();
     test_ahead();
     test_blind();

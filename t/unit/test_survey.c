@@ -485,6 +485,38 @@ test_cut(void)
 }
 
 
+/* a log that ends before where it did: a broker may know less for a moment */
+
+static void
+test_doubts(void)
+{
+    uint64_t           since;
+    cdc_survey_log_t   logs[2];
+    cdc_survey_back_t  back;
+
+    memset(logs, 0, sizeof(logs));
+    memset(&back, 0, sizeof(back));
+    back.logs = logs;
+    back.n = 2;
+    logs[1].noted = 1;
+    logs[1].then.lo = 10;
+    since = 0;
+
+    is_int(cdc_survey_doubts(&back, &since, 1000), 0, "a log that nobody "
+           "needs");
+    logs[1].wanted = 1;
+    is_int(cdc_survey_doubts(&back, &since, 1000), 1, "one that ends before "
+           "is looked at again");
+    is_int(cdc_survey_doubts(&back, &since, 10900), 1, "for ten seconds");
+    is_int(cdc_survey_doubts(&back, &since, 11100), 0, "then it is believed");
+    logs[1].end.lo = 10;
+    is_int(cdc_survey_doubts(&back, &since, 12000), 0, "it is there again");
+    logs[1].end.lo = 0;
+    is_int(cdc_survey_doubts(&back, &since, 13000), 1, "the next time counts "
+           "anew");
+}
+
+
 static void
 test_when(void)
 {
@@ -568,6 +600,7 @@ main(int argc, char **argv)
     test_after();
     test_seen();
     test_cut();
+    test_doubts();
     test_back();
     test_gone();
 
