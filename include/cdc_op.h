@@ -121,6 +121,8 @@ void cdc_load_starts(const cdc_op_t *op);
 void cdc_load_tried(const cdc_op_t *op);         /* op->rc */
 /* the target's readers of that channel may have begun anew */
 void cdc_load_unread(cdc_lane_t *lane);
+/* once the ops thread has ended; a replicator's process ends before */
+void cdc_load_cold_free(cdc_repl_t *r);
 
 
 #endif /* CDC_OP_H_INCLUDED */

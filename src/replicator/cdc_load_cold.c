@@ -557,3 +557,18 @@ cdc_load_unread(cdc_lane_t *lane)
 
     lane->cold_loaded = 0;
 }
+
+
+void
+cdc_load_cold_free(cdc_repl_t *r)
+{
+    if (r->cold == NULL) {
+        return;
+    }
+
+    cdc_timer_del(r->loop, &r->cold_timer);
+    free(r->cold->db);
+    free(r->cold->name);
+    free(r->cold);
+    r->cold = NULL;
+}

@@ -74,8 +74,7 @@ end(void)
 {
     cdc_worker_destroy(repl.ops_worker);
     repl.ops_worker = NULL;
-    cdc_timer_del(repl.loop, &repl.cold_timer);
-    free(repl.cold);
+    cdc_load_cold_free(&repl);
     tear_down();
 }
 
