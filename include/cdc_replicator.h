@@ -804,7 +804,7 @@ struct cdc_repl_s {
     uint64_t                     cluster;     /* the source: since when its
                                                * "default" is; 0: not known */
 
-    cdc_timer_t                  status_timer, retry_timer, cold_timer;
+    cdc_timer_t                  status_timer, retry_timer;
     struct cdc_cold_s           *cold;        /* NULL: nothing was loaded */
     cdc_job_t                    hello_job;
     cdc_target_info_t            hello;

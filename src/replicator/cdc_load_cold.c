@@ -54,6 +54,7 @@ typedef struct cdc_cold_s {
     uint64_t             ts;
     char                *db, *name;
     cdc_job_t            job;
+    cdc_timer_t          timer;
     cdc_target_error_t   error;
     int                  rc;
     uint64_t             ask_at;         /* cdc_now_ms(); 0: not */
@@ -82,9 +83,7 @@ cdc_load_ends(const cdc_op_t *op)
 {
     return op->kind == CDC_OP_DROP_COLLECTION || op->release_first
            || (op->kind == CDC_OP_LOAD && op->raw_len == 0)
-           || (op->kind == CDC_OP_APPLY
-               && (op->env.type == CDC_MSG_RELEASE_COLLECTION
-                   || op->env.type == CDC_MSG_RELEASE_PARTITIONS));
+           || (cdc_load_by_channel(op) && !cdc_load_loads(op));
 }
 
 
@@ -136,8 +135,10 @@ cdc_cold_end(cdc_lane_t *lane)
 {
     cdc_shard_t  *shard;
 
-    for (shard = lane->feeders; shard; shard = shard->next_feeder) {
-        if (lane->cold_loaded && shard->coll->id == lane->cold) {
+    for (shard = lane->cold_loaded ? lane->feeders : NULL; shard;
+         shard = shard->next_feeder)
+    {
+        if (shard->coll->id == lane->cold) {
             shard->read = 1;
         }
     }
@@ -296,8 +297,9 @@ static void
 cdc_cold_timer(cdc_timer_t *tm)
 {
     uint64_t     now;
+    cdc_cold_t  *cold = tm->data;
+    cdc_repl_t  *r = cold->repl;
     cdc_lane_t  *lane;
-    cdc_repl_t  *r = tm->data;
 
     if (r->stopping || r->failed) {
         return;
@@ -311,8 +313,8 @@ cdc_cold_timer(cdc_timer_t *tm)
         }
     }
 
-    if (r->cold->ask_at && r->cold->ask_at <= now) {
-        r->cold->ask_at = 0;
+    if (cold->ask_at && cold->ask_at <= now) {
+        cold->ask_at = 0;
 
         if (!r->resetting) {
             cdc_cold_ask(r);
@@ -321,6 +323,28 @@ cdc_cold_timer(cdc_timer_t *tm)
 
     cdc_cold_arm(r);
     cdc_op_kick(r);
+}
+
+
+static cdc_cold_t *
+cdc_cold_create(cdc_repl_t *r)
+{
+    cdc_cold_t  *cold;
+
+    cold = calloc(1, sizeof(cdc_cold_t));
+
+    if (cold == NULL) {
+        cdc_repl_no_memory();
+    }
+
+    cold->repl = r;
+    cold->job.run = cdc_cold_run;
+    cold->job.done = cdc_cold_done;
+    cold->job.data = cold;
+    cold->timer.handler = cdc_cold_timer;
+    cold->timer.data = cold;
+
+    return cold;
 }
 
 
@@ -334,18 +358,7 @@ cdc_cold_arm(cdc_repl_t *r)
     cdc_lane_t  *lane;
 
     if (r->cold == NULL) {
-        r->cold = calloc(1, sizeof(cdc_cold_t));
-
-        if (r->cold == NULL) {
-            cdc_repl_no_memory();
-        }
-
-        r->cold->repl = r;
-        r->cold->job.run = cdc_cold_run;
-        r->cold->job.done = cdc_cold_done;
-        r->cold->job.data = r->cold;
-        r->cold_timer.handler = cdc_cold_timer;
-        r->cold_timer.data = r;
+        r->cold = cdc_cold_create(r);
     }
 
     cold = r->cold;
@@ -369,7 +382,7 @@ cdc_cold_arm(cdc_repl_t *r)
     }
 
     if (next != UINT64_MAX) {
-        cdc_timer_add(r->loop, &r->cold_timer, next > now ? next - now : 0);
+        cdc_timer_add(r->loop, &cold->timer, next > now ? next - now : 0);
     }
 }
 
@@ -566,7 +579,7 @@ cdc_load_cold_free(cdc_repl_t *r)
         return;
     }
 
-    cdc_timer_del(r->loop, &r->cold_timer);
+    cdc_timer_del(r->loop, &r->cold->timer);
     free(r->cold->db);
     free(r->cold->name);
     free(r->cold);
