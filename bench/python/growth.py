@@ -1,5 +1,6 @@
 """What it costs when nothing happens, and when there is more of everything."""
 
+import contextlib
 import itertools
 import os
 import signal
@@ -15,6 +16,7 @@ from process import wait_for
 DIM, MESSAGE = 128, 100                  # rows of each message
 ROUNDS = 3
 SETTLED = 7                              # s, more than CDC_ADOPT_MS
+TICKED = 1                               # s, several ticks of the source
 OPTIONS = {'channels': 64, 'config': {'proxy': {'maxShardNum': 64}}}
 
 
@@ -62,6 +64,11 @@ class Grow:
     source took for the rows: a slow source makes many channels look dear.
     These, its waking and what an idle task costs do not grow with the rows:
     behind each round comes one without rows that is as long.
+
+    What is not ours is the same for all of them.  Rows come collection by
+    collection: Milvus packs what arrives for a channel at the same time, and
+    small packs cost more than large ones.  And the source stands still while
+    tasks run, or they would have what it leaves of the cores.
     """
 
     def __init__(self, bed, service, figures, kind, rows):
@@ -72,21 +79,21 @@ class Grow:
         self.stub = connections._fetch_handler('source')._stub
 
     def fill(self, names, shards):
-        """rows over names, in turn; MESSAGE rows for each shard at once."""
+        """rows over names, MESSAGE rows for each shard at once."""
         step = MESSAGE * shards
         times = max(1, self.rows // step // len(names))
         some = itertools.cycle(self.different(shards, times * len(names)))
-        under_way = []
-        for name in names * times:
+        under_way, began = [], time.monotonic()
+        for n in range(times * len(names)):
             data = next(some)
-            data.collection_name = name
+            data.collection_name = names[n // times]
             under_way.append(self.stub.Insert.future(data, timeout=300))
             if len(under_way) == 8:
                 self.inserted(under_way.pop(0).result())
         for insert in under_way:
             self.inserted(insert.result())
         self.inserted_at = time.monotonic()
-        return times * step * len(names)
+        return times * step * len(names), self.inserted_at - began
 
     def different(self, shards, times):
         """Inserts.  Of equal ones in one batch Kafka's zstd would leave one:
@@ -144,9 +151,12 @@ class Grow:
     def round(self, tested, names, shards):
         self.target.ask('forget')
         pids, before = tested.pids(), tested.cpu()
-        rows, took = self.asleep(pids, lambda: self.fill(names, shards))
-        woken = time.monotonic()
-        n = self.target.wait_rows(rows, 300)
+        with self.asleep(pids):
+            rows, took = self.fill(names, shards)
+            time.sleep(TICKED)           # rows that wait for their tick go
+        with self.asleep([self.bed.parts['source'].pid]):
+            woken = time.monotonic()
+            n = self.target.wait_rows(rows, 20)
         if n['rows'] != rows:
             raise RuntimeError('%d of %d rows\n%s' % (
                 n['rows'], rows, tested.circumstances()))
@@ -154,13 +164,12 @@ class Grow:
                 'ran': n['last_rows'] - woken}
 
     @staticmethod
-    def asleep(pids, work):
-        """What work() answers, and how long it took."""
+    @contextlib.contextmanager
+    def asleep(pids):
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        began = time.monotonic()
         try:
-            return work(), time.monotonic() - began
+            yield
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
@@ -168,8 +177,10 @@ class Grow:
     def empty(self, tested, like):
         """CPU time of a round as long as another, in which ticks come."""
         pids, before = tested.pids(), tested.cpu()
-        self.asleep(pids, lambda: time.sleep(like['took']))
-        time.sleep(like['ran'])
+        with self.asleep(pids):
+            time.sleep(like['took'] + TICKED)
+        with self.asleep([self.bed.parts['source'].pid]):
+            time.sleep(like['ran'])
         return tested.cpu() - before
 
     @staticmethod
