@@ -17,6 +17,7 @@ DIM, MESSAGE = 128, 100                  # rows of each message
 ROUNDS = 3
 SETTLED = 7                              # s, more than CDC_ADOPT_MS
 TICKED = 1                               # s, several ticks of the source
+STILL = 20                               # s; the source's lease in etcd: 30
 OPTIONS = {'channels': 64, 'config': {'proxy': {'maxShardNum': 64}}}
 
 
@@ -79,7 +80,8 @@ class Grow:
         self.stub = connections._fetch_handler('source')._stub
 
     def fill(self, names, shards):
-        """rows over names, MESSAGE rows for each shard at once."""
+        """rows over names, MESSAGE rows for each shard at once: how many it
+        was, and s."""
         step = MESSAGE * shards
         times = max(1, self.rows // step // len(names))
         some = itertools.cycle(self.different(shards, times * len(names)))
@@ -154,9 +156,9 @@ class Grow:
         with self.asleep(pids):
             rows, took = self.fill(names, shards)
             time.sleep(TICKED)           # rows that wait for their tick go
-        with self.asleep([self.bed.parts['source'].pid]):
+        with self.asleep([self.bed['source'].pid]):
             woken = time.monotonic()
-            n = self.target.wait_rows(rows, 20)
+            n = self.target.wait_rows(rows, STILL)
         if n['rows'] != rows:
             raise RuntimeError('%d of %d rows\n%s' % (
                 n['rows'], rows, tested.circumstances()))
@@ -166,6 +168,7 @@ class Grow:
     @staticmethod
     @contextlib.contextmanager
     def asleep(pids):
+        """Stopped by a signal, as long as the block takes."""
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
@@ -179,7 +182,7 @@ class Grow:
         pids, before = tested.pids(), tested.cpu()
         with self.asleep(pids):
             time.sleep(like['took'] + TICKED)
-        with self.asleep([self.bed.parts['source'].pid]):
+        with self.asleep([self.bed['source'].pid]):
             time.sleep(like['ran'])
         return tested.cpu() - before
 
