@@ -69,6 +69,9 @@ typedef struct {
     uint64_t   now_at;                   /* at cdc_now_ms(), ms: half way of
                                           * that call */
     unsigned   replicate:1;              /* answers ReplicateMessage */
+    unsigned   distributed:1;            /* it says that it is, so its log is
+                                          * no RocksMQ; 0: it is standalone,
+                                          * or does not tell */
     char       why_not[CDC_REASON_MAX];  /* when not: the server's words */
 } cdc_target_info_t;
 
@@ -113,6 +116,10 @@ typedef struct {
     void (*close)(cdc_target_t *t);
 
     /* [blocks] all of these */
+
+    /* distributed is what Connect told (ServerInfo.deploy_mode), which is
+     * asked for once, and again when a lane's connection has broken: another
+     * server may be there then.  No answer to that is no error */
     int  (*hello)(cdc_target_t *t, cdc_target_info_t *info,
         cdc_target_error_t *err);
     int  (*now)(cdc_target_t *t, uint64_t *tso, cdc_target_error_t *err);

@@ -12,6 +12,7 @@
 #define CDC_MILVUS_SERVICE     "/milvus.proto.milvus.MilvusService/"
 #define CDC_MILVUS_TIMEOUT     30000     /* of a call that changes things */
 #define CDC_MILVUS_KEEPALIVE   10000     /* Milvus allows one each 5 s */
+#define CDC_MILVUS_MODE_MS     1000      /* to be told its deploy mode */
 
 /* message types of calls that cdc_wire.h has no use for */
 
@@ -48,6 +49,8 @@ typedef enum {
 struct cdc_target_s {
     cdc_grpc_t         *grpc;            /* of the blocking calls */
     cdc_target_conf_t   conf;            /* for lanes; owned */
+    int                 mode_told;       /* atomic; no lane has broken since */
+    unsigned            distributed:1;   /* what it told */
 };
 
 

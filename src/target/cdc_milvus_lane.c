@@ -16,10 +16,11 @@
 
 
 struct cdc_target_lane_s {
-    cdc_grpc_t   *grpc;
-    void        (*done)(void *arg, int rc, const cdc_target_error_t *err);
-    void         *arg;
-    unsigned      busy:1;
+    cdc_target_t  *target;
+    cdc_grpc_t    *grpc;
+    void         (*done)(void *arg, int rc, const cdc_target_error_t *err);
+    void          *arg;
+    unsigned       busy:1;
 };
 
 
@@ -38,6 +39,7 @@ cdc_milvus_lane_open(cdc_target_t *t, char *err)
         return NULL;
     }
 
+    lane->target = t;
     lane->grpc = cdc_milvus_connect(&t->conf, 1, err);
     if (lane->grpc == NULL) {
         free(lane);
@@ -95,6 +97,7 @@ cdc_milvus_lane_done(void *arg, int rc, cdc_span_t answer,
 
     } else {
         cdc_milvus_transport(ge, &err);
+        __atomic_store_n(&lane->target->mode_told, 0, __ATOMIC_SEQ_CST);
     }
 
     lane->done(lane->arg, rc, rc == CDC_OK ? NULL : &err);

@@ -94,6 +94,65 @@ cdc_milvus_probe(cdc_target_t *t, cdc_target_info_t *info,
 }
 
 
+/*
+ * Connect answers with the deploy mode of the proxy's process, STANDALONE or
+ * DISTRIBUTED (Milvus 2.3 to 2.6: cmd/roles/roles.go, internal/proxy/impl.go,
+ * pkg/util/metricsinfo/metrics_info.go); a distributed one refuses to begin
+ * with RocksMQ as its log (internal/util/dependency/factory.go, of 2.6
+ * streamingutil/util/wal_selector.go).  Any other word, or none, says nothing.
+ * It takes a millisecond and needs a login, but no rights (2.3.5).
+ *
+ * The proxy keeps a note of each call for a day, under an id that a client
+ * might refer to (internal/proxy/connection/manager.go).  So there is one, and
+ * another when a lane's connection has broken: it may be another server then.
+ */
+
+static int
+cdc_milvus_distributed(cdc_target_t *t)
+{
+    int                                rc;
+    size_t                             len, mark;
+    uint8_t                           *answer;
+    cdc_chain_t                       *c;
+    cdc_target_error_t                 err;
+    Milvus__Service__ConnectResponse  *r;
+
+    if (__atomic_exchange_n(&t->mode_told, 1, __ATOMIC_SEQ_CST)) {
+        return t->distributed;
+    }
+
+    t->distributed = 0;
+
+    c = cdc_milvus_request(CDC_MILVUS_CONNECT, 0, 0);
+    rc = CDC_ERROR;
+
+    if (c != NULL && cdc_chain_open(c, 2, &mark) == CDC_OK) {
+        rc = cdc_milvus_string(c, 1, "nginx-milvus-cdc");
+        cdc_chain_close(c, mark);
+    }
+
+    rc = cdc_milvus_call(t, CDC_MILVUS_SERVICE "Connect", NULL, c, rc,
+                         CDC_MILVUS_NESTED, CDC_MILVUS_MODE_MS, &answer, &len,
+                         &err);
+    if (rc != CDC_OK) {
+        __atomic_store_n(&t->mode_told, 0, __ATOMIC_SEQ_CST);
+        return 0;
+    }
+
+    r = milvus__service__connect_response__unpack(NULL, len, answer);
+    free(answer);
+
+    if (r != NULL && r->server_info != NULL) {
+        t->distributed = strcmp(r->server_info->deploy_mode,
+                                "DISTRIBUTED") == 0;
+    }
+
+    milvus__service__connect_response__free_unpacked(r, NULL);
+
+    return t->distributed;
+}
+
+
 int
 cdc_milvus_hello(cdc_target_t *t, cdc_target_info_t *info,
     cdc_target_error_t *err)
@@ -114,7 +173,13 @@ cdc_milvus_hello(cdc_target_t *t, cdc_target_info_t *info,
 
     info->now_at = asked + (cdc_now_ms() - asked) / 2;
 
-    return cdc_milvus_probe(t, info, err);
+    if (cdc_milvus_probe(t, info, err) != CDC_OK) {
+        return CDC_ERROR;
+    }
+
+    info->distributed = info->replicate && cdc_milvus_distributed(t);
+
+    return CDC_OK;
 }
 
 

@@ -3,7 +3,8 @@
  *
  * Input: which call, two schemas or lists of properties, and the answers
  * (fuzz_grpc.h).  A call that fails says of which class its error is, and why;
- * what it gives can be read to the end; a password's hash is in no error.
+ * what it gives can be read to the end; a password's hash is in no error, and
+ * a target is distributed only where it says that word.
  */
 
 #include "fuzz_grpc.h"
@@ -81,13 +82,18 @@ static int
 fuzz_hello(fuzz_call_t *c)
 {
     int                 rc;
+    cdc_span_t          said;
     cdc_target_info_t   info;
 
+    said = fuzz_answers;
     rc = fuzz_ops->hello(c->t, &info, c->err);
 
     if (rc == CDC_OK) {
         fuzz_check(memchr(info.version, '\0', sizeof(info.version)) != NULL);
         fuzz_check(info.replicate || fuzz_is_text(info.why_not));
+        fuzz_check(!info.distributed
+                   || (said.len && memmem(said.data, said.len, "DISTRIBUTED",
+                                          11)));
     }
 
     return rc;
