@@ -854,6 +854,8 @@ struct cdc_repl_s {
     unsigned                     rdirty:1;
     unsigned                     op_posted:1, pump_posted:1;
     unsigned                     reset_posted:1, hello_busy:1;
+    unsigned                     hello_again:1;   /* after an outage */
+    unsigned                     distributed:1;   /* the target, surely */
     unsigned                     skip_poison:1;
     unsigned                     parked_show:1;   /* parked.json is older */
 };

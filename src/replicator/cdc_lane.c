@@ -24,7 +24,8 @@
  * waits for the next write (seen: a minute of small inserts took three to
  * become visible).  So after a burst the last tick is repeated, which means
  * nothing to the target, every few milliseconds: once for each
- * CDC_NUDGE_MSGS messages.
+ * CDC_NUDGE_MSGS messages; not when the target has told that it is no
+ * standalone one, until a connection breaks: another may be there then.
  *
  * Hurry.  Milvus 2.3 reads all its collections on a channel with one
  * consumer; one that is watched starts with a consumer of its own, and the
@@ -657,6 +658,10 @@ cdc_lane_recovered(cdc_repl_t *r)
     }
 
     cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
+
+    if (r->hello_again) {
+        cdc_repl_hello(r);
+    }
 }
 
 
@@ -811,6 +816,8 @@ cdc_lane_done(void *arg, int rc, const cdc_target_error_t *err)
 
     if (err->transport) {
         lane->hurry_until = cdc_now_ms() + CDC_HURRY_MS;
+        r->hello_again = 1;
+        r->distributed = 0;
         cdc_load_unread(lane);
     }
 

@@ -338,7 +338,10 @@ cdc_lane_gather(cdc_lane_t *lane)
         bytes += len;
     }
 
-    if (lane->owed > CDC_NUDGE_MAX) {
+    if (lane->repl->distributed) {
+        lane->owed = 0;
+
+    } else if (lane->owed > CDC_NUDGE_MAX) {
         lane->owed = CDC_NUDGE_MAX;
     }
 }

@@ -431,6 +431,7 @@ cdc_repl_hello_done(cdc_job_t *job)
              r->hello.version);
     r->clock_offset = (int64_t) cdc_tso_ms(r->hello.now)
                       - (int64_t) r->hello.now_at;
+    r->distributed = r->hello.distributed && !r->hello_again;
 
     if (r->meta && !r->resetting) {
         return;                          /* it was about the clock */
@@ -465,6 +466,7 @@ cdc_repl_hello(cdc_repl_t *r)
     }
 
     r->hello_busy = 1;
+    r->hello_again = 0;
     r->hello_job.run = cdc_repl_hello_run;
     r->hello_job.done = cdc_repl_hello_done;
     r->hello_job.data = r;

@@ -312,7 +312,7 @@ cdc_repl_pump(cdc_repl_t *r)
 void
 cdc_repl_hello(cdc_repl_t *r)
 {
-    (void) r;
+    r->hello_again = 0;
 }
 
 

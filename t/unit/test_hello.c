@@ -1,6 +1,7 @@
 /*
  * Before a new task begins its target is greeted and its log is asked for its
- * end: what is out of reach is named, and not the other one.
+ * end: what is out of reach is named, and not the other one.  What the target
+ * tells about itself is kept until it may be another one.
  */
 
 #include "bare_replicator.h"
@@ -10,7 +11,7 @@
 #include <string.h>
 
 
-static unsigned  target_down, log_down;
+static unsigned  target_down, log_down, distributed;
 
 
 static int
@@ -25,6 +26,7 @@ hello(cdc_target_t *t, cdc_target_info_t *info, cdc_target_error_t *err)
     }
 
     info->replicate = 1;
+    info->distributed = distributed;
     info->now = cdc_ms_tso(cdc_wall_ms());
     info->now_at = cdc_now_ms();
     (void) snprintf(info->version, sizeof(info->version), "v2.3.5");
@@ -76,8 +78,10 @@ stop(cdc_timer_t *tm)
 }
 
 
+/* breaks: a lane's connection, while the target is asked */
+
 static void
-greet(cdc_repl_t *r)
+greet_as(cdc_repl_t *r, int breaks)
 {
     cdc_timer_t  tm;
 
@@ -87,11 +91,52 @@ greet(cdc_repl_t *r)
 
     cdc_timer_del(r->loop, &r->retry_timer);
     cdc_repl_hello(r);
+    r->hello_again |= breaks;
 
     do {
         cdc_timer_add(r->loop, &tm, 5);
         (void) cdc_loop_run(r->loop);
     } while (r->hello_busy);
+}
+
+
+static void
+greet(cdc_repl_t *r)
+{
+    greet_as(r, 0);
+}
+
+
+/* what the target is, is renewed with each greeting that it answers */
+
+static void
+test_distributed(cdc_repl_t *r)
+{
+    r->meta = (cdc_meta_t *) r;          /* never looked into: the task runs */
+    r->failed = 0;
+    ok(!r->distributed, "it has not told that it is distributed");
+
+    distributed = 1;
+    r->hello_again = 1;
+    greet(r);
+    ok(r->distributed, "now it has");
+    ok(!r->hello_again, "and need not be asked again");
+
+    target_down = 1;
+    greet(r);
+    ok(r->distributed, "it stays so as long as nothing is known");
+
+    target_down = 0;
+    greet_as(r, 1);
+    ok(!r->distributed, "an answer of before a connection broke is none");
+    ok(r->hello_again, "it has to be asked again");
+
+    greet(r);
+    ok(r->distributed, "and is");
+
+    distributed = 0;
+    greet(r);
+    ok(!r->distributed, "another one has come in its place");
 }
 
 
@@ -124,6 +169,8 @@ main(void)
     greet(&r);
     is_str(r.cause[CDC_CAUSE_LOG], "", "until it answers");
     is_str(r.cause[CDC_CAUSE_TARGET], "", "as the target does");
+
+    test_distributed(&r);
 
     cdc_worker_destroy(r.ops_worker);
     cdc_timer_del(r.loop, &r.retry_timer);
