@@ -124,6 +124,33 @@ def few(found):
     return any(requests < size / 350000 for size, requests in found)
 
 
+def nudged(t):
+    """After a burst its last tick is repeated, once for 12 messages: the log
+    of a standalone Milvus needs that, one that says that it is distributed
+    has none of that kind.  Either gets some while the collection is new."""
+    rows, each, dim = 8000, 10, 8
+    backlog.fill('speed_nudged', rows, dim, 1, batch_bytes=each * dim * 4)
+    again = {}
+    for distributed in (False, True):
+        target = NullTarget(t.bed, 'nudged%d' % distributed,
+                            distributed=distributed).start()
+        tested = Module(t.bed)
+        try:
+            tested.create(target, ['speed_nudged'])
+            t.same(target.wait_rows(rows, 30)['rows'], rows,
+                   'a burst of %d messages arrives' % (rows / each))
+            time.sleep(2)
+            ticks = [ts for _, kind, ts, _ in target.trace()
+                     if kind == live.TICK]
+            again[distributed] = len(ticks) - len(set(ticks))
+        finally:
+            tested.stop()
+            target.stop()
+    t.ok(again[False] > again[True] + rows / each / 12 / 2,
+         'a tick is repeated %d times for a standalone target, %d times for '
+         'a distributed one' % (again[False], again[True]))
+
+
 def slow(t):
     """Behind a target that takes seconds for each request, what is held
     depends neither on the backlog nor on how many channels have one."""
@@ -217,6 +244,7 @@ with E2E() as t:
     t.up(targets=(), source={'mq': 'kafka', 'channels': CHANNELS})
     backlogs(t)
     small(t)
+    nudged(t)
     slow(t)
     lively(t)
     many_ask(t)

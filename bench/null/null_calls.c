@@ -55,6 +55,7 @@ static pthread_mutex_t   null_calls_mutex = PTHREAD_MUTEX_INITIALIZER;
 static null_coll_t      *null_colls;
 static int64_t           null_id = 446000000000000000;
 static unsigned          null_channels, null_channel;
+static int               null_distributed;
 
 
 static uint64_t
@@ -192,7 +193,7 @@ null_connect(const null_request_t *in, cdc_chain_t *out)
 
     null_must(cdc_chain_open(out, 2, &mark) == CDC_OK);
     null_put(out, 1, "2.3.5");
-    null_put(out, 5, "STANDALONE");
+    null_put(out, 5, null_distributed ? "DISTRIBUTED" : "STANDALONE");
     cdc_chain_close(out, mark);
     null_put_number(out, 3, 1);
 }
@@ -459,6 +460,15 @@ void
 null_calls_init(unsigned channels)
 {
     null_channels = channels;
+}
+
+
+void
+null_calls_distributed(int distributed)
+{
+    (void) pthread_mutex_lock(&null_calls_mutex);
+    null_distributed = distributed;
+    (void) pthread_mutex_unlock(&null_calls_mutex);
 }
 
 

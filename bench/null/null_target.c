@@ -1,7 +1,8 @@
 /*
- *     null-target [-p PORT] [-c CHANNELS] [-t THREADS] [-d MS]
+ *     null-target [-p PORT] [-c CHANNELS] [-t THREADS] [-d MS] [-D]
  *
- * listens on 127.0.0.1, says "port N" and takes commands, a line each:
+ * listens on 127.0.0.1, says "port N" and takes commands, a line each.  It
+ * says that it is standalone, with -D that it is distributed.
  *
  *     stats               what came so far, as JSON
  *     wait ROWS SECONDS   the same, as soon as so many rows came
@@ -369,7 +370,7 @@ main(int argc, char **argv)
     channels = 16;
     threads = 2;
 
-    while ((opt = getopt(argc, argv, "p:c:t:d:")) != -1) {
+    while ((opt = getopt(argc, argv, "p:c:t:d:D")) != -1) {
         switch (opt) {
 
         case 'p':
@@ -386,6 +387,10 @@ main(int argc, char **argv)
 
         case 'd':
             null_delay = atoi(optarg);
+            break;
+
+        case 'D':
+            null_calls_distributed(1);
             break;
 
         default:

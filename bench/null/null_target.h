@@ -51,6 +51,8 @@ void null_record_request(grpc_byte_buffer *request);
 
 /* null_calls.c; any thread.  The answer to a method's last word. */
 void null_calls_init(unsigned channels);
+/* 0: it says that it is standalone */
+void null_calls_distributed(int distributed);
 cdc_chain_t *null_calls_answer(const char *method, cdc_span_t request);
 void null_calls_reset(void);
 

@@ -14,16 +14,19 @@ class NullTarget(Process):
     kind = 'null'
     token = ''
 
-    def __init__(self, bed, name='null', channels=16, threads=2):
+    def __init__(self, bed, name='null', channels=16, threads=2,
+                 distributed=False):
         super().__init__(bed, name)
         self.channels, self.threads = channels, threads
+        self.distributed = distributed
         self.port = None
 
     def command(self):
         path = os.path.join(BUILD, 'bench', 'null-target')
         if not os.path.exists(path):
             raise TestbedError('%s is missing: run "make bench"' % path)
-        return [path, '-c', str(self.channels), '-t', str(self.threads)]
+        return [path, '-c', str(self.channels), '-t', str(self.threads)] + (
+            ['-D'] if self.distributed else [])
 
     def start(self):
         """Its commands come by its standard input."""
