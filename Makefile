@@ -215,7 +215,7 @@ MICRO_C       := $(wildcard $(TOP)/bench/micro/*.c)
 MICRO         := $(MICRO_C:$(TOP)/bench/micro/%.c=$(B)/bench/%)
 
 bench: helper $(B)/bench/null-target $(B)/bench/log-times \
-    $(B)/bench/direct-load $(MICRO)
+    $(B)/bench/log-fill $(B)/bench/direct-load $(MICRO)
 
 $(B)/bench/null-target: $(NULL_C) $(wildcard $(TOP)/bench/null/*.h) $(LIB)
 	@mkdir -p $(@D)
@@ -223,9 +223,9 @@ $(B)/bench/null-target: $(NULL_C) $(wildcard $(TOP)/bench/null/*.h) $(LIB)
 	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -o $@ $(NULL_C) $(LIB) \
 	    $(LIBS)
 
-$(B)/bench/log-times: $(TOP)/bench/log/log_times.c $(LIB)
+$(B)/bench/log-%: $(TOP)/bench/log/log_%.c $(LIB)
 	@mkdir -p $(@D)
-	$(call say,CC bench/log)
+	$(call say,CC bench/log/$(<F))
 	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(DEFS) $(INCS) -o $@ $< $(LIB) $(LIBS)
 
 $(B)/bench/direct-load: $(TOP)/bench/direct/direct_load.c $(LIB)

@@ -18,9 +18,11 @@ sys.path.insert(0, os.path.join(TOP, 'bench', 'python'))
 from e2e import E2E                                          # noqa: E402
 
 import backlog                                               # noqa: E402
+import growth                                                # noqa: E402
 import http_load                                             # noqa: E402
 import live                                                  # noqa: E402
 from lag import percentile                                   # noqa: E402
+from log_fill import LogFill                                 # noqa: E402
 from metrics import metric                                   # noqa: E402
 from nginx import BUILD                                      # noqa: E402
 from null_target import NullTarget                           # noqa: E402
@@ -236,6 +238,35 @@ def many_ask(t):
         target.stop()
 
 
+def newest_tick(target):
+    return max((ts for _, kind, ts, _ in target.trace()
+                if kind == live.TICK), default=0)
+
+
+def written(t):
+    """What bench/log/log_fill.c writes is a source's log, row for row."""
+    log = LogFill(t.bed['kafka'].uri, 100, DIM)
+    for name, shards in (('speed_one', 1), ('speed_many', CHANNELS)):
+        growth.wide(name, shards)
+        log.learn(name)
+    t.bed.kill('source')
+    log.start()
+    target, tested = NullTarget(t.bed).start(), Module(t.bed)
+    try:
+        tested.create(target, ['speed_one', 'speed_many'])
+        t.same(log.fill(['speed_one', 'speed_many'], 50000), 49300,
+               'rows are written in the place of a source')
+        t.same(target.wait_rows(49300, 30)['rows'], 49300, 'and arrive')
+        tick = newest_tick(target)
+        wait_for('ticks of later', lambda: newest_tick(target)
+                 > tick + (1000 << 18), 20)
+        t.same(target.stats()['rows'], 49300, 'no more of them, but ticks')
+    finally:
+        tested.stop()
+        target.stop()
+        log.stop()
+
+
 with E2E() as t:
     subprocess.run(['make', '-s', '-C', TOP, 'BUILD=' + BUILD, 'bench'],
                    check=True, stdin=subprocess.DEVNULL)
@@ -248,3 +279,4 @@ with E2E() as t:
     slow(t)
     lively(t)
     many_ask(t)
+    written(t)                            # ends the source
