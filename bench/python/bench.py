@@ -119,7 +119,8 @@ class Bench:
         (('direct',), ('kafka',),
          {'targets': {'target': TAKER}, 'source': {'channels': 16}}),
         (('grow',), ('kafka',),
-         {'targets': (), 'source': growth.OPTIONS}))
+         {'targets': (), 'source': growth.OPTIONS,
+          'kafka': growth.BROKER}))
     CASES = tuple(case for bed in BEDS for case in bed[0])
     # of a source on RocksMQ, what depends on the source's log
     LESS = ('backlog', 'live', 'idle')
@@ -160,7 +161,9 @@ def main():
     parser.add_argument('--source', default='kafka,rocksmq')
     parser.add_argument('--runs', type=int, help='5 of a backlog, and 1 to 3 '
                         'of what takes long, if not given')
-    parser.add_argument('--rows', type=int, default=302000)
+    parser.add_argument('--rows', type=int, default=302000,
+                        help='of a backlog; "grow" has %d times as many'
+                        % growth.TIMES)
     parser.add_argument('--collections', type=int, default=1000,
                         help='the most of "grow"')
     args = parser.parse_args()

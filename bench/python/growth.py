@@ -1,23 +1,27 @@
 """What it costs when nothing happens, and when there is more of everything."""
 
 import contextlib
-import itertools
 import os
 import signal
 import time
 
-from pymilvus import Collection, connections, utility
+from pymilvus import Collection, utility
 
 from fixtures import Shape
-from live import request, settled
+from live import settled
+from log_fill import LogFill
 from null_target import NullTarget
 from process import wait_for
 
 DIM, MESSAGE = 128, 100                  # rows of each message
-ROUNDS = 3
+TIMES = 4                                # the rows of a backlog
+ROUNDS = 5
 SETTLED = 7                              # s, more than CDC_ADOPT_MS
-TICKED = 1                               # s, several ticks of the source
-STILL = 20                               # s; the source's lease in etcd: 30
+REST = 0.5                               # s, for the last ticks, checkpoints
+# a run writes 30 GB; what is read is kept for minutes, not for a week
+BROKER = {'config': {
+    'log.segment.bytes': 64 << 20, 'log.retention.ms': 120000,
+    'log.retention.check.interval.ms': 5000}}
 OPTIONS = {'channels': 64, 'config': {'proxy': {'maxShardNum': 64}}}
 
 
@@ -52,8 +56,16 @@ def idle(bed, service, figures, group, seconds=20):
 
 
 class Grow:
-    """More channels, more collections, more tasks, and the same rows in
-    messages of the same size.
+    """More channels, more collections, more tasks, and the same rows in the
+    same messages and batches.
+
+    log-fill writes them, in the place of a source that has made the
+    collections and is ended.  A real one packs what comes for a channel
+    within 2 ms: 3 messages of an insert's 100 rows where it is one channel,
+    1.05 where 64 have a part of each insert.  And for 302,000 rows it takes 5
+    to 40 s, with five ticks a second of each channel among them.  On 64
+    channels batches of one message took 14 % more CPU time than those of
+    eight, 6 s of ticks 9 %, both 29 %; on one channel hardly any.
 
     What happens once is not what grows with the rows.  The collections are
     on the target already, from a replicator before: a new one takes them over
@@ -61,55 +73,18 @@ class Grow:
     (cdc_lane.c, "Hurry").  And a task is stopped by a signal when it is up to
     date, and goes on when the rows are in the log.
 
-    With them it finds five ticks of each channel for each second that the
-    source took for the rows: a slow source makes many channels look dear.
-    These, its waking and what an idle task costs do not grow with the rows:
-    behind each round comes one without rows that is as long.
-
-    What is not ours is the same for all of them.  Rows come collection by
-    collection: Milvus packs what arrives for a channel at the same time, and
-    small packs cost more than large ones.  And the source stands still while
-    tasks run, or they would have what it leaves of the cores.
+    The ticks that came meanwhile, its waking and what an idle task costs do
+    not grow with the rows: behind each round comes one without rows that is
+    as long.  For the same reason there are TIMES the rows of a backlog: over
+    50 tasks 302,000 are 3 MB for each, or 5 ms, and 2.5 ms to wake it.
     """
 
     def __init__(self, bed, service, figures, kind, rows):
         self.bed, self.service, self.figures = bed, service, figures
-        self.kind, self.rows = kind, rows
-        self.inserts = {}                # channels of each -> some to repeat
-        self.inserted_at = 0
-        self.stub = connections._fetch_handler('source')._stub
-
-    def fill(self, names, shards):
-        """rows over names, MESSAGE rows for each shard at once: how many it
-        was, and s."""
-        step = MESSAGE * shards
-        times = max(1, self.rows // step // len(names))
-        some = itertools.cycle(self.different(shards, times * len(names)))
-        under_way, began = [], time.monotonic()
-        for n in range(times * len(names)):
-            data = next(some)
-            data.collection_name = names[n // times]
-            under_way.append(self.stub.Insert.future(data, timeout=300))
-            if len(under_way) == 8:
-                self.inserted(under_way.pop(0).result())
-        for insert in under_way:
-            self.inserted(insert.result())
-        self.inserted_at = time.monotonic()
-        return times * step * len(names), self.inserted_at - began
-
-    def different(self, shards, times):
-        """Inserts.  Of equal ones in one batch Kafka's zstd would leave one:
-        batches are of 1 MB, and of what is under way at once."""
-        number = min(times, max(16, 40 // shards))
-        found = self.inserts.setdefault(shards, [])
-        while len(found) < number:
-            found.append(request('', MESSAGE * shards, DIM, len(found)))
-        return found[:number]
-
-    @staticmethod
-    def inserted(answer):
-        if answer.status.error_code or answer.status.code:
-            raise RuntimeError('insert: %s' % answer.status)
+        self.kind, self.rows = kind, rows * TIMES
+        self.log = LogFill(bed['kafka'].uri, MESSAGE, DIM)
+        self.filled_at = 0
+        self.target = NullTarget(bed, 'null', 64)
 
     def live(self, tested):
         """Until each task has nothing left to send, and says so."""
@@ -128,11 +103,11 @@ class Grow:
         finally:
             tested.stop()
 
-    def point(self, group, label, names, tasks=1, shards=1):
-        """names, in so many tasks, with so many channels each"""
+    def point(self, group, label, names, tasks=1):
+        """names, in so many tasks"""
         self.bed.say(label)
         # rows of the last seconds would be settled
-        time.sleep(max(0, self.inserted_at + SETTLED - time.monotonic()))
+        time.sleep(max(0, self.filled_at + SETTLED - time.monotonic()))
         tested = self.service(self.bed)
         try:
             per = len(names) // tasks
@@ -141,7 +116,7 @@ class Grow:
             self.live(tested)
             figures = []
             for _ in range(ROUNDS):
-                full = self.round(tested, names, shards)
+                full = self.round(tested, names)
                 figures += self.compared(full, self.empty(tested, full))
             figures.append(('peak memory of each task, MB',
                             tested.memory() / tasks))
@@ -150,25 +125,36 @@ class Grow:
         for name, value in figures:
             self.figures.add(group, '%s: %s' % (label, name), value)
 
-    def round(self, tested, names, shards):
-        self.target.ask('forget')
-        pids, before = tested.pids(), tested.cpu()
-        with self.asleep(pids):
-            rows, took = self.fill(names, shards)
-            time.sleep(TICKED)           # rows that wait for their tick go
-        with self.asleep([self.bed['source'].pid]):
-            woken = time.monotonic()
-            n = self.target.wait_rows(rows, STILL)
+    def round(self, tested, names):
+        with self.asleep(tested):
+            self.target.ask('forget')
+            before, began = tested.cpu(), time.monotonic()
+            rows = self.log.fill(names, self.rows)
+            self.filled_at = time.monotonic()
+        woken = time.monotonic()
+        n = self.target.wait_rows(rows, 60)
+        cpu = tested.cpu() - before
         if n['rows'] != rows:
             raise RuntimeError('%d of %d rows\n%s' % (
                 n['rows'], rows, tested.circumstances()))
-        return {'cpu': tested.cpu() - before, 'took': took, 'sent': n,
+        return {'cpu': cpu, 'took': self.filled_at - began, 'sent': n,
                 'ran': n['last_rows'] - woken}
+
+    def empty(self, tested, like):
+        """CPU time of a round as long as another, in which ticks come."""
+        with self.asleep(tested):
+            before = tested.cpu()
+            time.sleep(like['took'])
+        time.sleep(like['ran'])
+        return tested.cpu() - before
 
     @staticmethod
     @contextlib.contextmanager
-    def asleep(pids):
-        """Stopped by a signal, as long as the block takes."""
+    def asleep(tested):
+        """Its tasks stopped by a signal, as long as the block takes, when
+        they have done what a round leaves behind: ticks, checkpoints."""
+        time.sleep(REST)
+        pids = tested.pids()
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
@@ -176,15 +162,6 @@ class Grow:
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
-
-    def empty(self, tested, like):
-        """CPU time of a round as long as another, in which ticks come."""
-        pids, before = tested.pids(), tested.cpu()
-        with self.asleep(pids):
-            time.sleep(like['took'] + TICKED)
-        with self.asleep([self.bed['source'].pid]):
-            time.sleep(like['ran'])
-        return tested.cpu() - before
 
     @staticmethod
     def compared(full, empty):
@@ -200,39 +177,39 @@ class Grow:
                         ('s that the ticks among them are of', full['took'])]
 
     def run(self, most, channels=(1, 4, 16, 64), each=50):
-        """most collections; each: of how many one task has one at last
-
-        What makes a real Milvus slow comes last: with 1,000 collections it
-        takes seconds for an insert.
-        """
+        """most collections; each: of how many one task has one at last"""
         group = 'grow, %d rows, source on %s' % (self.rows, self.kind)
-        for shards in channels:
-            wide('wide_%d' % shards, shards)
-        self.target = NullTarget(self.bed, 'null', 64).start()
+        on = {shards: 'wide_%d' % shards for shards in channels}
+        for shards, name in on.items():
+            self.make(name, shards)
+        names = self.make_many(max(most, each), each)
+        self.bed.kill('source')
+        self.log.start()
+        self.target.start()
         try:
-            self.prepare(['wide_%d' % n for n in channels])
-            for shards in channels:
-                self.point(group, '%d channels' % shards,
-                           ['wide_%d' % shards], shards=shards)
-            names = self.make([], each, each)
-            self.prepare(names)
+            self.prepare([*on.values(), *names])
+            for shards, name in on.items():
+                self.point(group, '%d channels' % shards, [name])
             for tasks in (1, each // 5, each):
                 self.point(group, '%d collections, %d tasks' % (each, tasks),
-                           names, tasks)
-            for number in (1, 10, 100, most):
-                names = self.make(names, number, 0)
-                self.prepare(names)
-                self.point(group, '%d collections' % min(number, len(names)),
-                           names[:number])
+                           names[:each], tasks)
+            most = min(most, len(names))
+            for number in sorted({min(n, most) for n in (1, 10, 100, most)}):
+                self.point(group, '%d collections' % number, names[:number])
         finally:
             self.target.stop()
+            self.log.stop()
 
-    def make(self, names, most, least, seconds=120):
-        """The collections, with those that are there already; fewer than
-        wanted where the source is slow."""
-        names, end = list(names), time.monotonic() + seconds
+    def make(self, name, shards):
+        wide(name, shards)
+        self.log.learn(name)
+
+    def make_many(self, most, least, seconds=120):
+        """Collections of one shard; fewer than most where the source is
+        slow."""
+        names, end = [], time.monotonic() + seconds
         while len(names) < most and (len(names) < least
                                      or time.monotonic() < end):
             names.append('grow_%d' % len(names))
-            wide(names[-1], 1)
+            self.make(names[-1], 1)
         return names
