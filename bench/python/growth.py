@@ -86,7 +86,7 @@ class Grow:
         self.kind, self.rows = kind, rows * TIMES
         self.log = LogFill(bed['kafka'].uri, MESSAGE, DIM)
         self.filled_at = 0
-        self.target = NullTarget(bed, 'null', 64)
+        self.target = NullTarget(bed, 'null', 64, distributed=True)
 
     def live(self, tested):
         """Until each task has nothing left to send, and says so."""
