@@ -853,8 +853,7 @@ struct cdc_repl_s {
                                               * known to be on what */
     unsigned                     rdirty:1;
     unsigned                     op_posted:1, pump_posted:1;
-    unsigned                     reset_posted:1, hello_busy:1;
-    unsigned                     hello_again:1;   /* after an outage */
+    unsigned                     reset_posted:1, hello_busy:1, hello_again:1;
     unsigned                     distributed:1;   /* the target, surely */
     unsigned                     skip_poison:1;
     unsigned                     parked_show:1;   /* parked.json is older */
@@ -880,6 +879,7 @@ void cdc_repl_unneeded(cdc_repl_t *r);
 
 /* greets the target: does it answer, and what is its clock? */
 void cdc_repl_hello(cdc_repl_t *r);
+void cdc_repl_hello_due(cdc_repl_t *r);      /* again, after an outage */
 
 void cdc_survey_start(cdc_repl_t *r);    /* cdc_survey.c; ends in go() */
 void cdc_survey_read(void *data);        /* its streams, until it is done */

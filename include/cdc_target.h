@@ -111,14 +111,14 @@ typedef struct {
 typedef struct {
     const char  *name;                   /* "milvus" */
 
-    /* main thread; no connection is made yet */
+    /* main thread; no connection is made yet.  Lanes are closed before it */
     cdc_target_t *(*open)(const cdc_target_conf_t *conf, char *err);
     void (*close)(cdc_target_t *t);
 
     /* [blocks] all of these */
 
     /* distributed is what Connect told (ServerInfo.deploy_mode), which is
-     * asked for once, and again when a lane's connection has broken: another
+     * asked for once, and again when a lane's request failed in gRPC: another
      * server may be there then.  No answer to that is no error */
     int  (*hello)(cdc_target_t *t, cdc_target_info_t *info,
         cdc_target_error_t *err);

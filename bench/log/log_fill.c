@@ -18,7 +18,8 @@
  *
  * What makes the batches equal: librdkafka sends what it has for a channel
  * when that is a whole batch or FILL_LINGER_MS old.  So a channel is given a
- * batch at once, and nothing behind it before all of that has arrived.
+ * batch at once, and none behind it before all of that has arrived; ticks come
+ * in between, and end up in a batch that is not a whole one.
  */
 
 #include <librdkafka/rdkafka.h>
@@ -69,7 +70,7 @@ static uint64_t         fill_last;       /* timestamp */
 static uint64_t         fill_due;        /* ms: the next tick */
 
 
-static void
+static void __attribute__((noreturn))
 fill_die(const char *what, const char *why)
 {
     (void) fprintf(stderr, "log-fill: %s: %s\n", what, why);
@@ -148,7 +149,6 @@ fill_send(fill_channel_t *c, fill_bytes_t head, fill_bytes_t rows)
     data = malloc(head.len + rows.len);
     if (data == NULL) {
         fill_die("memory", "there is none");
-        return;
     }
 
     memcpy(data, head.data, head.len);

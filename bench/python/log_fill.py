@@ -100,5 +100,5 @@ class LogFill:
 
     def stop(self):
         if self.child:
-            self.child.stdin.close()
-            self.child.wait(10)
+            self.child.kill()            # it may be within a fill
+            self.child.wait()

@@ -658,10 +658,6 @@ cdc_lane_recovered(cdc_repl_t *r)
     }
 
     cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
-
-    if (r->hello_again) {
-        cdc_repl_hello(r);
-    }
 }
 
 

@@ -402,8 +402,16 @@ cdc_repl_hello_done(cdc_job_t *job)
         return;
     }
 
+    /* asked before a reset that waits: what may be under way in the target is
+     * to end first, and it is asked again then */
+
+    if (r->resetting && r->retry_timer.slot != 0) {
+        return;
+    }
+
     if (r->hello_rc != CDC_OK && r->meta && !r->resetting) {
-        return;                          /* the lane tries on, and asks again */
+        r->hello_again = 1;              /* the lane tries on meanwhile */
+        return;
     }
 
     if (r->hello_cause == CDC_CAUSE_LOG) {
@@ -472,6 +480,19 @@ cdc_repl_hello(cdc_repl_t *r)
     r->hello_job.data = r;
 
     cdc_worker_submit(r->ops_worker, &r->hello_job);
+}
+
+
+/* now and then: a lane's connection broke, and the target is there again */
+
+void
+cdc_repl_hello_due(cdc_repl_t *r)
+{
+    if (r->hello_again && r->running && !r->resetting
+        && r->cause[CDC_CAUSE_TARGET][0] == '\0')
+    {
+        cdc_repl_hello(r);
+    }
 }
 
 

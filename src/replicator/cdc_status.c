@@ -313,6 +313,7 @@ cdc_repl_status_timer(cdc_timer_t *tm)
 
     cdc_equal_tire(r);
     cdc_repl_clock(r);
+    cdc_repl_hello_due(r);
     cdc_repl_trim(r);
     cdc_progress_timer(r);
     cdc_repl_report(r);

@@ -103,8 +103,9 @@ cdc_milvus_probe(cdc_target_t *t, cdc_target_info_t *info,
  * It takes a millisecond and needs a login, but no rights (2.3.5).
  *
  * The proxy keeps a note of each call for a day, under an id that a client
- * might refer to (internal/proxy/connection/manager.go).  So there is one, and
- * another when a lane's connection has broken: it may be another server then.
+ * might refer to (internal/proxy/connection/manager.go).  So there is one of
+ * each cdc_target_t (also of one that a create opens for a look), and another
+ * when a lane's request failed in gRPC: it may be another server then.
  */
 
 static int

@@ -78,10 +78,10 @@ stop(cdc_timer_t *tm)
 }
 
 
-/* breaks: a lane's connection, while the target is asked */
+/* until it is answered */
 
 static void
-greet_as(cdc_repl_t *r, int breaks)
+finish(cdc_repl_t *r)
 {
     cdc_timer_t  tm;
 
@@ -89,14 +89,22 @@ greet_as(cdc_repl_t *r, int breaks)
     tm.handler = stop;
     tm.data = r->loop;
 
-    cdc_timer_del(r->loop, &r->retry_timer);
-    cdc_repl_hello(r);
-    r->hello_again |= breaks;
-
     do {
         cdc_timer_add(r->loop, &tm, 5);
         (void) cdc_loop_run(r->loop);
     } while (r->hello_busy);
+}
+
+
+/* breaks: a lane's connection, while the target is asked */
+
+static void
+greet_as(cdc_repl_t *r, int breaks)
+{
+    cdc_timer_del(r->loop, &r->retry_timer);
+    cdc_repl_hello(r);
+    r->hello_again |= breaks;
+    finish(r);
 }
 
 
@@ -125,6 +133,7 @@ test_distributed(cdc_repl_t *r)
     target_down = 1;
     greet(r);
     ok(r->distributed, "it stays so as long as nothing is known");
+    ok(r->hello_again, "but it is asked again");
 
     target_down = 0;
     greet_as(r, 1);
@@ -137,6 +146,77 @@ test_distributed(cdc_repl_t *r)
     distributed = 0;
     greet(r);
     ok(!r->distributed, "another one has come in its place");
+}
+
+
+static int
+is_due(cdc_repl_t *r)
+{
+    int  due;
+
+    cdc_repl_hello_due(r);
+    due = r->hello_busy;
+
+    if (due) {
+        finish(r);
+        r->hello_again = 1;
+    }
+
+    return due;
+}
+
+
+/* when it is well again, and nothing else asks it */
+
+static void
+test_due(cdc_repl_t *r)
+{
+    r->hello_again = 0;
+    r->running = 1;
+    ok(!is_due(r), "nothing broke");
+
+    r->hello_again = 1;
+    ok(is_due(r), "a connection broke: it is asked again");
+
+    cdc_repl_degraded(r, CDC_CAUSE_TARGET, "away");
+    ok(!is_due(r), "not before it answers");
+    cdc_repl_degraded(r, CDC_CAUSE_TARGET, NULL);
+
+    r->resetting = 1;
+    ok(!is_due(r), "nor in a reset, which asks by itself");
+
+    r->resetting = r->running = 0;
+    ok(!is_due(r), "nor before the task runs");
+}
+
+
+/* a reset waits for what may be under way: an answer to a question of before
+ * it does not end that, nor does no answer make it shorter */
+
+static void
+test_reset(cdc_repl_t *r)
+{
+    uint64_t  when;
+
+    cdc_repl_hello(r);
+    r->resetting = r->reset_stepped = 1;
+    r->retry_timer.handler = stop;
+    r->retry_timer.data = r->loop;
+    cdc_timer_add(r->loop, &r->retry_timer, 60000);
+    when = r->retry_timer.when;
+
+    finish(r);
+    ok(r->resetting, "it waits on when the target has answered meanwhile");
+
+    target_down = 1;
+    cdc_repl_hello(r);
+    finish(r);
+    target_down = 0;
+    ok(r->resetting && r->retry_timer.slot && r->retry_timer.when == when,
+       "and as long when it has not");
+
+    greet(r);                            /* its time has come */
+    ok(!r->resetting, "its end is the answer after that");
 }
 
 
@@ -171,6 +251,8 @@ main(void)
     is_str(r.cause[CDC_CAUSE_TARGET], "", "as the target does");
 
     test_distributed(&r);
+    test_due(&r);
+    test_reset(&r);
 
     cdc_worker_destroy(r.ops_worker);
     cdc_timer_del(r.loop, &r.retry_timer);
